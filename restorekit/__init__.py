@@ -1,0 +1,32 @@
+"""restorekit: a registry-based image-restoration toolbox, dehazing first.
+
+Importing this package is cheap: torch is only imported when a name that needs
+it is first used (PEP 562).
+"""
+
+import importlib
+
+from . import compat
+from .version import __version__
+
+compat.patch_mmengine()
+
+# public name -> the module that defines it
+_LAZY = {
+    'RestorationPipeline': 'restorekit.inference',
+    'load_network': 'restorekit.inference',
+    'find_config': 'restorekit.config',
+    'load_config': 'restorekit.config',
+}
+
+__all__ = ['__version__', *_LAZY]
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'restorekit' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,1 @@
+"""Degradations: clear image (+ depth) to degraded image."""

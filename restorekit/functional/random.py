@@ -1,0 +1,55 @@
+"""Counter-based randomness: a value depends on the numbers it is named by, never on what was drawn before."""
+
+import contextlib
+import random
+
+import numpy as np
+import torch
+
+_MASK = (1 << 64) - 1
+
+
+def derive_seed(*numbers):
+    """Mix integers into one 63-bit seed (SplitMix64, Steele et al. 2014, applied to each number in turn).
+
+    Args:
+        *numbers (int): Any integers, for example the run's seed, the rank and the iteration. Order matters.
+
+    Returns:
+        int: A seed in [0, 2**63).
+
+    Example:
+        >>> derive_seed(0, 1) == derive_seed(0, 1) != derive_seed(1, 0)
+        True
+    """
+    state = 0x243F6A8885A308D3
+    for number in numbers:
+        state = (state ^ (int(number) & _MASK)) & _MASK
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        mixed = state
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        state = mixed ^ (mixed >> 31)
+    return state >> 1
+
+
+def seed_generators(seed):
+    """Seed Python's, numpy's and torch's (CPU and CUDA) global generators from one integer."""
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def seeded_generators(seed):
+    """Seed the global CPU generators inside the block and put their former state back after it."""
+    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)

@@ -1,0 +1,1 @@
+"""Networks, restorers, losses and the preprocessor."""

@@ -1,0 +1,78 @@
+"""Every registry of restorekit.
+
+Each is a child of MMEngine's registry of the same kind, so that
+``default_scope='restorekit'`` finds our components first and MMEngine's next.
+``DEGRADATIONS`` is restorekit's own.
+"""
+
+import difflib
+
+from mmengine import registry as _root
+
+
+class Registry(_root.Registry):
+    """MMEngine's registry, with errors that name the nearest registered components."""
+
+    def names(self):
+        """All names this registry answers to: its own first, then its parents'."""
+        self.import_from_location()
+        names, parent = list(self._module_dict), self.parent
+        while parent is not None:
+            names += [name for name in parent._module_dict if name not in names]
+            parent = parent.parent
+        return names
+
+    def get(self, key):
+        """Return the component registered as ``key``.
+
+        Unlike MMEngine's registry this never imports a dotted path: only what was registered can be built.
+
+        Raises:
+            KeyError: If nothing is registered under ``key``; the message gives the nearest names.
+        """
+        scope, name = self.split_scope_key(key)
+        registry = self if scope in (None, self.scope) else self._get_root_registry()._search_child(scope)
+        if registry is not None:
+            registry.import_from_location()
+        while registry is not None:
+            if name in registry._module_dict:
+                return registry._module_dict[name]
+            registry = registry.parent if scope is None else None
+        raise KeyError(unknown_name_message(key, self.names(), f'{self.name} registry'))
+
+    def __contains__(self, key):
+        return self.split_scope_key(key)[1] in self.names()
+
+
+def unknown_name_message(name, known, where):
+    """Return the sentence that says ``name`` is unknown in ``where``, what is near it, and what to do."""
+    known = sorted(str(k) for k in known)
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    if near:
+        hint = f'did you mean {" or ".join(map(repr, near))}?'
+    else:
+        hint = f'known names: {", ".join(known)}' if len(known) <= 40 else f'{len(known)} names are known'
+    return (f'{name!r} is not in the {where}; {hint} '
+            f'If it is your own, name its module in the config: custom_imports=dict(imports=[...])')
+
+
+def _child(name, *modules):
+    return Registry(name.lower().rstrip('s').replace('_', ' '), parent=getattr(_root, name), scope='restorekit',
+                    locations=[f'restorekit.{module}' for module in modules])
+
+
+MODELS = _child('MODELS', 'models')
+DATASETS = _child('DATASETS', 'datasets')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
+TRANSFORMS = _child('TRANSFORMS', 'datasets')
+METRICS = _child('METRICS', 'evaluation')
+RUNNERS = _child('RUNNERS', 'engine')
+LOOPS = _child('LOOPS', 'engine')
+HOOKS = _child('HOOKS', 'engine', 'visualization')
+OPTIMIZERS = _child('OPTIMIZERS', 'engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'engine')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'engine')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'engine')
+VISUALIZERS = _child('VISUALIZERS', 'visualization')
+DEGRADATIONS = Registry('degradation', scope='restorekit', locations=['restorekit.degradations'])

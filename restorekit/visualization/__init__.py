@@ -1,0 +1,1 @@
+"""Strips and contact sheets."""

@@ -1,0 +1,58 @@
+"""Build of restorekit: the configs and the model index travel inside the wheel (``restorekit/.mim``)."""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+
+class BuildWithConfigs(build_py):
+    """Copy ``configs`` and ``model-index.yml`` into the built package, where MMEngine looks for them."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, 'restorekit', '.mim')
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(ROOT / 'configs', target / 'configs', ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy2(ROOT / 'model-index.yml', target)
+
+
+setup(
+    name='restorekit',
+    version=re.search(r"__version__ = '(.+)'", (ROOT / 'restorekit/version.py').read_text())[1],
+    description='A registry-based image-restoration toolbox, dehazing first',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10',
+    packages=find_packages(include=['restorekit', 'restorekit.*']),
+    install_requires=[
+        'torch>=2.4',
+        'torchvision',
+        'mmengine>=0.10.7',
+        'mmcv-lite>=2.1',
+        'numpy',
+        'opencv-python',
+        'addict',
+        'tensorboard',
+        'safetensors',
+        'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
+    ],
+    extras_require=dict(
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm'],
+        lmdb=['lmdb'],
+        metrics=['pyiqa', 'lpips'],
+        export=['onnx', 'onnxruntime'],
+        demo=['gradio'],
+        docs=['sphinx', 'myst-parser', 'furo'],
+    ),
+    entry_points=dict(console_scripts=['restorekit=restorekit.cli.main:main']),
+    cmdclass=dict(build_py=BuildWithConfigs),
+)
