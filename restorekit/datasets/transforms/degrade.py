@@ -1,0 +1,35 @@
+"""Degradation in a dataset's pipeline."""
+
+import numpy as np
+import torch
+
+from restorekit.registry import DEGRADATIONS, TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class Degrade:
+    """Make the hazy input from the clear image ``gt`` (and ``depth`` where there is one).
+
+    The result is rounded to 8 bits, as an image file would be. The parameters drawn are kept in the sample's
+    ``degradation`` metadata.
+
+    Args:
+        degradation (dict): From ``DEGRADATIONS``.
+    """
+
+    def __init__(self, degradation):
+        self.degradation = DEGRADATIONS.build(degradation) if isinstance(degradation, dict) else degradation
+
+    def __call__(self, results):
+        if results.get('gt') is None:
+            raise KeyError(f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
+                           f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
+        gt = torch.from_numpy(np.ascontiguousarray(results['gt'].transpose(2, 0, 1))).float()[None] / 255
+        depth = results.get('depth')
+        if depth is not None:
+            depth = torch.from_numpy(np.ascontiguousarray(depth, np.float32))[None, None]
+        params = self.degradation.sample([results['seed']], *gt.shape[-2:])
+        hazy = self.degradation.apply(gt, depth, params)
+        results['inputs'] = (hazy[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        results['degradation'] = params
+        return results

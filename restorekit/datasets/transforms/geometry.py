@@ -1,0 +1,147 @@
+"""Geometric transforms; images and depth move together."""
+
+import cv2
+import numpy as np
+
+from restorekit.registry import TRANSFORMS
+
+_ARRAYS = ('inputs', 'gt', 'depth')
+
+
+class GeometricTransform:
+    """Apply one geometric change to every image-like array of a sample."""
+
+    def __call__(self, results):
+        arrays = {key: results[key] for key in _ARRAYS if results.get(key) is not None}
+        if not arrays:
+            raise KeyError(f'{type(self).__name__} found none of {_ARRAYS} in the sample; it has {sorted(results)}')
+        sizes = {array.shape[:2] for array in arrays.values()}
+        if len(sizes) > 1:
+            raise ValueError(f'arrays of {results.get("img_path")} differ in size: '
+                             f'{ {key: array.shape[:2] for key, array in arrays.items()} }')
+        change = self.draw(*sizes.pop())
+        results.update({key: change(array) for key, array in arrays.items()})
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(GeometricTransform):
+    """Cut a random window; an image smaller than it is reflected first.
+
+    Args:
+        size (int | tuple[int, int]): Height and width in pixels.
+    """
+
+    def __init__(self, size):
+        self.size = _pair(size, 'RandomCrop.size')
+
+    def draw(self, height, width):
+        h, w = self.size
+        top = np.random.randint(max(height - h, 0) + 1)
+        left = np.random.randint(max(width - w, 0) + 1)
+        return lambda array: _cover(array, h, w)[top:top + h, left:left + w]
+
+
+@TRANSFORMS.register_module()
+class CenterCrop(GeometricTransform):
+    """Cut the central window; an image smaller than it is reflected first.
+
+    Args:
+        size (int | tuple[int, int]): Height and width in pixels.
+    """
+
+    def __init__(self, size):
+        self.size = _pair(size, 'CenterCrop.size')
+
+    def draw(self, height, width):
+        h, w = self.size
+        top, left = max(height - h, 0) // 2, max(width - w, 0) // 2
+        return lambda array: _cover(array, h, w)[top:top + h, left:left + w]
+
+
+@TRANSFORMS.register_module()
+class RandomFlip(GeometricTransform):
+    """Mirror left and right.
+
+    Args:
+        prob (float): Probability in [0, 1].
+    """
+
+    def __init__(self, prob=0.5):
+        if not 0 <= prob <= 1:
+            raise ValueError(f'RandomFlip.prob must be in [0, 1], but is {prob}')
+        self.prob = prob
+
+    def draw(self, height, width):
+        flip = np.random.rand() < self.prob
+        return (lambda array: array[:, ::-1]) if flip else (lambda array: array)
+
+
+@TRANSFORMS.register_module()
+class RandomRotate90(GeometricTransform):
+    """Rotate by 0, 90, 180 or 270 degrees, equally likely."""
+
+    def draw(self, height, width):
+        turns = np.random.randint(4)
+        return lambda array: np.rot90(array, turns)
+
+
+@TRANSFORMS.register_module()
+class RandomResize(GeometricTransform):
+    """Scale by a random factor, keeping the aspect ratio; depth values stay as they are.
+
+    Args:
+        scale (tuple[float, float]): Range of the factor.
+        min_size (int): The factor is raised so that the shorter side keeps at least this many pixels.
+    """
+
+    def __init__(self, scale=(0.5, 1.0), min_size=1):
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but is {scale}')
+        self.scale, self.min_size = scale, min_size
+
+    def draw(self, height, width):
+        factor = max(np.random.uniform(*self.scale), self.min_size / min(height, width))
+        return _resizer(max(round(height * factor), 1), max(round(width * factor), 1))
+
+
+@TRANSFORMS.register_module()
+class LimitSize(GeometricTransform):
+    """Shrink images whose longer side exceeds a limit, keeping the aspect ratio.
+
+    Args:
+        max_size (int): Longest side in pixels.
+    """
+
+    def __init__(self, max_size):
+        self.max_size = max_size
+
+    def draw(self, height, width):
+        factor = min(1.0, self.max_size / max(height, width))
+        return _resizer(max(round(height * factor), 1), max(round(width * factor), 1))
+
+
+def _resizer(height, width):
+    def resize(array):
+        if array.shape[:2] == (height, width):
+            return array
+        shrinking = height * width < array.shape[0] * array.shape[1]
+        return cv2.resize(np.ascontiguousarray(array), (width, height),
+                          interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return resize
+
+
+def _cover(array, height, width):
+    """Reflect ``array`` until it is at least (height, width)."""
+    missing = max(height - array.shape[0], 0), max(width - array.shape[1], 0)
+    if not any(missing):
+        return array
+    pads = [(m // 2, m - m // 2) for m in missing] + [(0, 0)] * (array.ndim - 2)
+    return np.pad(array, pads, mode='symmetric')
+
+
+def _pair(size, name):
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but is {size}')
+    return pair

@@ -1,0 +1,102 @@
+"""Reading and writing image files: one place that decides what every kind of file means."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+
+
+class ImageFileError(ValueError):
+    """A file that should hold an image does not."""
+
+
+def read_image(path, keep_alpha=False):
+    """Read an image file as 8-bit RGB.
+
+    The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
+    16-bit images are scaled to 8 bits (value / 257, rounded), EXIF orientation is applied.
+
+    Args:
+        path (str | Path): The file.
+        keep_alpha (bool): Return the alpha channel too; otherwise it is dropped (the colours are taken as stored).
+
+    Returns:
+        ndarray | tuple[ndarray, ndarray | None]: uint8 (H, W, 3) RGB; with ``keep_alpha`` also uint8 (H, W) alpha
+        or None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If the file is empty, truncated or no image that OpenCV can decode.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if path.is_dir() else ''))
+    data = path.read_bytes()
+    if not data:
+        raise ImageFileError(f'{path} is empty (0 bytes); replace or remove it')
+    if _truncated(data):
+        raise ImageFileError(f'{path} is truncated: it ends before its image does ({len(data)} bytes); '
+                             'copy or download it again')
+    buffer = np.frombuffer(data, np.uint8)
+    image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    alpha = None
+    if image is not None and image.ndim == 3 and image.shape[2] == 4:
+        alpha, image = _to_uint8(image[..., 3]), image[..., :3]
+    elif image is not None:
+        image = cv2.imdecode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)  # unlike UNCHANGED, applies EXIF rotation
+    if image is None or image.size == 0:
+        raise ImageFileError(f'{path} ({len(data)} bytes) is not an image that can be decoded '
+                             f'(it starts with {data[:8]!r}); replace or remove it')
+    image = np.ascontiguousarray(_to_uint8(image)[..., ::-1])
+    return (image, alpha) if keep_alpha else image
+
+
+def write_image(path, image, alpha=None, quality=95):
+    """Write uint8 (H, W, 3) RGB to ``path``, whole or not at all; the suffix chooses the format.
+
+    Args:
+        path (str | Path): Target; its folder is made. A suffix OpenCV cannot write is a ValueError.
+        image (ndarray): uint8 (H, W, 3) RGB.
+        alpha (ndarray, optional): uint8 (H, W), kept by PNG, TIFF and WebP.
+        quality (int): JPEG quality, 0 to 100.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise ValueError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
+    bgr = image[..., ::-1]
+    if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
+        bgr = np.dstack([bgr, alpha])
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in ('.jpg', '.jpeg') else []
+    ok, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
+    if not ok:
+        raise ValueError(f'OpenCV could not encode {path} as {suffix}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        temporary.write_bytes(encoded.tobytes())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _truncated(data):
+    """Whether a JPEG or PNG lacks its end marker (OpenCV decodes such files to a half-grey image)."""
+    if data[:2] == b'\xff\xd8':
+        return b'\xff\xd9' not in data[-4096:]
+    if data[:8] == b'\x89PNG\r\n\x1a\n':
+        return b'IEND' not in data[-4096:]
+    return False
+
+
+def _to_uint8(array):
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype in (np.float32, np.float64):
+        return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    raise ImageFileError(f'images of dtype {array.dtype} are not supported; convert to 8 or 16 bits')
