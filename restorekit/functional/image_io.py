@@ -41,17 +41,16 @@ def read_image(path, keep_alpha=False):
         raise ImageFileError(f'{path} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
     buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    alpha = None
-    if image is not None and image.ndim == 3 and image.shape[2] == 4:
-        alpha, image = _to_uint8(image[..., 3]), image[..., :3]
-    elif image is not None:
-        image = cv2.imdecode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)  # unlike UNCHANGED, applies EXIF rotation
+    image = cv2.imdecode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
     if image is None or image.size == 0:
         raise ImageFileError(f'{path} ({len(data)} bytes) is not an image that can be decoded '
                              f'(it starts with {data[:8]!r}); replace or remove it')
     image = np.ascontiguousarray(_to_uint8(image)[..., ::-1])
-    return (image, alpha) if keep_alpha else image
+    if not keep_alpha:
+        return image
+    stored = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    has_alpha = stored.ndim == 3 and stored.shape[2] == 4 and stored.shape[:2] == image.shape[:2]
+    return image, (_to_uint8(stored[..., 3]) if has_alpha else None)
 
 
 def write_image(path, image, alpha=None, quality=95):
