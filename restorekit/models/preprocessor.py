@@ -4,6 +4,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 
 from restorekit.functional.padding import pad_to_multiple
+from restorekit.functional.ranges import rescale
 from restorekit.registry import DEGRADATIONS, MODELS
 
 
@@ -78,6 +79,5 @@ class RestorePreprocessor(BaseDataPreprocessor):
         padded = [pad_to_multiple(image, self.size_divisor, self.min_size) for image in images]
         for sample, (_, padding) in zip(samples or (), padded, strict=False):
             sample.set_metainfo(dict(padding=padding))
-        low, high = self.input_range
-        images = [image * (high - low) + low for image, _ in padded]
+        images = [rescale(image, (0.0, 1.0), self.input_range) for image, _ in padded]
         return torch.stack(images) if len({image.shape for image in images}) == 1 else images

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from restorekit.functional.ranges import rescale
 from restorekit.registry import DEGRADATIONS, MODELS
 
 
@@ -40,18 +41,15 @@ class MeanTeacherConsistency(nn.Module):
         """Return the loss for target images (N, 3, H, W) in the network's input range."""
         self._update(network)
         with torch.no_grad():
-            pseudo = to_unit(self.teacher(images), network.output_range).clamp(0, 1)
-            unit = to_unit(images, network.input_range).float().clamp(0, 1)
+            pseudo = rescale(self.teacher(images), network.output_range).clamp(0, 1)
+            unit = rescale(images, network.input_range).float().clamp(0, 1)
             seeds = torch.randint(2**62, (len(images),)).tolist()
             perturbed = self.perturbation.apply(unit, None, self.perturbation.sample(seeds, *unit.shape[-2:]))
-            low, high = network.input_range
-        pred = to_unit(network(perturbed * (high - low) + low), network.output_range)
+        pred = rescale(network(rescale(perturbed, (0.0, 1.0), network.input_range)), network.output_range)
         return self.loss_weight * self.loss(pred, pseudo)
 
     @torch.no_grad()
     def _update(self, network):
-        if self.teacher is None:
-            self._make_teacher(network)
         count = int(self.updates)
         keep = min(self.momentum, count / (count + 10))
         for old, new in zip(self.teacher.parameters(), network.parameters(), strict=True):
@@ -60,7 +58,8 @@ class MeanTeacherConsistency(nn.Module):
             old.copy_(new)
         self.updates += 1
 
-    def _make_teacher(self, network):
+    def bind(self, network):
+        """Make the teacher, a copy of ``network``; the restorer calls this once."""
         self.teacher = copy.deepcopy(network).requires_grad_(False).eval()
 
     def train(self, mode=True):
@@ -70,8 +69,3 @@ class MeanTeacherConsistency(nn.Module):
             self.teacher.eval()
         return self
 
-
-def to_unit(image, value_range):
-    """Map ``image`` from ``value_range`` to [0, 1]."""
-    low, high = value_range
-    return (image - low) / (high - low)

@@ -38,6 +38,8 @@ class CIDRestorer(Restorer):
         self.reweighter = MODELS.build(reweighter) if reweighter else None
         self.alignment = MODELS.build(alignment) if alignment else None
         self.consistency = MODELS.build(consistency) if consistency else None
+        if self.consistency is not None and hasattr(self.consistency, 'bind'):
+            self.consistency.bind(self.network)
         self.anchor, self.share_interval = anchor, share_interval
         self._calls = 0
         if (self.reweighter or self.alignment) and self.network.embedding_dim is None:

@@ -8,6 +8,7 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from restorekit.functional.padding import unpad
+from restorekit.functional.ranges import rescale
 from restorekit.registry import MODELS
 
 
@@ -103,9 +104,7 @@ class Restorer(BaseModel):
 
     def to_unit(self, output, data_samples):
         """Map a network's output from its declared range to [0, 1] and cut the padding off (not clamped)."""
-        low, high = self.network.output_range
-        if (low, high) != (0.0, 1.0):
-            output = (output - low) / (high - low)
+        output = rescale(output, self.network.output_range)
         padding = data_samples[0].get('padding') if data_samples and data_samples[0] is not None else None
         return unpad(output, padding) if padding and any(padding) else output
 

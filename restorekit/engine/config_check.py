@@ -1,0 +1,164 @@
+"""Finding mistakes in a config before anything is built, with the nearest valid name."""
+
+import difflib
+import inspect
+from pathlib import Path
+
+from mmengine import registry as root_registries
+from mmengine.registry import Registry
+from mmengine.utils import import_modules_from_strings
+
+from restorekit import registry as registries
+
+# what MMEngine's Runner and restorekit read at the top level of a config
+TOP_LEVEL_KEYS = frozenset(
+    'model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr '
+    'optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor '
+    'load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name '
+    'runner_type model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing '
+    'efficient_conv_bn_eval cfg phases data_root degradation vis_backends'.split())
+PHASE_KEYS = frozenset({'frozen', 'init_from'})
+PATH_SUFFIXES = ('_dir', '_file')
+_NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
+
+
+class ConfigError(ValueError):
+    """A config holds a mistake; the message names the file, the key and the nearest valid name."""
+
+
+def check_config(cfg, where, phase=False):
+    """Check the keys, component names and arguments of a config.
+
+    Args:
+        cfg (Config | dict): The config, as it will be run.
+        where (str): Its file (and phase), for messages.
+        phase (bool): Whether the keys ``frozen`` and ``init_from`` are allowed.
+
+    Raises:
+        ConfigError: At the first mistake.
+    """
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg['custom_imports'])
+    known_keys = TOP_LEVEL_KEYS | (PHASE_KEYS if phase else frozenset())
+    for key in cfg:
+        near = difflib.get_close_matches(key, known_keys, n=1, cutoff=0.8)
+        if key not in known_keys and near:
+            raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
+    components = _components()
+    for key, value in cfg.items():
+        if key not in ('phases', 'env_cfg', 'custom_imports', 'degradation', 'vis_backends'):
+            _check(value, key, where, components)
+
+
+def check_paths(cfg, where):
+    """Check that the folders and files the datasets of a config name are there.
+
+    Raises:
+        FileNotFoundError: Names the folder looked for, the key, the config and the data root.
+    """
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for place, key, path in _data_paths(cfg.get(loader), loader):
+            if not Path(path).exists():
+                root = cfg.get('data_root')
+                hint = f'the data root is {root}' if root else 'no data root was given: pass --data-root FOLDER'
+                raise FileNotFoundError(f'{where}: {place}.{key} looks for {Path(path).absolute()}, which is not '
+                                        f'there; {hint}')
+
+
+def join_data_root(cfg):
+    """Join ``data_root`` before every relative path (a key ending in ``_dir`` or ``_file``) of the datasets."""
+    root = cfg.get('data_root')
+    if not root:
+        return
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        _join(cfg.get(loader), Path(root))
+
+
+def _join(node, root):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key.endswith(PATH_SUFFIXES) and isinstance(value, str):
+                node[key] = str(root / value)
+            elif key.endswith(PATH_SUFFIXES) and isinstance(value, list):
+                node[key] = [str(root / path) for path in value]
+            else:
+                _join(value, root)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _join(value, root)
+
+
+def _data_paths(node, place):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key.endswith(PATH_SUFFIXES) and isinstance(value, (str, list)):
+                yield from ((place, key, path) for path in ([value] if isinstance(value, str) else value))
+            else:
+                yield from _data_paths(value, f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _data_paths(value, f'{place}[{i}]')
+
+
+def _components():
+    """Every registered name and its class or function, ours before MMEngine's."""
+    import mmengine.evaluator  # noqa: F401  these register what a config may name
+    import mmengine.hooks
+    import mmengine.optim
+    import mmengine.runner
+    import mmengine.visualization  # noqa: F401
+    found = {}
+    for module in (root_registries, registries):
+        for registry in vars(module).values():
+            if isinstance(registry, Registry):
+                registry.import_from_location()
+                found.update(registry.module_dict)
+    return found
+
+
+def _check(node, place, where, components):
+    if isinstance(node, dict):
+        name = node.get('type')
+        if isinstance(name, str) and place != 'param_scheduler.type':
+            component = components.get(name.split('.')[-1] if '.' in name else name)
+            if component is None:
+                raise ConfigError(f'{where}: {place}: ' + registries.unknown_name_message(name, components, 'registries'))
+            _check_keywords(node, component, place, where)
+        for key, value in node.items():
+            _check(value, f'{place}.{key}', where, components)
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            _check(value, f'{place}[{i}]', where, components)
+
+
+def _check_keywords(node, component, place, where):
+    accepted = _keywords(component)
+    if accepted is None:
+        return
+    for key in node:
+        if key not in accepted and key not in _NOT_KEYWORDS:
+            near = difflib.get_close_matches(key, accepted, n=3, cutoff=0.5)
+            hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'it takes {", ".join(sorted(accepted))}'
+            raise ConfigError(f'{where}: {place}: {component.__name__} takes no {key!r}; {hint}')
+
+
+def _keywords(component):
+    """Names of the keyword arguments a component takes, or None where they cannot be known."""
+    if not inspect.isclass(component):
+        parameters = inspect.signature(component).parameters.values()
+        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    names = set()
+    for cls in component.__mro__:
+        init = cls.__dict__.get('__init__') or cls.__dict__.get('__new__')
+        if init is None or cls is object:
+            continue
+        if not hasattr(init, '__code__'):
+            init = getattr(init, '__func__', init)
+        try:
+            parameters = list(inspect.signature(init).parameters.values())[1:]
+        except (TypeError, ValueError):
+            return None
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None if component.__mro__[0].__dict__.get('__new__') else names

@@ -1,0 +1,5 @@
+"""Hooks of training."""
+
+from .checkpoint import SafeCheckpointHook
+
+__all__ = ['SafeCheckpointHook']

@@ -1,0 +1,58 @@
+"""Optimizer wrappers: only what is trainable, and mixed precision on any device."""
+
+from contextlib import contextmanager
+
+import torch
+from mmengine.optim import AmpOptimWrapper as CudaAmpOptimWrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+
+from restorekit.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, less the parameters that are frozen.
+
+    Raises:
+        ValueError: If nothing is trainable.
+    """
+
+    def __call__(self, model):
+        wrapper = super().__call__(model)
+        optimizer = wrapper.optimizer
+        for group in optimizer.param_groups:
+            group['params'] = [parameter for parameter in group['params'] if parameter.requires_grad]
+        optimizer.param_groups[:] = [group for group in optimizer.param_groups if group['params']]
+        if not optimizer.param_groups:
+            raise ValueError('nothing to train: every parameter of the model is frozen; shorten frozen=[...]')
+        return wrapper
+
+
+@OPTIM_WRAPPERS.register_module(name='AmpOptimWrapper')
+class AutocastOptimWrapper:
+    """Mixed precision: MMEngine's ``AmpOptimWrapper`` on CUDA, bfloat16 autocast on the CPU.
+
+    Args:
+        dtype (str, optional): ``'float16'`` or ``'bfloat16'``; on the CPU only the latter.
+        **kwargs: See MMEngine's wrappers; ``loss_scale`` has no meaning on the CPU.
+    """
+
+    def __new__(cls, dtype=None, loss_scale='dynamic', **kwargs):
+        if torch.cuda.is_available():
+            return CudaAmpOptimWrapper(loss_scale=loss_scale, dtype=dtype, **kwargs)
+        return CpuAutocastOptimWrapper(dtype=dtype, **kwargs)
+
+
+class CpuAutocastOptimWrapper(OptimWrapper):
+    """Run the forward pass under ``torch.autocast('cpu', bfloat16)``; no loss scaling is needed."""
+
+    def __init__(self, dtype=None, **kwargs):
+        if dtype not in (None, 'bfloat16'):
+            raise ValueError(f'mixed precision on the CPU is bfloat16, but dtype={dtype!r} was asked for')
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def optim_context(self, model):
+        """Add autocast to the context of a training step."""
+        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
+            yield

@@ -1,0 +1,229 @@
+"""Training in phases: a chain of plain runners, each continued where it was cut."""
+
+import copy
+import json
+import time
+import uuid
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import get_rank, is_main_process
+from mmengine.hooks import Hook
+
+from restorekit.checkpoint import atomic_write_text
+from restorekit.compat import patch_runner
+from restorekit.registry import RUNNERS, unknown_name_message
+
+from .config_check import PHASE_KEYS, ConfigError, check_config, check_paths, join_data_root
+from .runner import RestoreRunner
+
+STATE_FILE = 'run_state.json'
+SINGLE_PHASE = 'train'
+
+
+def merge(base, override):
+    """Merge ``override`` onto a copy of ``base`` as MMEngine does, and replace a component of another ``type``.
+
+    Dicts merge, everything else replaces. ``_delete_=True`` replaces a dict whole; so does another ``type``, since
+    the arguments of one component are never meant for another.
+
+    Example:
+        >>> merge(dict(loss=dict(type='A', a=1), n=1), dict(loss=dict(type='B')))
+        {'loss': {'type': 'B'}, 'n': 1}
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        old = merged.get(key)
+        if isinstance(value, dict):
+            value = {k: v for k, v in value.items() if k != '_delete_'} if value.get('_delete_') \
+                else merge(old, value) if isinstance(old, dict) and value.get('type', old.get('type')) == old.get('type') \
+                else merge({}, value)
+        merged[key] = copy.deepcopy(value)
+    return merged
+
+
+class MetricsRecorder(Hook):
+    """Keep the metrics of the last validation."""
+
+    def __init__(self):
+        self.metrics = {}
+
+    def after_val_epoch(self, runner, metrics=None):
+        """Remember ``metrics`` as plain numbers."""
+        self.metrics = {key: float(value) for key, value in (metrics or {}).items()}
+
+
+@RUNNERS.register_module()
+class MultiPhaseRunner:
+    """Run a config's phases in order, each as an ordinary MMEngine runner in a folder of its own.
+
+    A config without ``phases`` is one phase, run in the work dir itself. A phase is a dict of overrides on the config;
+    two of its keys are not the runner's: ``frozen`` (see :class:`~restorekit.models.restorers.Restorer`) and
+    ``init_from``: where the network's weights come from (``'previous'``, the default; ``'best'``: the best checkpoint
+    of the previous phase; another phase's name; a path; None). Training state is resumed, never handed over.
+
+    The end of each phase is recorded in ``run_state.json``, written whole or not at all. Run again with ``resume``,
+    finished phases are skipped and the cut one continues at its last checkpoint.
+
+    Args:
+        cfg (Config | dict): The config. ``work_dir`` must be set.
+        resume (bool): Continue what ``work_dir`` holds.
+        phase (str, optional): Run this phase alone.
+        options (dict, optional): Overrides that hold in every phase (``--cfg-options``); keys starting with
+            ``phases.`` were for one phase and are ignored here.
+
+    Raises:
+        ConfigError: For a mistake in any phase's config, before the first one starts.
+        FileExistsError: If ``work_dir`` holds a run and ``resume`` is False.
+    """
+
+    def __init__(self, cfg, resume=False, phase=None, options=None):
+        patch_runner()
+        self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+        self.where = str(self.cfg.filename or 'config')
+        self.resume, self.options = resume, {k: v for k, v in (options or {}).items() if not k.startswith('phases.')}
+        self.work_dir = Path(self.cfg.work_dir)
+        phases = self.cfg.get('phases')
+        self.single = not phases
+        self.phases = {SINGLE_PHASE: {}} if self.single else dict(phases)
+        if phase is not None and phase not in self.phases:
+            raise ConfigError(f'{self.where}: ' + unknown_name_message(phase, self.phases, 'phases of this config'))
+        self.only = phase
+        self.state_path = self.work_dir / STATE_FILE
+        self.state = self._read_state()
+        self.configs = {name: self.phase_config(name) for name in self.phases}
+
+    @classmethod
+    def from_cfg(cls, cfg):
+        """Build from a config alone, as MMEngine's runners."""
+        return cls(cfg, resume=cfg.get('resume', False))
+
+    def phase_config(self, name):
+        """Return the complete, checked config of one phase."""
+        base = {key: value for key, value in self.cfg.to_dict().items() if key != 'phases'}
+        override = ConfigDict(self.phases[name]).to_dict() if self.phases[name] else {}
+        where = self.where if self.single else f'{self.where}, phase {name!r}'
+        if not isinstance(override, dict):
+            raise ConfigError(f'{where}: a phase is a dict of overrides, but is {override!r}')
+        cfg = Config(merge(base, override), filename=self.cfg.filename)
+        cfg.merge_from_dict(self.options)
+        init_from = cfg.get('init_from', 'previous')
+        names = list(self.phases)
+        if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
+                init_from not in names[:names.index(name)] and not Path(init_from).is_file():
+            raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; ' + unknown_name_message(
+                init_from, ['previous', 'best', *names[:names.index(name)]], "values of init_from"))
+        check_config(cfg, where, phase=not self.single)
+        join_data_root(cfg)
+        check_paths(cfg, where)
+        if 'frozen' in cfg:
+            cfg.model.frozen = cfg.pop('frozen')
+        cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
+        stem = Path(self.where).stem
+        cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
+        return cfg
+
+    def train(self):
+        """Train what is left to train; returns the last phase's model."""
+        self._claim_work_dir()
+        model = None
+        names = [self.only] if self.only else list(self.phases)
+        for number, name in enumerate(names, 1):
+            if self.resume and self.state['phases'].get(name, {}).get('finished'):
+                self._say(f'Phase {name}: finished before, skipped')
+                continue
+            if not self.single:
+                self._say(f'Phase {number} of {len(names)}: {name}')
+            model = self._train_phase(name)
+        return model
+
+    def _train_phase(self, name):
+        cfg = copy.deepcopy(self.configs[name])
+        init_from = cfg.pop('init_from', 'previous')
+        resuming = self.resume and self.last_checkpoint(name) is not None
+        cfg.resume = resuming
+        cfg.load_from = str(self.last_checkpoint(name)) if resuming else self._initial_weights(name, init_from, cfg)
+        runner = RestoreRunner.from_cfg(cfg)
+        if hasattr(runner.model, 'init_weights') and cfg.load_from:
+            runner.logger.info(f'{name} starts from {cfg.load_from}')
+        recorder = MetricsRecorder()
+        runner.register_hook(recorder, priority='LOWEST')
+        start = time.time()
+        model = runner.train()
+        if is_main_process():
+            record = self.state['phases'].setdefault(name, {})
+            record.update(finished=True, checkpoint=runner.message_hub.get_info('last_ckpt'),
+                          best_checkpoint=runner.message_hub.get_info('best_ckpt'), iterations=runner.iter,
+                          seconds=round(record.get('seconds', 0) + time.time() - start, 1), metrics=recorder.metrics,
+                          align_grad_share=_mean_scalar(runner, 'train/align_grad_share'),
+                          align_loss=_mean_scalar(runner, 'train/loss_align'))
+            self._write_state()
+        runner.visualizer.close()
+        return model
+
+    def last_checkpoint(self, name):
+        """The last complete checkpoint of a phase, or None."""
+        folder = self.work_dir if self.single else self.work_dir / name
+        pointer = folder / 'last_checkpoint'
+        if not pointer.is_file():
+            return None
+        path = Path(pointer.read_text().strip())
+        path = path if path.is_file() else folder / path.name  # the work dir may have been moved
+        return path if path.is_file() else None
+
+    def _initial_weights(self, name, init_from, cfg):
+        names = list(self.phases)
+        position = names.index(name)
+        if init_from is None or (position == 0 and init_from in ('previous', 'best')):
+            return cfg.get('load_from')
+        if init_from not in ('previous', 'best') and init_from not in names:
+            return init_from
+        if cfg.get('load_from') and self.only:
+            return cfg.load_from
+        source = init_from if init_from in names else names[position - 1]
+        record = self.state['phases'].get(source, {})
+        path = record.get('best_checkpoint') if init_from == 'best' else self.last_checkpoint(source)
+        if path is None or not Path(path).is_file():
+            which = 'best checkpoint (is default_hooks.checkpoint.save_best set?)' if init_from == 'best' \
+                else 'checkpoint'
+            raise FileNotFoundError(f'phase {name!r} starts from phase {source!r}, but {self.work_dir / source} has no '
+                                    f'{which}; train that phase first, or give --load-from FILE')
+        return str(path)
+
+    def _claim_work_dir(self):
+        if get_rank() != 0:
+            return
+        holds_run = self.state['phases'] or any(self.last_checkpoint(name) for name in self.phases)
+        redoing = self.only is not None and self.last_checkpoint(self.only) is None
+        if holds_run and not self.resume and not redoing:
+            raise FileExistsError(f'{self.work_dir} already holds a run; pass --resume to continue it, or another '
+                                  '--work-dir to start anew (nothing was changed)')
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        self._write_state()
+
+    def _read_state(self):
+        if not self.state_path.is_file():
+            return dict(phases={})
+        try:
+            state = json.loads(self.state_path.read_text())
+            state['phases'].items()
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ConfigError(f'{self.state_path} is not the state of a run ({error}); restore it, or start in '
+                              'another --work-dir') from error
+        return state
+
+    def _write_state(self):
+        atomic_write_text(json.dumps(self.state, indent=2) + '\n', str(self.state_path))
+
+    def _say(self, text):
+        if is_main_process():
+            print(f'\n=== {text} ===', flush=True)
+
+
+def _mean_scalar(runner, name):
+    if name not in runner.message_hub.log_scalars:
+        return None
+    return float(runner.message_hub.get_scalar(name).mean())
+
+
+__all__ = ['PHASE_KEYS', 'SINGLE_PHASE', 'STATE_FILE', 'MetricsRecorder', 'MultiPhaseRunner', 'merge']

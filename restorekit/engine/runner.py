@@ -1,0 +1,122 @@
+"""MMEngine's runner, with checkpoints that are plain data, written whole and loaded strictly."""
+
+import os.path as osp
+import platform
+import time
+
+import mmengine
+import torch
+from mmengine.dist import get_dist_info, master_only
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, weights_to_cpu
+from mmengine.utils import apply_to
+
+from restorekit.checkpoint import (atomic_save, load_checkpoint_file, load_network_weights, network_json,
+                                   network_state, plain, restore_history)
+from restorekit.config import config_to_json
+from restorekit.registry import RUNNERS
+from restorekit.version import __version__
+
+from .distributed import init_distributed, model_wrapper_cfg
+
+CHECKPOINT_FORMAT = 1
+
+
+@RUNNERS.register_module()
+class RestoreRunner(Runner):
+    """An MMEngine runner that differs in what it does with checkpoints and processes.
+
+    - Checkpoints hold tensors, numbers, strings, lists and dicts only: they load with ``weights_only=True``. They
+      carry the network's config and the whole config as JSON in ``meta['restorekit']``, never as Python text, and
+      text found in a checkpoint is never executed.
+    - They are written to a temporary file, synced and renamed.
+    - ``load_from`` loads the network strictly and nothing else; resuming loads everything strictly.
+    - ``launcher='pytorch'`` works without a GPU (gloo).
+    - Only trainable parameters are given to the optimizer.
+    """
+
+    def setup_env(self, env_cfg):
+        """Start the processes' group first where MMEngine cannot, then do as MMEngine does."""
+        if self.distributed:
+            init_distributed(self._launcher, env_cfg)
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg_, model):
+        """Wrap for DDP; without a GPU with arguments that fit the CPU."""
+        if self.distributed and not is_model_wrapper(model):
+            model_wrapper_cfg_ = {**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}
+        return super().wrap_model(model_wrapper_cfg_ or None, model)
+
+    def build_optim_wrapper(self, optim_wrapper):
+        """Build the optimizer over what is trainable."""
+        if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
+            optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
+        return super().build_optim_wrapper(optim_wrapper)
+
+    def load_checkpoint(self, filename, map_location='cpu', strict=True, revise_keys=None):
+        """Load the network's weights from ``filename`` (or, when resuming, everything), strictly.
+
+        Raises:
+            RuntimeError: If the file is a checkpoint of another network; names the keys.
+        """
+        checkpoint = load_checkpoint_file(filename, map_location=map_location)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        resuming = self._resume and isinstance(checkpoint, dict) and 'state_dict' in checkpoint
+        if not resuming:
+            load_network_weights(getattr(model, 'network', model), network_state(checkpoint), str(filename))
+            checkpoint = dict(checkpoint) if 'state_dict' in checkpoint else dict(state_dict=model.state_dict())
+        for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
+            checkpoint.setdefault('meta', {}).pop(key, None)
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = restore_history(checkpoint['message_hub'])
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        if resuming:
+            load_network_weights(model, checkpoint['state_dict'], str(filename))
+        self._has_loaded = True
+        self.logger.info(f'Loaded {"the state of training" if resuming else "the network"} from {filename}')
+        return checkpoint
+
+    @master_only
+    def save_checkpoint(self, out_dir, filename, file_client_args=None, save_optimizer=True,
+                        save_param_scheduler=True, meta=None, by_epoch=True, backend_args=None):
+        """Write a checkpoint of plain data, whole or not at all; arguments as MMEngine's."""
+        meta = dict(meta or {})
+        meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
+        meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
+        meta.update(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y%m%d_%H%M%S'),
+                    mmengine_version=mmengine.__version__,
+                    restorekit=dict(format=CHECKPOINT_FORMAT, version=__version__, config=config_to_json(self.cfg)))
+        network = self.cfg.get('model', {}).get('network')
+        if network is not None:
+            meta['restorekit']['network'] = network_json(network)
+        if hasattr(self.train_dataloader.dataset, 'metainfo'):
+            meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+
+        def to_cpu(state):
+            return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
+
+        checkpoint = dict(meta=meta, state_dict=weights_to_cpu(model.state_dict()),
+                          message_hub=to_cpu(self.message_hub.state_dict()))
+        if save_optimizer:
+            checkpoint['optimizer'] = to_cpu(self.optim_wrapper.state_dict())
+        if save_param_scheduler and self.param_schedulers is not None:
+            schedulers = self.param_schedulers
+            checkpoint['param_schedulers'] = \
+                {name: [s.state_dict() for s in group] for name, group in schedulers.items()} \
+                if isinstance(schedulers, dict) else [s.state_dict() for s in schedulers]
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        atomic_save(plain(checkpoint), osp.join(out_dir, filename))
+
+    def get_hooks_info(self):
+        """Name the hooks in one line (MMEngine lists each at every stage)."""
+        return ', '.join(type(hook).__name__ for hook in self._hooks)
+
+    def _log_env(self, env_cfg):
+        """Log in one line what matters for reading the log; the config stands in the work dir."""
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else \
+            f'CPU, {torch.get_num_threads()} threads'
+        self.logger.info(
+            f'restorekit {__version__}, Python {platform.python_version()}, torch {torch.__version__}, MMEngine '
+            f'{mmengine.__version__} on {device}; {get_dist_info()[1]} process(es); seed {self._seed}; '
+            f'work dir {self.work_dir}')
