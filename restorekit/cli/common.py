@@ -1,0 +1,90 @@
+"""What the commands share: options, threads, and errors that read as sentences."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from mmengine.config import DictAction
+
+
+class OptionAction(DictAction):
+    """``k=v`` pairs; a value may be a number, true/false/none, a list, or a dict in YAML's flow form."""
+
+    @staticmethod
+    def _parse_iterable(value):
+        if value.strip().lower() == 'none':
+            return None
+        if value.strip().startswith('{'):
+            return yaml.safe_load(value)
+        return DictAction._parse_iterable(value)
+
+
+def add_config_options(parser):
+    """Add what train and test both take."""
+    parser.add_argument('--data-root', metavar='DIR', help='folder joined before the relative paths of the data sets')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='K=V', default={},
+                        help='overrides, e.g. train_cfg.max_iters=100 phases.adapt.model.alignment=none')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how the processes of a distributed run were started')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def prepare_process(launcher, workers=0):
+    """Set the number of threads and what launchers expect.
+
+    Threads = cores minus busy data workers; one in each process of a distributed run on the CPU, since two threads
+    beside a busy core can be many times slower than one.
+    """
+    import cv2
+    import torch
+    cv2.setNumThreads(0)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    if 'OMP_NUM_THREADS' not in os.environ:
+        torch.set_num_threads(1 if launcher != 'none' else max(1, cores - workers))
+
+
+def next_free(folder):
+    """``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
+    number, candidate = 1, Path(folder)
+    while candidate.exists():
+        number += 1
+        candidate = Path(f'{folder}-{number}')
+    return candidate
+
+
+def latest(folder):
+    """The highest existing of ``folder``, ``folder-2``, ...; ``folder`` itself if there is none."""
+    number, found = 2, Path(folder)
+    while Path(f'{folder}-{number}').exists():
+        found, number = Path(f'{folder}-{number}'), number + 1
+    return found
+
+
+def run_guarded(function, args):
+    """Call ``function(args)``; print mistakes of the user as one paragraph and return 1 instead of a traceback.
+
+    ``RESTOREKIT_TRACEBACK=1`` shows the traceback.
+    """
+    try:
+        return function(args) or 0
+    except KeyboardInterrupt:
+        print('\nInterrupted.', file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_user_error(error) or os.environ.get('RESTOREKIT_TRACEBACK'):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'\nerror: {text}', file=sys.stderr)
+        return 1
+
+
+def _is_user_error(error):
+    from restorekit.checkpoint import CheckpointError
+    from restorekit.engine.config_check import ConfigError
+    from restorekit.functional.image_io import ImageFileError
+    from restorekit.models.restorers import NonFiniteLossError
+    kinds = (ConfigError, CheckpointError, ImageFileError, NonFiniteLossError, FileNotFoundError, FileExistsError,
+             NotADirectoryError, PermissionError, ModuleNotFoundError)
+    return isinstance(error, kinds) or getattr(error, 'user_error', False)

@@ -1,0 +1,8 @@
+"""Measure a checkpoint on a config's test set; the same as ``restorekit test``."""
+
+import sys
+
+from restorekit.cli.main import main
+
+if __name__ == '__main__':
+    sys.exit(main(['test', *sys.argv[1:]]))
