@@ -14,7 +14,7 @@ from restorekit.checkpoint import atomic_write_text
 from restorekit.compat import patch_runner
 from restorekit.registry import RUNNERS, unknown_name_message
 
-from .config_check import PHASE_KEYS, ConfigError, check_config, check_paths, join_data_root
+from .config_check import ConfigError, check_config, check_paths, join_data_root
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -39,6 +39,20 @@ def merge(base, override):
                 else merge(old, value) if isinstance(old, dict) and value.get('type', old.get('type')) == old.get('type') \
                 else merge({}, value)
         merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def phase_overrides(cfg, name, options=None):
+    """Return the complete config of phase ``name``: the config, then the phase's overrides, then ``options``."""
+    phases = cfg.get('phases') or {}
+    if name not in phases:
+        raise ConfigError(f'{cfg.filename}: ' + unknown_name_message(name, phases, 'phases of this config'))
+    override = phases[name].to_dict() if isinstance(phases[name], ConfigDict) else phases[name] or {}
+    if not isinstance(override, dict):
+        raise ConfigError(f'{cfg.filename}: phase {name!r} must be a dict of overrides, but is {override!r}')
+    base = {key: value for key, value in cfg.to_dict().items() if key != 'phases'}
+    merged = Config(merge(base, override), filename=cfg.filename)
+    merged.merge_from_dict({key: value for key, value in (options or {}).items() if not key.startswith('phases.')})
     return merged
 
 
@@ -81,7 +95,7 @@ class MultiPhaseRunner:
         patch_runner()
         self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
         self.where = str(self.cfg.filename or 'config')
-        self.resume, self.options = resume, {k: v for k, v in (options or {}).items() if not k.startswith('phases.')}
+        self.resume, self.options = resume, options or {}
         self.work_dir = Path(self.cfg.work_dir)
         phases = self.cfg.get('phases')
         self.single = not phases
@@ -100,13 +114,8 @@ class MultiPhaseRunner:
 
     def phase_config(self, name):
         """Return the complete, checked config of one phase."""
-        base = {key: value for key, value in self.cfg.to_dict().items() if key != 'phases'}
-        override = ConfigDict(self.phases[name]).to_dict() if self.phases[name] else {}
         where = self.where if self.single else f'{self.where}, phase {name!r}'
-        if not isinstance(override, dict):
-            raise ConfigError(f'{where}: a phase is a dict of overrides, but is {override!r}')
-        cfg = Config(merge(base, override), filename=self.cfg.filename)
-        cfg.merge_from_dict(self.options)
+        cfg = phase_overrides(self.cfg, name, self.options) if not self.single else copy.deepcopy(self.cfg)
         init_from = cfg.get('init_from', 'previous')
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
@@ -224,6 +233,3 @@ def _mean_scalar(runner, name):
     if name not in runner.message_hub.log_scalars:
         return None
     return float(runner.message_hub.get_scalar(name).mean())
-
-
-__all__ = ['PHASE_KEYS', 'SINGLE_PHASE', 'STATE_FILE', 'MetricsRecorder', 'MultiPhaseRunner', 'merge']
