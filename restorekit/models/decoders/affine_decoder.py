@@ -23,15 +23,14 @@ class AffineDecoder(Decoder):
     At the shallowest stride the result is upsampled bilinearly and joined with a shallow view of the image.
 
     Args:
-        in_channels (Sequence[int]): Channels of the encoder's maps, shallow to deep; at least two, the deepest a
-            multiple of 8.
+        in_channels (Sequence[int]): Channels of the encoder's maps, shallow to deep; at least two.
         strides (Sequence[int]): Strides of the maps; ascending powers of two.
-        channels (int): Channels of the upward path, a multiple of 8.
+        channels (int): Channels of the upward path.
         head_channels (int): Channels at full resolution, where nearly all the time goes.
         init_cfg (dict, optional): MMEngine's initialisation config.
 
     Raises:
-        ValueError: If the maps are too few, their strides are not ascending powers of two, or channels do not divide.
+        ValueError: If there are fewer than two maps, or their strides are not ascending powers of two.
 
     Example:
         >>> decoder = AffineDecoder(in_channels=(32, 64), strides=(4, 8))

@@ -4,18 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-REDUCTION = 8
-
 
 def _gate(channels, out_channels):
-    return nn.Sequential(nn.Conv2d(channels, channels // REDUCTION, 1), nn.ReLU(inplace=True),
-                         nn.Conv2d(channels // REDUCTION, out_channels, 1), nn.Sigmoid())
+    hidden = max(channels // 8, 8)  # with fewer, ReLU is often dead in all of them from the start
+    return nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, out_channels, 1),
+                         nn.Sigmoid())
 
 
 class ChannelAttention(nn.Module):
     """Multiply each channel by a gate in (0, 1) computed from the globally average-pooled map (N, C, H, W).
 
-    ``y = x * sigmoid(W2 relu(W1 mean(x)))``, with C / 8 hidden channels (FFA-Net, Qin et al., AAAI 2020).
+    ``y = x * sigmoid(W2 relu(W1 mean(x)))``, with C / 8 hidden channels, at least 8 (FFA-Net, Qin et al., AAAI 2020).
 
     Example:
         >>> tuple(ChannelAttention(16)(torch.rand(1, 16, 4, 4)).shape)
@@ -33,7 +32,7 @@ class ChannelAttention(nn.Module):
 class PixelAttention(nn.Module):
     """Multiply each pixel by a gate in (0, 1), one for all channels, computed from its own channels.
 
-    ``y = x * sigmoid(W2 relu(W1 x))`` with 1x1 convolutions and C / 8 hidden channels (FFA-Net, AAAI 2020).
+    ``y = x * sigmoid(W2 relu(W1 x))`` with 1x1 convolutions and C / 8 hidden channels, at least 8 (FFA-Net, AAAI 2020).
 
     Example:
         >>> tuple(PixelAttention(16)(torch.rand(1, 16, 4, 4)).shape)
@@ -54,10 +53,7 @@ class DehazeBlock(nn.Module):
     ``y = relu(conv1(x)) + x``; output ``x + pixel_attention(channel_attention(conv2(y)))``; shape is kept.
 
     Args:
-        channels (int): Channels in and out, a multiple of 8.
-
-    Raises:
-        ValueError: If ``channels`` does not divide by 8, the reduction of the attention gates.
+        channels (int): Channels in and out.
 
     Example:
         >>> tuple(DehazeBlock(16)(torch.rand(1, 16, 4, 4)).shape)
@@ -66,8 +62,6 @@ class DehazeBlock(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        if channels < REDUCTION or channels % REDUCTION:
-            raise ValueError(f'DehazeBlock: channels must be a multiple of {REDUCTION}, not {channels}')
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.channel_attention = ChannelAttention(channels)

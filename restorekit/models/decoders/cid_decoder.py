@@ -9,7 +9,7 @@ from torch import nn
 from restorekit.registry import MODELS
 
 from .base import Decoder, check_feature_maps
-from .blocks import REDUCTION, DehazeBlock, PyramidEnhancer
+from .blocks import DehazeBlock, PyramidEnhancer
 
 
 @MODELS.register_module()
@@ -48,7 +48,6 @@ class CIDDecoder(Decoder):
     def __init__(self, in_channels, strides, enhancer_channels=20, pool_sizes=(32, 16, 8, 4), init_cfg=None):
         super().__init__(init_cfg)
         in_channels, strides = check_feature_maps('CIDDecoder', in_channels, strides)
-        _must_divide(in_channels[-1], REDUCTION, f'the deepest of in_channels={in_channels}')
         # how often each map is shuffled by 2 on its way to the next shallower one, deepest first; the last to full size
         ratios = [deep // shallow for deep, shallow in zip(strides[:0:-1], strides[-2::-1], strict=True)]
         self._shuffles = [int(math.log2(ratio)) for ratio in (*ratios, strides[0])]
@@ -57,11 +56,11 @@ class CIDDecoder(Decoder):
         self.attention_blocks = nn.ModuleList()
         channels = in_channels[-1]
         for ratio, skip in zip(ratios, in_channels[-2::-1], strict=True):
-            _must_divide(channels, ratio**2 * REDUCTION, f'in_channels={in_channels} at strides={strides} come to')
+            _must_divide(channels, ratio, in_channels, strides)
             channels //= ratio**2
             self.attention_blocks.append(DehazeBlock(channels))
             channels += skip
-        _must_divide(channels, strides[0]**2, f'in_channels={in_channels} at strides={strides} come to')
+        _must_divide(channels, strides[0], in_channels, strides)
         channels //= strides[0]**2
         self.enhancer = PyramidEnhancer(channels, enhancer_channels, pool_sizes)
         self.tail = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels, 3, 7), nn.Tanh())
@@ -88,8 +87,8 @@ def _shuffle(x, times):
     return x
 
 
-def _must_divide(channels, divisor, where):
-    if channels % divisor:
-        raise ValueError(f'CIDDecoder: {where} {channels} channels, which must divide by {divisor} '
-                         f'(pixel shuffling by s takes s * s, attention {REDUCTION}); '
+def _must_divide(channels, ratio, in_channels, strides):
+    if channels % ratio**2:
+        raise ValueError(f'CIDDecoder: with in_channels={in_channels} at strides={strides}, {channels} channels are '
+                         f'to be pixel-shuffled by {ratio}, so they must divide by {ratio**2}; '
                          'change the width of the encoder or its out_indices')

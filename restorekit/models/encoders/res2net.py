@@ -148,7 +148,8 @@ class Res2Net(BaseModule):
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
         from restorekit.checkpoint import load_checkpoint_file
-        state = load_checkpoint_file(_local_file(source), map_location='cpu')
+        content = load_checkpoint_file(_local_file(source), map_location='cpu')
+        state = content.get('state_dict', content)  # a .safetensors file is read as a dict with a state dict in it
         built = self.out_indices[-1] + 1
         foreign = ('fc.', *(f'layer{stage + 1}.' for stage in range(built, 4)))
         expected = self.state_dict()
