@@ -1,1 +1,9 @@
 """Decoders."""
+
+from .affine_decoder import AffineDecoder
+from .base import Decoder
+from .blocks import ChannelAttention, DehazeBlock, PixelAttention, PyramidEnhancer
+from .cid_decoder import CIDDecoder
+
+__all__ = ['AffineDecoder', 'CIDDecoder', 'ChannelAttention', 'Decoder', 'DehazeBlock', 'PixelAttention',
+           'PyramidEnhancer']

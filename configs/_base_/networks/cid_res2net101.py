@@ -1,0 +1,6 @@
+# CID as published: 49.4 M parameters; its checkpoints convert with tools/converters/convert_cid.py
+model = dict(
+    network=dict(
+        type='EncoderDecoder',
+        encoder=dict(type='Res2Net', depth=101, out_indices=(0, 1, 2)),
+        decoder=dict(type='CIDDecoder')))

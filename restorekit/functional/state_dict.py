@@ -1,0 +1,36 @@
+"""Comparing state dicts, so that a strict load can say what is wrong with a file."""
+
+
+def state_dict_problems(given, expected, limit=None):
+    """Say how a state dict differs from the expected one in names and shapes.
+
+    Args:
+        given (dict[str, Tensor]): The state dict that was read.
+        expected (dict[str, Tensor]): The state dict of the module it is meant for; only shapes are read, so tensors
+            on the meta device will do.
+        limit (int, optional): Name at most this many keys of each kind, and count the rest. None names all.
+
+    Returns:
+        list[str]: One line for each kind of difference (missing, unexpected, wrong shape); empty if they match.
+
+    Example:
+        >>> import torch
+        >>> state_dict_problems({'bais': torch.zeros(2)}, {'bias': torch.zeros(2)})
+        ["1 missing: 'bias'", "1 unexpected: 'bais'"]
+    """
+    missing = [repr(key) for key in expected if key not in given]
+    unexpected = [repr(key) for key in given if key not in expected]
+    shapes = [f'{key!r} is {_shape(given[key])}, not {_shape(expected[key])}'
+              for key in expected if key in given and _shape(given[key]) != _shape(expected[key])]
+    kinds = {'missing': missing, 'unexpected': unexpected, 'of the wrong shape': shapes}
+    return [_line(kind, found, limit) for kind, found in kinds.items() if found]
+
+
+def _shape(value):
+    return tuple(value.shape) if hasattr(value, 'shape') else f'a {type(value).__name__}'
+
+
+def _line(kind, found, limit):
+    named = found if limit is None else found[:limit]
+    rest = f' and {len(found) - len(named)} more' if len(named) < len(found) else ''
+    return f'{len(found)} {kind}: {", ".join(named)}{rest}'

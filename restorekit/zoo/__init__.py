@@ -1,0 +1,5 @@
+"""Named models and the conversion of published checkpoints."""
+
+from .cid import CID_NETWORK, convert_cid_file, published_to_restorekit, restorekit_to_published
+
+__all__ = ['CID_NETWORK', 'convert_cid_file', 'published_to_restorekit', 'restorekit_to_published']
