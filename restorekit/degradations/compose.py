@@ -1,0 +1,201 @@
+"""Degradations made of degradations."""
+
+import torch
+
+from restorekit.functional.random import derive_seed
+from restorekit.registry import DEGRADATIONS
+
+from .base import Degradation, check_range
+from .params import select, with_rows
+
+
+def build_degradation(config, where='degradation'):
+    """Build a degradation from a config dict; an object passes through.
+
+    Args:
+        config (dict or Degradation): ``dict(type=..., ...)`` or an object.
+        where (str): What errors call it.
+
+    Raises:
+        TypeError: If it is neither.
+        KeyError: If the type is not registered; the message gives the nearest names.
+
+    Example:
+        >>> build_degradation(dict(type='JPEG', quality=50)).quality
+        (50, 50)
+    """
+    built = DEGRADATIONS.build(config) if isinstance(config, dict) else config
+    if not isinstance(built, Degradation):
+        raise TypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
+    return built
+
+
+class _Composition(Degradation):
+    """Children in one list; child i of a sample draws with ``derive_seed(seed, i)``, whatever its siblings are."""
+
+    def __init__(self, children):
+        super().__init__()
+        if not isinstance(children, (list, tuple)) or not children:
+            raise ValueError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
+                             f'got {children!r}')
+        self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
+                         for i, child in enumerate(children)]
+        self.names = [f'{i}_{type(child).__name__}' for i, child in enumerate(self.children)]
+
+    def _sample_child(self, index, draw, rows, height, width):
+        seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
+        return with_rows(self.children[index].sample(seeds, height, width), rows, len(draw))
+
+    def _run_child(self, index, image, depth, params):
+        return run_rows(self.children[index], image, depth, params[self.names[index]])
+
+
+def run_rows(child, image, depth, params):
+    """Run ``child`` on the samples its ``params`` are for; the others pass through."""
+    if 'rows' not in params:
+        return child.run(image, depth, params)
+    rows = params['rows'].to(image.device)
+    inner = {name: value for name, value in params.items() if name != 'rows'}
+    result = child.run(image[rows], None if depth is None else depth[rows], inner)
+    return image.index_copy(0, rows, result)
+
+
+@DEGRADATIONS.register_module()
+class Sequential(_Composition):
+    """Apply every child in order; each clips to [0, 1].
+
+    Args:
+        children (list): Degradations or their config dicts.
+
+    Parameters drawn: one nested dict per child, named ``{index}_{class}``.
+
+    Example:
+        >>> chain = Sequential([dict(type='AtmosphericScattering'), dict(type='JPEG', quality=60)])
+        >>> hazy, params = chain(torch.rand(1, 3, 16, 16), seeds=[0])
+    """
+
+    def draw(self, draw, height, width):
+        rows = range(len(draw))
+        return {name: self._sample_child(i, draw, rows, height, width) for i, name in enumerate(self.names)}
+
+    def degrade(self, image, depth, params):
+        for index in range(len(self.children)):
+            image = self._run_child(index, image, depth, params)
+        return image
+
+
+@DEGRADATIONS.register_module()
+class OneOf(_Composition):
+    """Apply one child to each sample.
+
+    Args:
+        children (list): Degradations or their config dicts.
+        weights (sequence of float, optional): Chances, >= 0, scaled to sum to 1. Equal by default.
+
+    Raises:
+        ValueError: If the weights do not fit the children, are negative, or sum to 0.
+
+    Parameters drawn: ``choice`` (N,), and one nested dict per child that was chosen, for the samples that chose it.
+
+    Example:
+        >>> either = OneOf([dict(type='JPEG'), dict(type='Blur')], weights=[0.8, 0.2])
+        >>> degraded, params = either(torch.rand(4, 3, 16, 16), seeds=[0, 1, 2, 3])
+    """
+
+    def __init__(self, children, weights=None):
+        super().__init__(children)
+        weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
+        if len(weights) != len(self.children):
+            raise ValueError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
+        if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
+            raise ValueError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
+        self.weights = weights
+
+    def draw(self, draw, height, width):
+        choice = draw.choice('choice', self.weights)
+        params = {'choice': choice}
+        for index in sorted(set(choice.tolist())):
+            rows = torch.nonzero(choice == index).flatten().tolist()
+            params[self.names[index]] = self._sample_child(index, draw, rows, height, width)
+        return params
+
+    def degrade(self, image, depth, params):
+        for index in sorted(set(params['choice'].tolist())):
+            image = self._run_child(index, image, depth, params)
+        return image
+
+
+@DEGRADATIONS.register_module()
+class Maybe(_Composition):
+    """Apply a degradation to a sample with probability p.
+
+    Args:
+        child (dict or Degradation): What to apply.
+        p (float): Probability, in [0, 1].
+
+    Raises:
+        ValueError: If p is no probability.
+
+    Parameters drawn: ``applied`` (N,) bool, and the child's for the samples where it is true.
+
+    Example:
+        >>> degraded, params = Maybe(dict(type='JPEG'), p=0.5)(torch.rand(2, 3, 16, 16), seeds=[0, 1])
+    """
+
+    def __init__(self, child, p=0.5):
+        super().__init__([child])
+        if isinstance(p, (tuple, list)):
+            raise TypeError(f'p must be one number in [0, 1], got {p!r}')
+        self.p = check_range('p', p, 0, 1)[0]
+
+    def draw(self, draw, height, width):
+        applied = draw.uniform('applied').double() < self.p
+        params = {'applied': applied}
+        rows = torch.nonzero(applied).flatten().tolist()
+        if rows:
+            params[self.names[0]] = self._sample_child(0, draw, rows, height, width)
+        return params
+
+    def degrade(self, image, depth, params):
+        return self._run_child(0, image, depth, params) if bool(params['applied'].any()) else image
+
+
+@DEGRADATIONS.register_module()
+class Shuffle(_Composition):
+    """Apply every child, in an order drawn for each sample.
+
+    Args:
+        children (list): Degradations or their config dicts.
+
+    Parameters drawn: ``order`` (N, number of children), and one nested dict per child.
+
+    Example:
+        >>> shuffled = Shuffle([dict(type='Blur'), dict(type='PoissonGaussianNoise'), dict(type='JPEG')])
+        >>> degraded, params = shuffled(torch.rand(2, 3, 16, 16), seeds=[0, 1])
+    """
+
+    def draw(self, draw, height, width):
+        rows = range(len(draw))
+        params = {'order': draw.permutation('order', len(self.children))}
+        params.update((name, self._sample_child(i, draw, rows, height, width)) for i, name in enumerate(self.names))
+        return params
+
+    def degrade(self, image, depth, params):
+        orders = [tuple(order) for order in params['order'].tolist()]
+        for order in sorted(set(orders)):
+            rows = [i for i, item in enumerate(orders) if item == order]
+            group = with_rows(select(params, rows), rows, len(orders))
+            image = run_rows(_Ordered(self, order), image, depth, group)
+        return image
+
+
+class _Ordered:
+    """A :class:`Shuffle` in one fixed order."""
+
+    def __init__(self, shuffle, order):
+        self.shuffle, self.order = shuffle, order
+
+    def run(self, image, depth, params):
+        for index in self.order:
+            image = self.shuffle._run_child(index, image, depth, params)
+        return image

@@ -1,0 +1,160 @@
+"""Where depth comes from: files, converted in one place, and a proxy for photos without any."""
+
+import math
+import pathlib
+
+import cv2
+import numpy as np
+import torch
+
+from restorekit.functional.colour import luminance
+from restorekit.functional.filters import guided_filter
+
+from .base import Draw, check_choice, check_range, fractal_noise
+
+
+class ProxyDepth:
+    """Invent a plausible depth for photos without one.
+
+    ``d = (1 - m) ground + m noise``: a ground plane ``c / (y - horizon + c)`` below a tilted horizon and 1 above it,
+    mixed with fractal noise, then aligned with the photo's edges by a guided filter on its luminance. For a share of
+    the samples m = 1, depth unrelated to the scene, which helps on real haze (DA-HAZE, arXiv 2401.07213, 2024).
+
+    Args:
+        horizon (float or pair): Height of the horizon from the top, fraction of H.
+        camera_height (float or pair): c, fraction of H; the depth at the bottom is about c.
+        tilt (float or pair): Slope of the horizon in degrees.
+        noise (float or pair): Share m of the noise, in [0, 1].
+        noise_only (float): Probability of m = 1.
+
+    Example:
+        >>> ProxyDepth()(torch.rand(2, 3, 32, 48), seeds=[0, 1]).shape
+        torch.Size([2, 1, 32, 48])
+    """
+
+    def __init__(self, horizon=(0.15, 0.5), camera_height=(0.08, 0.3), tilt=(-8., 8.), noise=(0.1, 0.5),
+                 noise_only=0.25):
+        self.horizon = check_range('horizon', horizon, 0, 1)
+        self.camera_height = check_range('camera_height', camera_height, 1e-3)
+        self.tilt = check_range('tilt', tilt, -45, 45)
+        self.noise = check_range('noise', noise, 0, 1)
+        self.noise_only = check_range('noise_only', noise_only, 0, 1)[0]
+
+    def __call__(self, image, seeds):
+        """Return a depth (N,1,H,W) in [0, 1] for images (N,3,H,W); the same seed and image give the same depth."""
+        draw = Draw(seeds.tolist() if torch.is_tensor(seeds) else seeds)
+        height, width = image.shape[-2:]
+        subsample = max(1, round(min(height, width) / 64))
+        small_height, small_width = max(1, round(height / subsample)), max(1, round(width / subsample))
+        horizon, camera = draw.uniform('horizon', *self.horizon), draw.uniform('camera', *self.camera_height)
+        slope = torch.tan(draw.uniform('tilt', *self.tilt).double() * (math.pi / 180)).float() * (width / height)
+        share = draw.uniform('noise', *self.noise)
+        share = torch.where(draw.uniform('noise_only') < self.noise_only, torch.ones_like(share), share)
+
+        y = ((torch.arange(small_height) + 0.5) / small_height)[None, :, None]
+        x = ((torch.arange(small_width) + 0.5) / small_width - 0.5)[None, None, :]
+        horizon, camera, slope = (value[:, None, None] for value in (horizon, camera, slope))
+        below = (y - (horizon + slope * x)).clamp(min=0)
+        ground = (camera / (below + camera))[:, None]
+        noise = fractal_noise(draw.seed('field'), small_height, small_width, period=0.5)
+        share = share[:, None, None, None]
+        depth = (ground * (1 - share) + noise * share).to(image)
+        radius = max(1, round(min(height, width) / 16))
+        return guided_filter(luminance(image), depth, radius, 1e-3, subsample).clamp(0, 1)
+
+
+def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, name='depth'):
+    """Convert a stored map to depth: 0 at the camera, larger is farther.
+
+    In this order: ``inverted`` (``1 - v``), ``log_base`` (``log_base ** v``), then
+
+    - ``kind='depth'``: ``scale * v``;
+    - ``kind='disparity'``: relative inverse depth as estimators give it, normalised to p in [0, 1] over the image:
+      ``scale * near / (p (1 - near) + near)``, from ``scale * near`` (nearest) to ``scale`` (farthest).
+
+    Args:
+        values (ndarray): (H,W) as stored.
+        kind (str): ``'depth'`` or ``'disparity'``.
+        scale (float): Factor, > 0.
+        inverted (bool): Whether the nearest point is stored as 1 and the farthest as 0.
+        log_base (float, optional): Base, > 1, of exponentially coded maps.
+        near (float): Nearest depth relative to the farthest, for ``'disparity'``, in (0, 1].
+        name (str): What errors call the map.
+
+    Returns:
+        ndarray: (H,W) float32.
+
+    Raises:
+        ValueError: If the map is empty, not (H,W), not finite, or negative.
+
+    Example:
+        >>> convert_depth(np.array([[0., 1.]]), kind='disparity', near=0.5).tolist()
+        [[1.0, 0.5]]
+    """
+    check_choice('kind', kind, ('depth', 'disparity'))
+    scale = check_range('scale', scale, 1e-12)[0]
+    near = check_range('near', near, 1e-6, 1)[0]
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values.reshape(values.shape[0], values.shape[1]) if values.shape[2] == 1 else values[0]
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f'{name}: a depth map must have shape (H,W) and not be empty, got {values.shape}')
+    if not np.isfinite(values).all():
+        raise ValueError(f'{name}: {int((~np.isfinite(values)).sum())} of {values.size} values are NaN or infinite; '
+                         'fill the holes first')
+    if values.min() < 0:
+        raise ValueError(f'{name}: values must be >= 0, the lowest is {values.min():.4g}')
+    if inverted:
+        if values.max() > 1:
+            raise ValueError(f'{name}: inverted=True needs values in [0, 1], the highest is {values.max():.4g}')
+        values = 1 - values
+    if log_base is not None:
+        values = check_range('log_base', log_base, 1 + 1e-9)[0] ** values
+    if kind == 'disparity':
+        low, high = values.min(), values.max()
+        share = (values - low) / (high - low) if high > low else np.zeros_like(values)
+        values = near / (share * (1 - near) + near)
+    return (values * scale).astype(np.float32)
+
+
+def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1):
+    """Read a depth map from a file and convert it (see :func:`convert_depth`).
+
+    Args:
+        path (str or Path): ``.png`` (8 or 16 bit, one channel, or three equal ones), whose values are first divided by
+            255 or 65535, or ``.npy`` (any number type, (H,W)), taken as it is.
+        kind, scale, inverted, log_base, near: See :func:`convert_depth`.
+
+    Returns:
+        ndarray: (H,W) float32, 0 at the camera, larger is farther.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is of another type, cannot be read, or its values are not a depth.
+
+    Example:
+        >>> read_depth('depth.png', kind='disparity')  # doctest: +SKIP
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'depth map {path} does not exist')
+    suffix = path.suffix.lower()
+    if suffix == '.npy':
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(f'depth map {path} cannot be read: {error}') from error
+        if values.dtype.kind not in 'fiu':
+            raise ValueError(f'depth map {path} must hold numbers, got {values.dtype}')
+    elif suffix == '.png':
+        values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+        if values is None:
+            raise ValueError(f'depth map {path} cannot be read as a PNG')
+        if values.ndim == 3:
+            if not (values[..., :1] == values[..., :3]).all():
+                raise ValueError(f'depth map {path} is a colour image; a depth map has one channel')
+            values = values[..., 0]
+        values = values / np.float64(np.iinfo(values.dtype).max)
+    else:
+        raise ValueError(f'depth map {path} must be a .png or .npy file')
+    return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')
