@@ -1,0 +1,49 @@
+"""What the weights of every reconstruction loss mean."""
+
+from restorekit.functional.image_quality import check_image_pair
+
+REDUCTIONS = ('mean', 'sample', 'none')
+
+
+def check_loss_inputs(pred, target, weight=None):
+    """Raise a ValueError unless pred, target and weight fit each other.
+
+    Args:
+        pred (Tensor): (N, C, H, W).
+        target (Tensor): The same shape.
+        weight (Tensor | None): (N,), (N, 1, H, W) or (N, C, H, W).
+    """
+    check_image_pair(pred, target)
+    if weight is None:
+        return
+    n, c, h, w = pred.shape
+    allowed = ((n,), (n, 1, h, w), (n, c, h, w))
+    if tuple(weight.shape) not in allowed:
+        raise ValueError(f'weight is {tuple(weight.shape)} for images {tuple(pred.shape)}; give one number per sample '
+                         f'{allowed[0]} or per pixel {allowed[1]} or {allowed[2]}')
+
+
+def weighted_reduce(error, weight=None, reduction='mean'):
+    """Multiply an error by its weight, then reduce it. Weights of one change nothing.
+
+    Args:
+        error (Tensor): (N, C, H, W).
+        weight (Tensor | None): (N,), (N, 1, H, W) or (N, C, H, W); it multiplies the error before the mean, and the
+            mean is not divided by the weights' sum.
+        reduction (str): 'mean' (scalar), 'sample' (N,), the mean over C, H and W, or 'none' (N, C, H, W).
+
+    Returns:
+        Tensor: The reduced error.
+
+    Example:
+        >>> import torch
+        >>> weighted_reduce(torch.ones(2, 3, 4, 4), torch.tensor([0.0, 1.0])).item()
+        0.5
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f'reduction must be one of {", ".join(map(repr, REDUCTIONS))}, got {reduction!r}')
+    if weight is not None:
+        error = error * (weight.view(-1, 1, 1, 1) if weight.ndim == 1 else weight)
+    if reduction == 'none':
+        return error
+    return error.mean() if reduction == 'mean' else error.mean(dim=(1, 2, 3))
