@@ -1,0 +1,131 @@
+"""Façades of the scene renderer: vertical planes in a depth buffer, shaded together once all are placed."""
+
+import numpy as np
+
+from .scene_parts import noise, pulse, sample, smoothstep
+
+
+class Facades:
+    """Collects axis-aligned façades, finds what each pixel sees of them, and shades all visible pixels at once."""
+
+    FIELDS = ('axis', 'red', 'green', 'blue', 'facing', 'low', 'high', 'top', 'bay', 'storey', 'glazing', 'tallness',
+              'first', 'trim', 'glass', 'mullion', 'shop', 'code', 'lit')
+
+    def __init__(self, canvas):
+        self.canvas = canvas
+        self.owner = np.full(canvas.depth.shape, -1, np.int16)
+        self.table = []
+
+    def add(self, axis, position, low, high, top, **look):
+        """Place the plane x = position (axis 0) or z = position (axis 1) from ``low`` to ``high``, 0 to ``top`` m."""
+        canvas = self.canvas
+        camera = canvas.camera
+        ray, along = (canvas.ray_x, canvas.ray_z) if axis == 0 else (canvas.ray_z, canvas.ray_x)
+        depth = position / np.where(np.abs(ray) < 1e-5, 1e-5, ray)
+        reach = depth * along
+        columns = np.flatnonzero((depth > 0.5) & (reach >= low) & (reach <= high))
+        if not columns.size:
+            return
+        columns = slice(columns[0], columns[-1] + 1)
+        depth = depth[columns].astype(np.float32)
+        upper = camera.horizon - camera.focal * (top - camera.height) / depth
+        lower = camera.horizon + camera.focal * camera.height / depth
+        first = max(int(np.ceil(upper.min())), 0)
+        last = min(int(np.floor(lower.max())) + 1, canvas.rows.size)
+        if first >= last:
+            return
+        rows = canvas.rows[first:last, None]
+        seen = (rows >= upper) & (rows <= lower) & (depth < canvas.depth[first:last, columns])
+        if seen.any():
+            np.copyto(canvas.depth[first:last, columns], np.broadcast_to(depth, seen.shape), where=seen)
+            self.owner[first:last, columns][seen] = len(self.table)
+            values = dict(look, axis=axis, low=low, high=high, top=top)
+            self.table.append([values[name] for name in self.FIELDS])
+
+    def shade(self, light, opposite):
+        """Colour every façade pixel; ``opposite(z, sign)`` is the height (m) of the row across the street."""
+        canvas, camera = self.canvas, self.canvas.camera
+        rows, columns = np.nonzero(self.owner >= 0)
+        if not rows.size:
+            return
+        owner = self.owner[rows, columns]
+        look = dict(zip(self.FIELDS, np.float32(self.table).T, strict=True))
+
+        def of(name):
+            return look[name][owner]
+
+        depth = canvas.depth[rows, columns]
+        ray_x, ray_z = canvas.ray_x[columns], canvas.ray_z[columns]
+        x, z = depth * ray_x, depth * ray_z
+        y = camera.height - (canvas.rows[rows] - camera.horizon) * depth / camera.focal
+        side = of('axis') < 0.5
+        s = np.where(side, z, x) - of('low')
+        fine = depth / camera.focal
+        wide = np.minimum(fine / np.maximum(np.abs(np.where(side, ray_x, ray_z)), 0.05), 40)
+        top, first, bay, storey, code = of('top'), of('first'), of('bay'), of('storey'), of('code')
+        length = of('high') - of('low')
+        # Whole bays only, so that no window is cut by a corner.
+        bay = length / np.maximum(np.round(length / bay), 1)
+        storey = np.maximum(top - 0.9 - first, 1) / np.maximum(np.round((top - 0.9 - first) / storey), 1)
+        column, row = s / bay, (y - first) / storey
+        upstairs = smoothstep(first - fine, first + fine, y) * smoothstep(top - 0.9 + fine, top - 0.9 - fine, y)
+        across, along = pulse(column, of('glazing'), wide / bay), pulse(row, of('tallness'), fine / storey)
+        window = across * along * upstairs
+        frame = (pulse(column, of('glazing') + 0.34 / bay, wide / bay)
+                 * pulse(row, of('tallness') + 0.3 / storey, fine / storey) * upstairs)
+        bars = pulse(column + 0.5, 0.09 / bay, wide / bay) * of('mullion')
+        inside = row - np.floor(row)
+
+        cell = (np.floor(column).astype(np.int32) * 37 + np.floor(row).astype(np.int32) * 101
+                + code.astype(np.int32) * 59)
+        random = noise('white').ravel()[cell & 0x3FFFF]
+        wall = np.stack([of('red'), of('green'), of('blue')], 1)
+        clear = np.clip(0.06 / np.maximum(fine, 0.01), 0, 1)
+        broad = sample(noise('fractal'), 5 * s + 31 * code, 5 * y)
+        streaks = sample(noise('fractal'), 24 * s + 17 * code, 2.2 * y)
+        grain = sample(noise('rough'), 28 * s, 28 * y) * clear
+        texture = 1 + 0.07 * broad + 0.06 * streaks + 0.07 * grain
+        joints = pulse((y - first) / storey + 0.5, 0.22 / storey, fine / storey)
+        texture *= 1 - 0.22 * joints * (y < top - 0.8)
+        grime = 1 - 0.42 * np.exp(-np.maximum(y, 0) / 0.7) - 0.14 * np.exp(-np.maximum(y, 0) / 6)
+        cornice = smoothstep(top - 0.75, top - 0.6, y)
+        eaves = smoothstep(top - 1.9, top - 0.75, y) * (1 - cornice)
+        albedo = wall * (texture * (1 + 0.12 * cornice - 0.34 * eaves))[:, None]
+
+        facing = of('facing')
+        normal = np.where(side, np.where(x < 0, 1, -1), 0)
+        cross = np.maximum(normal * light.direction[0], 1e-3)
+        gap = np.abs(2 * x)
+        blocked = opposite(z + gap * light.direction[2] / cross, normal) - (y + gap * light.direction[1] / cross)
+        facing = facing * np.where(side & (facing > 0), 1 - smoothstep(-0.4, 0.4, blocked), 1)
+        opening = np.clip(0.62 + 0.38 * y / np.maximum(top, 9), 0, 1) * grime
+        arriving = light.sun * facing[:, None] + light.ambient * (0.8 * opening)[:, None]
+        colour = albedo * arriving
+
+        trim = np.clip(frame - window, 0, 1) + window * np.clip(bars, 0, 1) * 0.8
+        colour += (trim * of('trim'))[:, None] * (0.55 * arriving * grime[:, None] - colour)
+        sill = np.clip(frame - window, 0, 1) * (inside < 0.3)
+        colour *= (1 - 0.35 * sill * (inside < 0.12))[:, None]
+        reflection = of('glass') * np.clip(0.55 + 0.35 * random + 0.35 * (y / top - 0.5), 0.05, 1.5)
+        pane = light.horizon * reflection[:, None] + 0.018 * light.ambient
+        pane = pane * (1 - 0.55 * smoothstep(0.72, 0.9, inside))[:, None]
+        curtain = (random > 1.0) * 0.3 * (inside > 0.45)
+        pane += curtain[:, None] * light.ambient
+        shops = of('shop') * (y < first - 0.75) * (y > 0.45) * pulse(s / 4.5, 0.84, wide / 4.5)
+        glow = np.zeros_like(y)
+        if light.night:
+            level = noise('white').ravel()[(cell * 7 + 13) & 0x3FFFF]
+            glow = (level > 1.9 - 2.2 * of('lit')) * (0.6 + 0.35 * np.tanh(random)) * (0.8 + 0.3 * broad * clear)
+        pane += glow[:, None] * np.float32([0.62, 0.40, 0.17])
+        hidden = np.clip(window * (1 - np.clip(bars, 0, 1) * 0.8 * of('trim')), 0, 1)
+        colour += hidden[:, None] * (pane - colour)
+        shelf = sample(noise('fractal'), 40 * s + 91 * code, 40 * y)
+        inner = (0.05 + 0.035 * np.clip(shelf, -1, 2))[:, None] * light.ambient + 0.08 * light.horizon
+        if light.night:
+            inner = (0.42 + 0.2 * np.clip(shelf, -1.5, 2))[:, None] * np.float32([0.9, 0.72, 0.45])
+        colour += shops[:, None] * (inner - colour)
+        sign = of('shop') * ((y > first - 0.7) & (y < first - 0.1))
+        tint = noise('white').ravel()[((np.floor(s / 4.5).astype(np.int32) * 311 + code.astype(np.int32) * 97)[:, None]
+                                       + np.arange(3) * 7) & 0x3FFFF]
+        colour += sign[:, None] * (np.clip(0.16 + 0.12 * tint, 0.015, 0.5) * arriving - colour)
+        canvas.colour[rows, columns] = np.maximum(colour, 0)
