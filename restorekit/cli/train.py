@@ -38,8 +38,7 @@ def run(args):
     from restorekit.engine import MultiPhaseRunner
     from restorekit.engine.distributed import broadcast_object, init_distributed
     patch_runner()
-    if args.launcher != 'none':
-        init_distributed(args.launcher, cfg.get('env_cfg'))
+    init_distributed(args.launcher)
     cfg.work_dir = broadcast_object(str(_work_dir(args, cfg)))
     runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase, options=args.cfg_options)
     runner.train()

@@ -6,8 +6,9 @@ import time
 
 import mmengine
 import torch
+from mmengine.device import get_device
 from mmengine.dist import get_dist_info, master_only
-from mmengine.model import is_model_wrapper
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
 
@@ -38,14 +39,16 @@ class RestoreRunner(Runner):
     def setup_env(self, env_cfg):
         """Start the processes' group first where MMEngine cannot, then do as MMEngine does."""
         if self.distributed:
-            init_distributed(self._launcher, env_cfg)
+            init_distributed(self._launcher)
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg_, model):
-        """Wrap for DDP; without a GPU with arguments that fit the CPU."""
-        if self.distributed and not is_model_wrapper(model):
-            model_wrapper_cfg_ = {**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}
-        return super().wrap_model(model_wrapper_cfg_ or None, model)
+        """Move to the device; in a distributed run wrap for DDP, with arguments that fit the CPU where it is one."""
+        if is_model_wrapper(model):
+            return model
+        if not self.distributed:
+            return revert_sync_batchnorm(model.to(get_device()))
+        return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
 
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""

@@ -10,7 +10,11 @@ from .decoders import (
     PyramidEnhancer,
 )
 from .encoders import Res2Net, TimmEncoder
+from .losses import *  # noqa: F403
 from .networks import AODNet, EncoderDecoder, RestorationNetwork
+from .preprocessor import RestorePreprocessor
+from .restorers import CIDRestorer, NonFiniteLossError, Restorer
 
-__all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'ChannelAttention', 'Decoder', 'DehazeBlock', 'EncoderDecoder',
-           'PixelAttention', 'PyramidEnhancer', 'Res2Net', 'RestorationNetwork', 'TimmEncoder']
+__all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
+           'EncoderDecoder', 'NonFiniteLossError', 'PixelAttention', 'PyramidEnhancer', 'Res2Net', 'RestorationNetwork',
+           'RestorePreprocessor', 'Restorer', 'TimmEncoder']

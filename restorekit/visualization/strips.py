@@ -57,7 +57,8 @@ def contact_sheet(rows, titles=None, labels=None, height=160, gap=4):
             cells.append(cell)
         line = strip(cells, height, gap)
         if labels and labels[number]:
-            _write(line, labels[number], 5, 16, (255, 255, 255), outline=True)
+            cv2.rectangle(line, (0, 0), (9 * len(labels[number]) + 8, 22), (0, 0, 0), -1)
+            _write(line, labels[number], 5, 16, (255, 255, 255))
         lines += [line, np.full((gap, line.shape[1], 3), 255, np.uint8)]
     return np.vstack(lines[:-1])
 
@@ -70,7 +71,5 @@ def _to_height(image, height):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
 
 
-def _write(image, text, x, y, colour, outline=False):
-    if outline:
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+def _write(image, text, x, y, colour):
     cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)

@@ -6,11 +6,11 @@ source_dataset = dict(
         dict(type='RandomCrop', size=128),
         dict(type='RandomFlip'),
         dict(type='Degrade', degradation=dict(
-            type='AtmosphericScattering', beta=(0.6, 2.2), airlight=(0.7, 1.0)))])
+            type='AtmosphericScattering', beta=(1.5, 4.0), airlight=(0.75, 1.0)))])
 target_degradation = dict(
-    type='OneOf', transforms=[
-        dict(type='NonHomogeneousHaze', beta=(0.8, 2.0)),
-        dict(type='Dust', beta=(0.6, 1.6))])
+    type='OneOf', children=[
+        dict(type='NonHomogeneousHaze', beta=(1.0, 2.5)),
+        dict(type='Dust', beta=(0.8, 1.8))])
 target_dataset = dict(
     type='ProceduralScenes', style='highland', length=160, height=176, width=176, scene_seed=2, domain='target',
     cache=True,
@@ -28,7 +28,7 @@ val_dataloader = dict(
     dataset=dict(type='ConcatDataset', datasets=[
         dict(type='ProceduralScenes', style='city', length=12, height=176, width=176, scene_seed=101, domain='source',
              pipeline=[dict(type='Degrade', degradation=dict(
-                 type='AtmosphericScattering', beta=(0.6, 2.2), airlight=(0.7, 1.0)))]),
+                 type='AtmosphericScattering', beta=(1.5, 4.0), airlight=(0.75, 1.0)))]),
         dict(type='ProceduralScenes', style='highland', length=12, height=176, width=176, scene_seed=102,
              domain='target', pipeline=[dict(type='Degrade', degradation=target_degradation)])]))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM')]

@@ -4,6 +4,7 @@ import os.path as osp
 from collections import deque
 
 from mmengine.dist import is_main_process, master_only
+from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
 
 from restorekit.checkpoint import atomic_write_text, plain, restore_history
@@ -21,6 +22,18 @@ class SafeCheckpointHook(CheckpointHook):
 
     def __init__(self, interval=-1, by_epoch=False, **kwargs):
         super().__init__(interval=interval, by_epoch=by_epoch, **kwargs)
+
+    def before_train(self, runner):
+        """Find the folder, and what an earlier part of this run kept."""
+        folder = self.out_dir or runner.work_dir
+        self.out_dir = folder if folder == runner.work_dir else osp.join(folder, osp.basename(runner.work_dir))
+        self.file_backend = get_file_backend(self.out_dir)
+        info = runner.message_hub.get_info
+        if self.save_best is not None and len(self.key_indicators) == 1:
+            self.best_ckpt_path = info('best_ckpt')
+        elif self.save_best is not None:
+            self.best_ckpt_path_dict.update({key: info(f'best_ckpt_{key}') for key in self.key_indicators})
+        self.keep_ckpt_ids = deque(info('keep_ckpt_ids', []))
 
     def before_save_checkpoint(self, runner, checkpoint):
         """Turn everything in ``checkpoint`` into tensors and plain Python data."""

@@ -1,0 +1,38 @@
+"""Shared fixtures: one thread, restorekit's scope, small image folders."""
+
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+from restorekit.compat import patch_runner
+
+torch.set_num_threads(1)
+cv2.setNumThreads(0)
+patch_runner()
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Names resolve as under a config's ``default_scope='restorekit'``."""
+    with DefaultScope.overwrite_default_scope('restorekit'):
+        yield
+
+
+@pytest.fixture
+def make_images():
+    """Write random PNGs: ``make_images(folder, names, size=(h, w))``; returns their paths."""
+    def make(folder, names, size=(24, 32)):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for i, name in enumerate(names):
+            image = np.random.default_rng(i).integers(0, 256, (*size, 3), dtype=np.uint8)
+            paths.append(folder / name)
+            assert cv2.imwrite(str(paths[-1]), image)
+        return paths
+    return make

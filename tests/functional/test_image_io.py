@@ -1,0 +1,84 @@
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from restorekit.functional.image_io import ImageFileError, read_image, write_image
+
+RGB = np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
+
+
+def test_png_round_trip_in_rgb(tmp_path):
+    write_image(tmp_path / 'sub' / 'ä.png', RGB)
+    assert np.array_equal(read_image(tmp_path / 'sub' / 'ä.png'), RGB)
+    assert np.array_equal(cv2.imdecode(np.fromfile(tmp_path / 'sub' / 'ä.png', np.uint8), 1)[..., ::-1], RGB)
+
+
+def test_grey_becomes_rgb(tmp_path):
+    cv2.imwrite(str(tmp_path / 'g.png'), RGB[..., 0])
+    assert np.array_equal(read_image(tmp_path / 'g.png'), np.repeat(RGB[..., :1], 3, 2))
+
+
+def test_16_bits_become_8(tmp_path):
+    values = np.array([[0, 128, 129, 257, 65535]], np.uint16)
+    cv2.imwrite(str(tmp_path / 'd.png'), values)
+    assert read_image(tmp_path / 'd.png')[0, :, 0].tolist() == [0, 0, 1, 1, 255]
+
+
+def test_alpha_is_dropped_or_returned(tmp_path):
+    alpha = RGB[..., 0]
+    write_image(tmp_path / 'a.png', RGB, alpha)
+    assert np.array_equal(read_image(tmp_path / 'a.png'), RGB)
+    image, kept = read_image(tmp_path / 'a.png', keep_alpha=True)
+    assert np.array_equal(image, RGB) and np.array_equal(kept, alpha)
+    write_image(tmp_path / 'b.png', RGB)
+    assert read_image(tmp_path / 'b.png', keep_alpha=True)[1] is None
+
+
+def test_palette_becomes_rgb(tmp_path):
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    header = struct.pack('>IIBBBBB', 2, 1, 8, 3, 0, 0, 0)
+    data = (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'PLTE', bytes([10, 20, 30, 200, 100, 50]))
+            + chunk(b'IDAT', zlib.compress(b'\x00\x01\x00')) + chunk(b'IEND', b''))
+    (tmp_path / 'p.png').write_bytes(data)
+    assert read_image(tmp_path / 'p.png').tolist() == [[[200, 100, 50], [10, 20, 30]]]
+
+
+def test_content_decides_not_the_suffix(tmp_path):
+    write_image(tmp_path / 'x.png', RGB)
+    (tmp_path / 'x.png').rename(tmp_path / 'x.jpg')
+    assert np.array_equal(read_image(tmp_path / 'x.jpg'), RGB)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_truncated_is_an_error(tmp_path, suffix):
+    big = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    write_image(tmp_path / f'whole{suffix}', big)
+    data = (tmp_path / f'whole{suffix}').read_bytes()
+    (tmp_path / f'cut{suffix}').write_bytes(data[:len(data) // 2])
+    with pytest.raises(ImageFileError, match='cut.* is truncated'):
+        read_image(tmp_path / f'cut{suffix}')
+
+
+def test_empty_and_foreign_files(tmp_path):
+    (tmp_path / 'zero.png').write_bytes(b'')
+    with pytest.raises(ImageFileError, match='zero.png is empty'):
+        read_image(tmp_path / 'zero.png')
+    (tmp_path / 'text.jpg').write_text('not an image')
+    with pytest.raises(ImageFileError, match="text.jpg .* starts with b'not an i'"):
+        read_image(tmp_path / 'text.jpg')
+    with pytest.raises(FileNotFoundError, match='it is a folder'):
+        read_image(tmp_path)
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    write_image(tmp_path / 'a.png', RGB)
+    with pytest.raises(ValueError, match="suffix '.xyz' is not one of"):
+        write_image(tmp_path / 'a.xyz', RGB)
+    with pytest.raises((cv2.error, ValueError)):
+        write_image(tmp_path / 'a.png', np.zeros((0, 4, 3), np.uint8))
+    assert np.array_equal(read_image(tmp_path / 'a.png'), RGB)
+    assert [p.name for p in tmp_path.iterdir()] == ['a.png']
