@@ -1,0 +1,170 @@
+"""Finding, loading and recording configs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from restorekit import compat, config
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A folder of configs, taken for restorekit's own."""
+    files = {
+        '_base_/runtime.py': "default_scope = 'restorekit'\nlog_level = 'INFO'\n",
+        '_base_/phases.py': """model = dict(type='A', width=4)
+phases = dict(
+    pretrain=dict(train_cfg=dict(max_iters=10), model=dict(loss=dict(type='L1Loss', loss_weight=1.0))),
+    supervised=dict(frozen=['network.encoder'], train_cfg=dict(max_iters=20)),
+    adapt=dict(train_dataloader=dict(dataset=dict(type='PairedDataset', gt='clear'))))
+""",
+        'cid/cid_quickstart.py': "_base_ = ['../_base_/phases.py', '../_base_/runtime.py']\n",
+        'cid/cid_res2net101_8xb2-300k_haze.py': "_base_ = './cid_quickstart.py'\n",
+        'aod/aod_net.py': "model = dict(type='B')\n",
+    }
+    for name, text in files.items():
+        write(tmp_path / 'configs' / name, text)
+    monkeypatch.setattr(compat, 'mim_root', lambda: tmp_path)
+    return tmp_path / 'configs'
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize('name', ['cid/cid_quickstart', 'cid/cid_quickstart.py', 'restorekit::cid/cid_quickstart'])
+def test_config_is_found_by_name(root, name):
+    assert config.configs_root() == root
+    assert config.find_config(name) == root / 'cid/cid_quickstart.py'
+
+
+def test_config_is_found_by_path(root, tmp_path, monkeypatch):
+    path = write(tmp_path / 'mine.py', 'a = 1\n')
+    assert config.find_config(path) == path
+    monkeypatch.chdir(tmp_path)
+    assert config.find_config('mine.py') == path
+    assert config.find_config('cid/cid_res2net101_8xb2-300k_haze').parent == root / 'cid'
+
+
+@pytest.mark.parametrize('name', ['cid/cid_quickstrat', 'cid_quickstart', 'cdi/cid_quickstart.py', 'zoo/cid_qickstart'])
+def test_missing_config_names_the_nearest_and_the_folder(root, name):
+    with pytest.raises(FileNotFoundError, match="Did you mean 'cid/cid_quickstart'") as error:
+        config.find_config(name)
+    assert str(root) in str(error.value) and repr(name) in str(error.value)
+
+
+def test_missing_config_with_nothing_near_lists_all(root):
+    with pytest.raises(FileNotFoundError, match='It has: aod/aod_net, cid/cid_quickstart, cid/cid_res2net101'):
+        config.find_config('0000')
+
+
+def test_nearest_is_blind_to_case_and_bounded():
+    assert config.nearest('psnr', ['PSNR', 'SSIM']) == ['PSNR']
+    assert config.nearest('aaa', ['aaab', 'aaac', 'aaad', 'aaae'], n=2) == ['aaae', 'aaad']
+    assert config.nearest('x', []) == []
+
+
+def test_options_and_data_root_are_applied(root):
+    cfg = config.load_config('cid/cid_quickstart',
+                             {'model.width': 8, 'phases.adapt.train_cfg.max_iters': 5}, data_root=Path('/data'))
+    assert cfg.model == dict(type='A', width=8) and cfg.data_root == '/data'
+    assert cfg.phases.adapt.train_cfg.max_iters == 5 and cfg.phases.pretrain.train_cfg.max_iters == 10
+    assert cfg.default_scope == 'restorekit' and cfg.filename == str(root / 'cid/cid_quickstart.py')
+
+
+def test_default_scope_is_ours_unless_said(root, tmp_path):
+    assert config.load_config('aod/aod_net').default_scope == 'restorekit'
+    assert 'data_root' not in config.load_config('aod/aod_net')
+    assert config.load_config(write(tmp_path / 'b.py', "default_scope = 'other'\n")).default_scope == 'other'
+
+
+def test_option_that_does_not_fit_is_named(root):
+    with pytest.raises(ValueError, match=r"(?s)'model.type.x': 1.*cid_quickstart.py"):
+        config.load_config('cid/cid_quickstart', {'model.type.x': 1})
+
+
+def test_syntax_error_in_a_base_names_file_and_line(root):
+    write(root / '_base_/runtime.py', "log_level = 'INFO'\nhooks = dict(a=1\nb = 2\n")
+    with pytest.raises(ValueError, match=r'_base_/runtime.py, line [23]: .*not valid Python'):
+        config.load_config('cid/cid_quickstart')
+
+
+def test_error_while_a_base_runs_names_file_and_line(root):
+    write(root / '_base_/runtime.py', "log_level = 'INFO'\n\nsteps = iterations\n")
+    with pytest.raises(ValueError, match=r"_base_/runtime.py, line 3: .*NameError: name 'iterations' is not defined"):
+        config.load_config('cid/cid_res2net101_8xb2-300k_haze')
+
+
+def test_missing_base_names_file_line_and_nearest(root):
+    write(root / 'cid/cid_quickstart.py', "a = 1\n_base_ = ['../_base_/phases.py', '../_base_/runtim.py']\n")
+    with pytest.raises(FileNotFoundError, match=r"cid_quickstart.py, line 2: .*'../_base_/runtim.py' is missing.*runtime.py"):
+        config.load_config('cid/cid_res2net101_8xb2-300k_haze')
+    write(root / 'cid/cid_quickstart.py', "_base_ = 'restorekit::nowhere/a.py'\n")
+    with pytest.raises(FileNotFoundError, match='line 1: .*The folder does not exist'):
+        config.load_config('cid/cid_quickstart')
+
+
+def test_key_set_by_two_bases_names_both(root):
+    write(root / '_base_/runtime.py', "log_level = 'INFO'\nmodel = dict(type='B')\n")
+    with pytest.raises(ValueError, match=r"line 1: two of its _base_ set 'model': ../_base_/phases.py and ../_base_/runt"):
+        config.load_config('cid/cid_quickstart')
+    write(root / '_base_/runtime.py', "log_level = 'INFO'\nmodel = 1\ndel model\n")
+    assert config.load_config('cid/cid_quickstart').model.type == 'A'
+
+
+def test_config_that_is_its_own_base_is_said(root):
+    write(root / '_base_/runtime.py', "_base_ = '../cid/cid_quickstart.py'\n")
+    with pytest.raises(ValueError, match='its own _base_'):
+        config.load_config('cid/cid_quickstart')
+
+
+def test_phases_merge_by_name_and_survive_a_dump(root, tmp_path):
+    child = write(tmp_path / 'child.py', f"""_base_ = '{root / 'cid/cid_quickstart.py'}'
+phases = dict(
+    supervised=dict(train_cfg=dict(max_iters=7)),
+    pretrain=dict(model=dict(loss=dict(_delete_=True, type='SSIMLoss'))),
+    adapt=dict(train_dataloader=dict(dataset=dict(_delete_=True, type='DomainPairDataset'))),
+    finetune=dict(train_cfg=dict(max_iters=1)))
+""")
+    cfg = config.load_config(child)
+    expected = dict(
+        pretrain=dict(train_cfg=dict(max_iters=10), model=dict(loss=dict(type='SSIMLoss'))),
+        supervised=dict(frozen=['network.encoder'], train_cfg=dict(max_iters=7)),
+        adapt=dict(train_dataloader=dict(dataset=dict(type='DomainPairDataset'))),
+        finetune=dict(train_cfg=dict(max_iters=1)))
+    cfg.dump(tmp_path / 'dumped.py')
+    for loaded in (cfg, config.load_config(tmp_path / 'dumped.py'), config.config_from_json(config.config_to_json(cfg))):
+        assert loaded.phases.to_dict() == expected
+        assert list(loaded.phases) == ['pretrain', 'supervised', 'adapt', 'finetune']  # the order they run in
+
+
+def test_json_record_of_a_text_config_is_the_config(root):
+    cfg = config.load_config('cid/cid_quickstart', {'model.scale': 0.5, 'model.deep': None, 'model.on': True})
+    record = config.config_to_json(cfg)
+    assert json.loads(record) == cfg.to_dict()
+    again = config.config_from_json(record)
+    assert isinstance(again, Config) and again.to_dict() == cfg.to_dict() and again.phases.adapt.train_dataloader.dataset.gt == 'clear'
+
+
+def test_json_record_of_a_lazy_config_has_dotted_names(tmp_path):
+    path = write(tmp_path / 'lazy.py', 'from mmengine.dataset import DefaultSampler\nfrom collections import OrderedDict\n'
+                                       'sampler = dict(type=DefaultSampler, size=(1, 2), kind=OrderedDict)\n')
+    cfg = config.load_config(path)
+    assert json.loads(config.config_to_json(cfg))['sampler'] == {
+        'type': 'mmengine.dataset.DefaultSampler', 'size': [1, 2], 'kind': 'collections.OrderedDict'}
+    assert json.loads(config.config_to_json(cfg._cfg_dict))['sampler']['type'] == 'mmengine.dataset.DefaultSampler'
+
+
+def test_json_record_names_classes_functions_and_paths():
+    record = config.config_to_json(dict(a=dict(type=Path), b=write, c=Path('x/y')))
+    assert json.loads(record) == dict(a=dict(type=f'{Path.__module__}.Path'), b=f'{__name__}.write', c='x/y')
+
+
+@pytest.mark.parametrize('text', ['a = 1', '[1]', '', '"x"', 'import os'])
+def test_record_that_is_no_json_object_is_refused(text):
+    with pytest.raises(ValueError, match='recorded config'):
+        config.config_from_json(text)
