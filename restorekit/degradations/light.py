@@ -14,8 +14,8 @@ class LowLight(Degradation):
     """Underexposure.
 
     - ``gamma``: ``I = gain J^gamma`` (Lv et al., MBLLEN, 2018; RIDCP, 2023, with gain 1).
-    - ``retinex``: ``I = gain J L^(gamma - 1)``, L the largest channel smoothed by a guided filter: dark regions lose more
-      light, but local contrast and colour stay (Guo et al., CDD-11, 2024).
+    - ``retinex``: ``I = gain J L^(gamma - 1)``, L the largest channel smoothed by a guided filter: dark regions lose
+      more light, but local contrast and colour stay (Guo et al., CDD-11, 2024).
 
     Args:
         gamma (float or pair): >= 1; 1 changes nothing.
