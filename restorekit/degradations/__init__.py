@@ -1,16 +1,23 @@
 """Degradations: clear image (+ depth) to degraded image."""
 
 from .base import Degradation, Draw, check_choice, check_range, fractal_noise, normal_field, per_sample
+from .cid import CIDScattering, cid_scatter
 from .codec import JPEG, Blur, Resize, jpeg_round_trip
 from .compose import Maybe, OneOf, Sequential, Shuffle, build_degradation
 from .depth import ProxyDepth, convert_depth, read_depth
+from .dust import Dust
 from .haze import AtmosphericScattering, NonHomogeneousHaze, scatter
+from .light import ColourCast, LowLight
+from .night import NightHaze
 from .noise import PoissonGaussianNoise
 from .params import params_from_json, params_to_json, select, stack
+from .water import Underwater
+from .weather import Rain, Snow
 
 __all__ = [
-    'AtmosphericScattering', 'Blur', 'Degradation', 'Draw', 'JPEG', 'Maybe', 'NonHomogeneousHaze', 'OneOf',
-    'PoissonGaussianNoise', 'ProxyDepth', 'Resize', 'Sequential', 'Shuffle', 'build_degradation', 'check_choice',
-    'check_range', 'convert_depth', 'fractal_noise', 'jpeg_round_trip', 'normal_field', 'params_from_json',
-    'params_to_json', 'per_sample', 'read_depth', 'scatter', 'select', 'stack',
+    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'Degradation', 'Draw', 'Dust', 'JPEG', 'LowLight',
+    'Maybe', 'NightHaze', 'NonHomogeneousHaze', 'OneOf', 'PoissonGaussianNoise', 'ProxyDepth', 'Rain', 'Resize',
+    'Sequential', 'Shuffle', 'Snow', 'Underwater', 'build_degradation', 'check_choice', 'check_range', 'cid_scatter',
+    'convert_depth', 'fractal_noise', 'jpeg_round_trip', 'normal_field', 'params_from_json', 'params_to_json',
+    'per_sample', 'read_depth', 'scatter', 'select', 'stack',
 ]

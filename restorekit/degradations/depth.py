@@ -17,7 +17,8 @@ class ProxyDepth:
     """Invent a plausible depth for photos without one.
 
     ``d = (1 - m) ground + m noise``: a ground plane ``c / (y - horizon + c)`` below a tilted horizon and 1 above it,
-    mixed with fractal noise, then aligned with the photo's edges by a guided filter on its luminance. For a share of
+    mixed with fractal noise in [0.2, 1], scaled so that the farthest point is at 1, then aligned with the photo's
+    edges by a guided filter on its luminance. For a share of
     the samples m = 1, depth unrelated to the scene, which helps on real haze (DA-HAZE, arXiv 2401.07213, 2024).
 
     Args:
@@ -32,7 +33,7 @@ class ProxyDepth:
         torch.Size([2, 1, 32, 48])
     """
 
-    def __init__(self, horizon=(0.15, 0.5), camera_height=(0.08, 0.3), tilt=(-8., 8.), noise=(0.1, 0.5),
+    def __init__(self, horizon=(0.15, 0.5), camera_height=(0.06, 0.25), tilt=(-8., 8.), noise=(0.05, 0.45),
                  noise_only=0.25):
         self.horizon = check_range('horizon', horizon, 0, 1)
         self.camera_height = check_range('camera_height', camera_height, 1e-3)
@@ -56,9 +57,10 @@ class ProxyDepth:
         horizon, camera, slope = (value[:, None, None] for value in (horizon, camera, slope))
         below = (y - (horizon + slope * x)).clamp(min=0)
         ground = (camera / (below + camera))[:, None]
-        noise = fractal_noise(draw.seed('field'), small_height, small_width, period=0.5)
+        noise = 0.2 + 0.8 * fractal_noise(draw.seed('field'), small_height, small_width, period=0.5)
         share = share[:, None, None, None]
-        depth = (ground * (1 - share) + noise * share).to(image)
+        depth = ground * (1 - share) + noise * share
+        depth = (depth / depth.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)).to(image)
         radius = max(1, round(min(height, width) / 16))
         return guided_filter(luminance(image), depth, radius, 1e-3, subsample).clamp(0, 1)
 

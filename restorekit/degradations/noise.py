@@ -15,8 +15,8 @@ class PoissonGaussianNoise(Degradation):
     Args:
         sigma (float or pair): Standard deviation of the signal-independent part in 1/255, >= 0;
             ``read = (sigma/255)^2``.
-        shot (float or pair): Variance per unit of signal, >= 0, drawn with a uniform logarithm where low > 0. Raw
-            sensors span 1e-4 to 1.2e-2 (Brooks et al., Unprocessing Images, 2019).
+        shot (float or pair): Variance per unit of signal, >= 0, drawn with a uniform logarithm where low > 0. In
+            linear light raw sensors span 1e-4 to 1.2e-2 (Brooks et al., Unprocessing Images, 2019).
         grey (float): Probability that the three channels share one noise field.
         linear (bool): Add the noise in linear light rather than to the sRGB values.
 
@@ -29,7 +29,7 @@ class PoissonGaussianNoise(Degradation):
         >>> noisy, params = PoissonGaussianNoise(sigma=(2, 25))(torch.rand(1, 3, 8, 8), seeds=[0])
     """
 
-    def __init__(self, sigma=(2., 15.), shot=(1e-4, 1.2e-2), grey=0., linear=False):
+    def __init__(self, sigma=(2., 15.), shot=(1e-4, 3e-3), grey=0., linear=False):
         super().__init__()
         self.sigma = check_range('sigma', sigma, 0, 255)
         self.shot = check_range('shot', shot, 0, 1)
