@@ -45,16 +45,18 @@ class Facades:
     def shade(self, light, opposite):
         """Colour every façade pixel; ``opposite(z, sign)`` is the height (m) of the row across the street."""
         canvas, camera = self.canvas, self.canvas.camera
-        rows, columns = np.nonzero(self.owner >= 0)
-        if not rows.size:
+        pixels = np.flatnonzero(self.owner >= 0)
+        if not pixels.size:
             return
-        owner = self.owner[rows, columns]
+        rows, columns = np.divmod(pixels, canvas.columns.size)
+        owner = self.owner.ravel()[pixels]
+        sun, ambient, horizon = (value[:, None] for value in (light.sun, light.ambient, light.horizon))
         look = dict(zip(self.FIELDS, np.float32(self.table).T, strict=True))
 
         def of(name):
             return look[name][owner]
 
-        depth = canvas.depth[rows, columns]
+        depth = canvas.depth.ravel()[pixels]
         ray_x, ray_z = canvas.ray_x[columns], canvas.ray_z[columns]
         x, z = depth * ray_x, depth * ray_z
         y = camera.height - (canvas.rows[rows] - camera.horizon) * depth / camera.focal
@@ -79,7 +81,7 @@ class Facades:
         cell = (np.floor(column).astype(np.int32) * 37 + np.floor(row).astype(np.int32) * 101
                 + code.astype(np.int32) * 59)
         random = noise('white').ravel()[cell & 0x3FFFF]
-        wall = np.stack([of('red'), of('green'), of('blue')], 1)
+        wall = np.stack([of('red'), of('green'), of('blue')])
         clear = np.clip(0.06 / np.maximum(fine, 0.01), 0, 1)
         broad = sample(noise('fractal'), 5 * s + 31 * code, 5 * y)
         streaks = sample(noise('fractal'), 24 * s + 17 * code, 2.2 * y)
@@ -90,42 +92,48 @@ class Facades:
         grime = 1 - 0.42 * np.exp(-np.maximum(y, 0) / 0.7) - 0.14 * np.exp(-np.maximum(y, 0) / 6)
         cornice = smoothstep(top - 0.75, top - 0.6, y)
         eaves = smoothstep(top - 1.9, top - 0.75, y) * (1 - cornice)
-        albedo = wall * (texture * (1 + 0.12 * cornice - 0.34 * eaves))[:, None]
+        albedo = wall * (texture * (1 + 0.12 * cornice - 0.34 * eaves))
 
         facing = of('facing')
-        normal = np.where(side, np.where(x < 0, 1, -1), 0)
+        normal = np.where(side, -np.sign(x), np.float32(0))
         cross = np.maximum(normal * light.direction[0], 1e-3)
-        gap = np.abs(2 * x)
-        blocked = opposite(z + gap * light.direction[2] / cross, normal) - (y + gap * light.direction[1] / cross)
+        # The ray to the sun meets the row across the street, as far beyond the camera as this one is before it.
+        run = 2 * np.abs(x) / cross
+        across_top = opposite(z + run * light.direction[2], normal).astype(np.float32)
+        blocked = across_top - (y + run * light.direction[1])
         facing = facing * np.where(side & (facing > 0), 1 - smoothstep(-0.4, 0.4, blocked), 1)
         opening = np.clip(0.62 + 0.38 * y / np.maximum(top, 9), 0, 1) * grime
-        arriving = light.sun * facing[:, None] + light.ambient * (0.8 * opening)[:, None]
+        arriving = sun * facing + ambient * (0.8 * opening)
         colour = albedo * arriving
 
         trim = np.clip(frame - window, 0, 1) + window * np.clip(bars, 0, 1) * 0.8
-        colour += (trim * of('trim'))[:, None] * (0.55 * arriving * grime[:, None] - colour)
+        colour += (trim * of('trim')) * (0.55 * arriving * grime - colour)
         sill = np.clip(frame - window, 0, 1) * (inside < 0.3)
-        colour *= (1 - 0.35 * sill * (inside < 0.12))[:, None]
+        colour *= (1 - 0.35 * sill * (inside < 0.12))
         reflection = of('glass') * np.clip(0.55 + 0.35 * random + 0.35 * (y / top - 0.5), 0.05, 1.5)
-        pane = light.horizon * reflection[:, None] + 0.018 * light.ambient
-        pane = pane * (1 - 0.55 * smoothstep(0.72, 0.9, inside))[:, None]
+        pane = horizon * reflection + 0.018 * ambient
+        pane = pane * (1 - 0.55 * smoothstep(0.72, 0.9, inside))
         curtain = (random > 1.0) * 0.3 * (inside > 0.45)
-        pane += curtain[:, None] * light.ambient
+        pane += curtain * ambient
         shops = of('shop') * (y < first - 0.75) * (y > 0.45) * pulse(s / 4.5, 0.84, wide / 4.5)
         glow = np.zeros_like(y)
         if light.night:
             level = noise('white').ravel()[(cell * 7 + 13) & 0x3FFFF]
             glow = (level > 1.9 - 2.2 * of('lit')) * (0.6 + 0.35 * np.tanh(random)) * (0.8 + 0.3 * broad * clear)
-        pane += glow[:, None] * np.float32([0.62, 0.40, 0.17])
+        pane += glow * np.float32([[0.62], [0.40], [0.17]])
         hidden = np.clip(window * (1 - np.clip(bars, 0, 1) * 0.8 * of('trim')), 0, 1)
-        colour += hidden[:, None] * (pane - colour)
-        shelf = sample(noise('fractal'), 40 * s + 91 * code, 40 * y)
-        inner = (0.05 + 0.035 * np.clip(shelf, -1, 2))[:, None] * light.ambient + 0.08 * light.horizon
+        colour += hidden * (pane - colour)
+        # Behind a shop window: goods and people as blocks, more of them below eye level, and a lit ceiling.
+        pane_of = np.floor(s / 4.5).astype(np.int32) * 311 + code.astype(np.int32) * 97
+        shelf = np.floor(s / 0.6).astype(np.int32) * 71 + np.floor(y / 0.45).astype(np.int32) * 29
+        goods = noise('white').ravel()[(shelf + pane_of) & 0x3FFFF]
+        mood = noise('white').ravel()[(pane_of * 5 + 3) & 0x3FFFF]
+        brightness = np.clip(0.5 + 0.13 * goods + 0.1 * broad + 0.2 * (y - 1.6) + 0.25 * mood, 0.04, 1.3)
+        inner = 0.09 * brightness * ambient + 0.08 * horizon
         if light.night:
-            inner = (0.42 + 0.2 * np.clip(shelf, -1.5, 2))[:, None] * np.float32([0.9, 0.72, 0.45])
-        colour += shops[:, None] * (inner - colour)
+            inner = (0.34 * brightness * (mood > -0.5)) * np.float32([[0.9], [0.72], [0.45]]) + 0.02 * ambient
+        colour += shops * (inner - colour)
         sign = of('shop') * ((y > first - 0.7) & (y < first - 0.1))
-        tint = noise('white').ravel()[((np.floor(s / 4.5).astype(np.int32) * 311 + code.astype(np.int32) * 97)[:, None]
-                                       + np.arange(3) * 7) & 0x3FFFF]
-        colour += sign[:, None] * (np.clip(0.16 + 0.12 * tint, 0.015, 0.5) * arriving - colour)
-        canvas.colour[rows, columns] = np.maximum(colour, 0)
+        tint = noise('white').ravel()[(pane_of + np.arange(3, dtype=np.int32)[:, None] * 7) & 0x3FFFF]
+        colour += sign * (np.clip(0.16 + 0.12 * tint, 0.015, 0.5) * arriving - colour)
+        canvas.paint(pixels, np.maximum(colour, 0))

@@ -4,6 +4,7 @@ World coordinates are metres: x to the right, y up from the ground, z forward. A
 """
 
 import functools
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -40,15 +41,14 @@ class Camera:
 
     def turn(self, x, z):
         """World (x, z) to camera (X, Z)."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return x * cos - z * sin, x * sin + z * cos
 
-    def project(self, points):
-        """World points (N, 3) to columns, rows and depths."""
-        x, depth = self.turn(points[:, 0], points[:, 2])
-        safe = np.maximum(depth, 1e-3)
-        return (self.centre + self.focal * x / safe, self.horizon + self.focal * (self.height - points[:, 1]) / safe,
-                depth)
+    def project(self, x, y, z):
+        """World point to canvas column, row and depth."""
+        side, depth = self.turn(x, z)
+        scale = self.focal / max(depth, 1e-3)
+        return self.centre + scale * side, self.horizon + scale * (self.height - y), depth
 
 
 @dataclass(frozen=True)
@@ -80,42 +80,71 @@ class Canvas:
         self.columns = np.arange(width, dtype=np.float32)
         self.ray_x, self.ray_z = camera.rays(self.columns)
 
-    def polygon(self, points, colour, grain=0.06, alpha=1.0, glow=False):
-        """Draw a convex planar polygon of world points (N, 3) with the depth of its plane; hidden parts stay hidden."""
-        u, v, z = self.camera.project(np.asarray(points, np.float64))
-        if z.min() < 0.6:
+    def paint(self, pixels, colour):
+        """Set the flat indices ``pixels`` to ``colour`` (3, N)."""
+        flat = self.colour.reshape(-1, 3)
+        for channel in range(3):
+            flat[pixels, channel] = colour[channel]
+
+    def polygon(self, points, colour, grain=0.06, alpha=1.0):
+        """Draw a convex planar polygon of world points (x, y, z) with its plane's depth; hidden parts stay hidden."""
+        # A scene has hundreds of these with four corners each: plain floats are faster than arrays here.
+        corners = [self.camera.project(*point) for point in points]
+        nearest, farthest = min(c[2] for c in corners), max(c[2] for c in corners)
+        if nearest < 0.6:
             return
+        us, vs = [c[0] for c in corners], [c[1] for c in corners]
         height, width = self.depth.shape
-        left, right = max(int(np.floor(u.min())), 0), min(int(np.ceil(u.max())) + 1, width)
-        top, bottom = max(int(np.floor(v.min())), 0), min(int(np.ceil(v.max())) + 1, height)
-        if left >= right or top >= bottom or max(np.abs(u).max(), np.abs(v).max()) > 8000:
+        left, right = max(int(min(us)), 0), min(int(max(us)) + 2, width)
+        top, bottom = max(int(min(vs)), 0), min(int(max(vs)) + 2, height)
+        if left >= right or top >= bottom or max(max(map(abs, us)), max(map(abs, vs))) > 8000:
             return
+        # 1 / Z is linear over the image of a plane: solve it from three corners.
+        (u0, v0, z0), (u1, v1, z1), (u2, v2, z2) = corners[:3]
+        area = (u1 - u0) * (v2 - v0) - (u2 - u0) * (v1 - v0)
+        if abs(area) < 1e-3:
+            return
+        q0, q1, q2 = 1 / z0, 1 / z1, 1 / z2
+        by_column = ((q1 - q0) * (v2 - v0) - (q2 - q0) * (v1 - v0)) / area
+        by_row = ((q2 - q0) * (u1 - u0) - (q1 - q0) * (u2 - u0)) / area
         mask = np.zeros((bottom - top, right - left), np.uint8)
-        corners = np.round((np.stack([u - left, v - top], 1)) * 16).astype(np.int32)
-        cv2.fillConvexPoly(mask, corners, 1, cv2.LINE_8, 4)
-        # 1 / Z is linear over the image of a plane.
-        basis = np.stack([u - left, v - top, np.ones_like(u)], 1)
-        plane = np.linalg.lstsq(basis, 1 / z, rcond=None)[0].astype(np.float32)
-        inverse = (plane[0] * np.arange(right - left, dtype=np.float32)
-                   + (plane[1] * np.arange(bottom - top, dtype=np.float32) + plane[2])[:, None])
-        depth = 1 / np.clip(inverse, 1 / z.max(), 1 / z.min())
-        seen = (mask > 0) & (depth < self.depth[top:bottom, left:right])
-        if not seen.any():
-            return
+        outline = np.array([[round(16 * (u - left)), round(16 * (v - top))] for u, v in zip(us, vs, strict=True)])
+        cv2.fillConvexPoly(mask, outline.astype(np.int32), 1, cv2.LINE_8, 4)
+        inverse = by_column * self.columns[left:right] + (by_row * (self.rows[top:bottom] - v0) - by_column * u0
+                                                          + q0)[:, None]
+        inverse = np.minimum(np.maximum(inverse, 1 / farthest), 1 / nearest)
+        area_depth, region = self.depth[top:bottom, left:right], self.colour[top:bottom, left:right]
+        seen = (inverse * area_depth > 1) & mask.view(bool)
         paint = np.asarray(colour, np.float32)
-        if grain:
-            texture = noise('rough')[top % 256:, left % 256:][:bottom - top, :right - left]
-            if texture.shape != seen.shape:
-                texture = np.resize(texture, seen.shape)
-            paint = paint * (1 + grain * texture[seen])[:, None]
-        region = self.colour[top:bottom, left:right]
+        if grain and mask.size > 150:
+            texture = noise('rough')[:height, :width] if max(height, width) <= 512 else np.resize(
+                noise('rough'), (height, width))
+            paint = paint * (1 + np.float32(grain) * texture[top:bottom, left:right][seen])[:, None]
         region[seen] = paint if alpha >= 1 else region[seen] * (1 - alpha) + alpha * paint
         if alpha > 0.5:
-            self.depth[top:bottom, left:right][seen] = depth[seen]
+            area_depth[seen] = 1 / inverse[seen]
             self.ground[top:bottom, left:right][seen] = False
 
+    def shadow(self, x, base, z, radius, light):
+        """Darken the ground round the foot of something that stands at (x, base, z), away from the sun."""
+        shift = 0.6 / max(float(light.direction[1]), 0.35)
+        u, v, depth = self.camera.project(x - shift * radius * float(light.direction[0]), base,
+                                          z - shift * radius * float(light.direction[2]))
+        half = 1.7 * self.camera.focal * radius / max(depth, 1e-3)
+        flat = half * max(0.12, min(0.5, 1.5 * self.camera.height / max(depth, 1e-3)))
+        height, width = self.depth.shape
+        left, right = max(int(u - half), 0), min(int(u + half) + 1, width)
+        top, bottom = max(int(v - flat), 0), min(int(v + flat) + 1, height)
+        if left >= right or top >= bottom or half < 1.5 or depth < 1:
+            return
+        away = ((self.columns[left:right] - u) / half) ** 2 + (((self.rows[top:bottom] - v) / flat) ** 2)[:, None]
+        near = np.abs(self.depth[top:bottom, left:right] - depth) < 4 * radius
+        sunny = float(light.sun[1] / (light.sun[1] + light.ambient[1]))
+        dark = 1 - (0.35 + 0.5 * sunny) * near * np.maximum(1 - away, 0)
+        self.colour[top:bottom, left:right] *= cv2.merge([dark] * 3)
+
     def sprite(self, sprite, x, base, z, size, paint):
-        """Draw a billboard of ``size`` metres standing at (x, base, z); ``paint`` maps its channels to colour."""
+        """Draw a billboard of ``size`` metres at (x, base, z); ``paint`` turns its channels into colour and alpha."""
         side, depth = self.camera.turn(x, z)
         pixels = self.camera.focal * size / max(depth, 1e-3)
         if depth < 1.5 or pixels < 1.5:
@@ -137,11 +166,11 @@ class Canvas:
         patch = cv2.warpAffine(source, matrix, (right - left, bottom - top),
                                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         patch[hidden] = 0
-        alpha = patch[..., :1]
+        colour, alpha = paint(patch)
         region = self.colour[top:bottom, left:right]
-        region *= 1 - alpha
-        region += paint(patch)
-        solid = alpha[..., 0] > 0.5
+        region *= cv2.merge([1 - alpha] * 3)
+        region += colour
+        solid = alpha > 0.5
         self.depth[top:bottom, left:right][solid] = depth
         self.ground[top:bottom, left:right][solid] = False
 
@@ -165,7 +194,8 @@ def sample(texture, x, y, border=cv2.BORDER_WRAP, value=0):
     padded = -(-count // 128) * 128
     grid_x, grid_y = np.zeros(padded, np.float32), np.zeros(padded, np.float32)
     if border == cv2.BORDER_WRAP:
-        x, y = np.mod(x, texture.shape[1]), np.mod(y, texture.shape[0])
+        high, wide = texture.shape[:2]
+        x, y = x - wide * np.floor(x * np.float32(1 / wide)), y - high * np.floor(y * np.float32(1 / high))
     grid_x[:count], grid_y[:count] = x, y
     out = cv2.remap(texture, grid_x.reshape(-1, 128), grid_y.reshape(-1, 128), cv2.INTER_LINEAR, borderMode=border,
                     borderValue=value)
@@ -174,18 +204,18 @@ def sample(texture, x, y, border=cv2.BORDER_WRAP, value=0):
 
 def pulse(x, width, footprint):
     """The 0/1 wave with period 1 that is 1 on the middle ``width`` of each period, averaged over ``footprint``."""
-    footprint = np.maximum(footprint, 1e-4)
+    footprint, margin = np.maximum(footprint, 1e-4), (1 - width) / 2
 
     def integral(a):
         whole = np.floor(a)
-        return whole * width + np.clip(a - whole - (1 - width) / 2, 0, width)
+        return whole * width + np.minimum(np.maximum(a - whole - margin, 0), width)
 
     return (integral(x + footprint / 2) - integral(x - footprint / 2)) / footprint
 
 
 def smoothstep(low, high, x):
     """Cubic step from 0 at ``low`` to 1 at ``high``."""
-    t = np.clip((x - low) / (high - low), 0, 1)
+    t = np.minimum(np.maximum((x - low) * (1 / (high - low)), 0), 1)
     return t * t * (3 - 2 * t)
 
 
@@ -206,6 +236,10 @@ def _grow(kind, index, size=192):
         layers[trunk] = (1, 0, 0.6, 0)
         layers[..., 1] = np.where(trunk, (xx - 0.5 - lean * (1 - yy)) / 0.03, 0)
     front = np.full((size, size), -9, np.float32)
+    if kind == 'broadleaf':
+        # The dark inside of the crown, seen between the outer leaves.
+        inside = ((xx - 0.5) / 0.27) ** 2 + ((yy - 0.37) / 0.25) ** 2 + 0.15 * noise('fractal')[:size, :size] < 1
+        layers[inside] = (1, 0, 0.13, 1)
     for _ in range({'broadleaf': 150, 'conifer': 190, 'bush': 70}[kind]):
         if kind == 'conifer':
             y = rng.uniform(0.02, 0.93) ** 0.85
@@ -235,7 +269,7 @@ def _grow(kind, index, size=192):
         layers[window][hit] = piece[hit]
     grain = noise('white')[-size:, -size:]
     layers[..., 2] *= 1 + 0.22 * grain * layers[..., 3]
-    holes = (noise('rough')[:size, :size] > 1.25) & (layers[..., 3] > 0)
+    holes = (noise('rough')[:size, :size] > 1.75) & (layers[..., 3] > 0)
     layers[holes] = 0
     levels = [layers]
     while levels[-1].shape[0] > 6:
@@ -246,30 +280,35 @@ def _grow(kind, index, size=192):
 def draw_tree(canvas, light, kind, index, place, size, leaf, bark=(0.07, 0.055, 0.04)):
     """Draw one tree of ``size`` metres at ``place`` (x, y, z) under ``light``; ``leaf`` is its albedo."""
     side, forward = canvas.camera.turn(light.direction[0], light.direction[2])
-    leaf, bark = np.float32(leaf), np.float32(bark)
-    ambient, sun = np.float32(light.ambient), np.float32(light.sun)
+    side, forward, up = float(side), float(forward), float(light.direction[1])
+    ambient, sun, leaf = light.ambient.tolist(), light.sun.tolist(), [float(value) for value in leaf]
 
     def paint(patch):
-        alpha, crown, opening, leafy = (patch[..., i:i + 1] for i in range(4))
-        lit = np.maximum(crown * side + alpha * (0.55 * light.direction[1] - 0.3 * forward + 0.08), 0)
-        albedo = leafy * leaf + (alpha - leafy) * bark
-        ratio = opening / np.maximum(alpha, 1e-3)
-        return albedo * ratio * (1.1 * ambient + 1.7 * sun * lit / np.maximum(alpha, 1e-3) * (0.3 + ratio))
+        alpha, crown, opening, leafy = cv2.split(patch)
+        weight = 1 / np.maximum(alpha, 1e-3)
+        lit = np.maximum(crown * side + alpha * (0.55 * up - 0.3 * forward + 0.08), 0)
+        ratio = opening * weight
+        sky_lit, sun_lit = 1.15 * ratio, 1.7 * lit * weight * (0.3 + ratio) * ratio
+        wood = alpha - leafy
+        return cv2.merge([(leafy * leaf[i] + wood * bark[i]) * (sky_lit * ambient[i] + sun_lit * sun[i])
+                          for i in range(3)]), alpha
 
     canvas.sprite(tree_sprites(kind)[index % 8], *place, size, paint)
 
 
 def draw_sky(canvas, light, rng):
     """Fill what is still empty with a sky: a gradient towards the horizon and clouds on a high plane."""
-    rows, columns = np.nonzero(np.isinf(canvas.depth))
-    shift = rng.uniform(0, 512, 2)
-    if not rows.size:
+    empty = np.flatnonzero(np.isinf(canvas.depth))
+    shift = np.float32(rng.uniform(0, 512, 2))
+    if not empty.size:
         return
     camera = canvas.camera
+    rows, columns = np.divmod(empty, canvas.columns.size)
     rise = np.maximum((camera.horizon - canvas.rows) / camera.focal, 0)[rows]
     across = ((canvas.columns - camera.centre) / camera.focal)[columns]
-    gradient = (1 - np.exp(-2.6 * rise))[:, None]
-    colour = np.float32(light.horizon) * (1 - gradient) + np.float32(light.zenith) * gradient
+    gradient = 1 - np.exp(-2.6 * rise)
+    low, high = light.horizon[:, None], light.zenith[:, None]
+    colour = low + (high - low) * gradient
     if light.clouds > 0:
         away = 26 / (rise + 0.22)
         x, y = across * away * 1.3 + shift[0], away * 1.6 + shift[1]
@@ -277,7 +316,7 @@ def draw_sky(canvas, light, rng):
         upper = 0.8 * sample(noise('smooth'), x + 2, y + 3.5)
         threshold = 1.7 - 2.8 * light.clouds
         cover = smoothstep(threshold, threshold + 1.1, density) * (0.55 + 0.45 * smoothstep(0, 0.1, rise))
-        white = light.sun * 0.33 + light.ambient * 0.75 if not light.night else light.horizon * 1.3
+        white = light.sun * 0.36 + light.ambient * 0.75 if not light.night else light.horizon * 1.3
         shade = np.clip(0.86 + 0.16 * (density - upper) - 0.10 * np.maximum(density - threshold - 0.9, 0), 0.5, 1.1)
-        colour += cover[:, None] * (np.float32(white) * shade[:, None] - colour)
-    canvas.colour[rows, columns] = colour
+        colour += cover * (white[:, None] * shade - colour)
+    canvas.paint(empty, colour)

@@ -15,15 +15,15 @@ from .scene_terrain import draw_terrain
 STYLES = {
     'city': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
-        'far': (110, 190), 'sun_elevation': (22, 62), 'clouds': (0.1, 0.8), 'warmth': (0.0, 0.35), 'night': False,
+        'far': (90, 160), 'sun_elevation': (22, 62), 'clouds': (0.1, 0.8), 'warmth': (0.0, 0.35), 'night': False,
     },
     'city_night': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
-        'far': (110, 190), 'sun_elevation': (30, 60), 'clouds': (0.1, 0.6), 'warmth': (0.0, 0.2), 'night': True,
+        'far': (90, 160), 'sun_elevation': (30, 60), 'clouds': (0.1, 0.6), 'warmth': (0.0, 0.2), 'night': True,
     },
     'highland': {
-        'kind': 'terrain', 'focal': (1.0, 2.0), 'horizon': (0.22, 0.44), 'camera_height': (2.5, 14), 'yaw': (0, 0),
-        'far': (420, 800), 'sun_elevation': (12, 40), 'clouds': (0.15, 0.9), 'warmth': (0.3, 1.0), 'night': False,
+        'kind': 'terrain', 'focal': (0.9, 1.7), 'horizon': (0.24, 0.46), 'camera_height': (3, 18), 'yaw': (0, 0),
+        'far': (300, 600), 'sun_elevation': (12, 40), 'clouds': (0.15, 0.9), 'warmth': (0.3, 1.0), 'night': False,
     },
 }
 
@@ -76,7 +76,7 @@ def _draw(seed, height, width, style):
     step = SUPERSAMPLING
     camera = Camera(focal=step * draw['focal'] * max(height, width), centre=step * (width / 2 - 0.5),
                     horizon=step * (draw['horizon'] * height - 0.5), height=draw['camera_height'],
-                    yaw=np.deg2rad(draw['yaw']))
+                    yaw=float(np.deg2rad(draw['yaw'])))
     canvas = Canvas(camera, step * height, step * width)
     light = _light(rng, draw, statistics['night'])
     (draw_street if statistics['kind'] == 'street' else draw_terrain)(canvas, light, rng, draw['far'])
@@ -91,7 +91,7 @@ def _light(rng, draw, night):
         direction[2] *= -1
     if night:
         tone = rng.uniform(0.6, 1.2)
-        return Light(direction, np.float32([0.004, 0.005, 0.008]), np.float32([0.030, 0.034, 0.048]) * tone,
+        return Light(np.float32(direction), np.float32([0.004, 0.005, 0.008]), np.float32([0.030, 0.034, 0.048]) * tone,
                      np.float32([0.004, 0.006, 0.014]) * tone, np.float32([0.030, 0.027, 0.032]) * tone,
                      draw['clouds'], True)
     warmth, clouds = draw['warmth'], draw['clouds']
@@ -101,7 +101,10 @@ def _light(rng, draw, night):
     zenith = np.array([0.10, 0.23, 0.50]) * rng.uniform(0.8, 1.25) * (1 - overcast) + 0.60 * overcast
     horizon = np.array([0.42, 0.58, 0.76]) + warmth * np.array([0.16, 0.02, -0.12])
     horizon = horizon * (1 - overcast) + np.array([0.72, 0.74, 0.76]) * overcast
-    return Light(direction, np.float32(sun), np.float32(ambient), np.float32(zenith), np.float32(horizon), clouds)
+    # The photographer exposes for the ground; the sky follows half of it.
+    gain = (1.3 / (sun[1] * direction[1] + ambient[1])) ** 0.6
+    return Light(np.float32(direction), np.float32(sun * gain), np.float32(ambient * gain),
+                 np.float32(zenith * gain ** 0.5), np.float32(horizon * gain ** 0.5), clouds)
 
 
 def _develop(colour, rng, night):
@@ -112,7 +115,7 @@ def _develop(colour, rng, night):
         bright = np.maximum(linear - 0.6, 0)
         sigma = max(linear.shape[:2]) / 60
         linear = linear + 0.5 * cv2.GaussianBlur(bright, (0, 0), sigma)
-    value = np.sqrt(np.maximum(linear, 0)) * 0.95
+    value = np.sqrt(np.maximum(linear, 0)) * 1.03
     value = value + rng.standard_normal(value.shape, np.float32) * 0.006
     value = np.clip(value, 0, None)
     # A toe for deep shadows and a shoulder for highlights.

@@ -1,5 +1,7 @@
 """Streets of the scene renderer: rows of buildings, a road, trees, cars and lamps on a flat ground."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -10,8 +12,9 @@ _WALLS = np.array([
     (0.46, 0.40, 0.31), (0.36, 0.19, 0.13), (0.30, 0.15, 0.11), (0.52, 0.48, 0.42), (0.30, 0.29, 0.28),
     (0.48, 0.35, 0.20), (0.40, 0.37, 0.34), (0.22, 0.21, 0.21), (0.47, 0.43, 0.36), (0.38, 0.28, 0.20),
     (0.27, 0.31, 0.34), (0.55, 0.53, 0.50), (0.43, 0.26, 0.19), (0.33, 0.34, 0.29)])
-_PAINTS = np.array([(0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.22, 0.23, 0.25), (0.30, 0.03, 0.03), (0.04, 0.08, 0.22),
-                    (0.40, 0.41, 0.42), (0.10, 0.11, 0.12), (0.05, 0.10, 0.07), (0.45, 0.38, 0.26)])
+_PAINTS = np.array([
+    (0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.22, 0.23, 0.25), (0.20, 0.025, 0.025), (0.04, 0.065, 0.14),
+    (0.40, 0.41, 0.42), (0.10, 0.11, 0.12), (0.035, 0.05, 0.045), (0.30, 0.27, 0.22), (0.62, 0.62, 0.61)])
 
 
 def _look(rng, modern):
@@ -30,7 +33,7 @@ def _look(rng, modern):
 class _Plan:
     """Top view of what blocks the light above the ground: 0 in full shadow, 1 in the open."""
 
-    def __init__(self, left, near, across, deep, cell=0.25):
+    def __init__(self, left, near, across, deep, cell=1 / 3):
         self.left, self.near, self.cell = left, near, cell
         self.sun = np.ones((int(deep / cell), int(across / cell)), np.float32)
         self.sky = np.ones_like(self.sun)
@@ -51,24 +54,23 @@ class _Plan:
     def disc(self, x, z, radius, height, light):
         """Darken the shadow of a tree crown and the ground round its foot."""
         shift = (height / max(light.direction[1], 0.25)) * np.array([light.direction[0], light.direction[2]])
-        for ring in range(9):
-            angle, out = ring * 2.4, radius * 0.75 * (ring / 9) ** 0.5
-            spot = self._cells(x - shift[0] + out * np.cos(angle), z - shift[1] + out * np.sin(angle))
-            cv2.circle(self.sun, tuple(int(v) for v in np.round(spot * 8)), int(radius * 0.42 / self.cell * 8), 0.12,
-                       -1, cv2.LINE_8, 3)
-        spot = self._cells(x, z)
-        cv2.circle(self.sky, tuple(int(v) for v in np.round(spot * 8)), int(max(radius * 0.5, 0.4) / self.cell * 8),
-                   0.7, -1, cv2.LINE_8, 3)
+        ring = np.arange(7)
+        out = radius * 0.75 * np.sqrt(ring / 7)
+        spots = self._cells(x - shift[0] + out * np.cos(2.4 * ring), z - shift[1] + out * np.sin(2.4 * ring))
+        for spot in np.round(8 * spots).astype(int).tolist():
+            cv2.circle(self.sun, spot, int(3.6 * radius / self.cell), 0.12, -1, cv2.LINE_8, 3)
+        spot = np.round(8 * self._cells(x, z)).astype(int).tolist()
+        cv2.circle(self.sky, spot, int(max(4 * radius, 3.2) / self.cell), 0.7, -1, cv2.LINE_8, 3)
 
     def finish(self):
         """Soften: shadows have a penumbra, the sky is blocked gradually."""
-        self.sun = cv2.GaussianBlur(self.sun, (0, 0), 0.9)
-        self.sky = cv2.GaussianBlur(self.sky, (0, 0), 0.55 / self.cell)
+        self.sun = cv2.GaussianBlur(self.sun, (5, 5), 0.8)
+        self.sky = cv2.GaussianBlur(self.sky, (9, 9), 0.55 / self.cell)
 
     def at(self, x, z):
         """Share of the sun and of the sky that reaches the ground at (x, z)."""
         column, row = (x - self.left) / self.cell, (z - self.near) / self.cell
-        both = sample(np.dstack([self.sun, self.sky]), column, row, cv2.BORDER_CONSTANT, (1, 1, 0, 0))
+        both = sample(cv2.merge([self.sun, self.sky]), column, row, cv2.BORDER_CONSTANT, (1, 1, 0, 0))
         return both[:, 0], both[:, 1]
 
 
@@ -78,7 +80,7 @@ def draw_street(canvas, light, rng, far):
     half = rng.uniform(3.2, 6.5)
     walk = half + (rng.uniform(2, 4.5) if downtown else rng.uniform(4, 9))
     centre = rng.uniform(-0.75, 0.75) * half
-    tall = rng.uniform(9, 24) if downtown else rng.uniform(6, 9)
+    tall = rng.uniform(10, 26) if downtown else rng.uniform(5.5, 8)
     plan = _Plan(-50, -30, 100, 160)
     facades = Facades(canvas)
     z_grid = np.arange(-40, far + 60, 2.0)
@@ -110,12 +112,15 @@ def draw_street(canvas, light, rng, far):
             boxes.append((x, x + width, rng.uniform(0.94, 0.975) * far, far, tall * rng.uniform(0.5, 1.4)))
             x += width + (rng.uniform(0, 12) if rng.random() < 0.3 else 0)
 
+    roofs = []
     for x0, x1, z0, z1, top in sorted(boxes, key=lambda box: box[2]):
         look = _look(rng, downtown)
         plan.block([x0, x1, x1, x0], [z0, z0, z1, z1], top, light)
         side = x0 if x0 > 0 else x1
         facades.add(0, side, z0, z1, top, facing=max(0, -np.sign(side) * light.direction[0]), **look)
         facades.add(1, z0, x0, x1, top, facing=max(0, -light.direction[2]), **look)
+        if top < 12 and not downtown and z1 < 0.9 * far:
+            roofs.append((x0, x1, z0, z1, top, [look['red'], look['green'], look['blue']]))
 
     trees = _avenue(rng, centre, half, walk, far, downtown)
     for _, x, z, size, _, _ in trees:
@@ -123,13 +128,19 @@ def draw_street(canvas, light, rng, far):
     cars = _cars(rng, centre, half, far)
     for x, z, length, _ in cars:
         plan.block([x - 0.95, x + 0.95, x + 0.95, x - 0.95], [z, z, z + length, z + length], 1.2, light)
-    lamps = [(centre + sign * (half + 0.5), z) for z in np.arange(rng.uniform(7, 14), 0.7 * far, rng.uniform(18, 28))
+    lamps = [(centre + sign * (half + 0.5), z)
+             for z in np.arange(rng.uniform(7, 14), 0.7 * far, rng.uniform(18, 28)).tolist()
              for sign in ((-1, 1) if half > 4.5 else (-1,))]
     plan.finish()
 
     facades.shade(light, lambda z, normal: np.where(normal > 0, np.interp(z, z_grid, profile[1]),
                                                     np.interp(z, z_grid, profile[-1])))
     _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps)
+    for roof in roofs:
+        _roof(canvas, light, *roof)
+    for _ in range(int(rng.integers(0, 7))):
+        side = rng.choice((-1.0, 1.0))
+        _walker(canvas, light, centre + side * rng.uniform(half + 0.4, walk), rng.uniform(7, 38), rng)
     for x, z, length, paint in cars:
         _car(canvas, light, x, z, length, paint)
     _treeline(canvas, light, rng, far)
@@ -165,7 +176,7 @@ def _cars(rng, centre, half, far):
     cars = []
     for lane in (-1, 1):
         z, parked = rng.uniform(5, 22), rng.random() < 0.5
-        while z < 0.8 * far:
+        while z < 0.6 * far:
             x = centre + lane * (half - 1.15 if parked else 0.5 * half)
             length = rng.uniform(3.8, 4.7)
             cars.append((x, z, length, _PAINTS[rng.integers(len(_PAINTS))]))
@@ -176,32 +187,32 @@ def _cars(rng, centre, half, far):
 def _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps):
     camera = canvas.camera
     depth_of_row = camera.ground_depth(canvas.rows)
-    open_ground = (depth_of_row[:, None] < np.minimum(canvas.depth, far))
-    rows, columns = np.nonzero(open_ground)
-    if not rows.size:
+    pixels = np.flatnonzero(depth_of_row[:, None] < np.minimum(canvas.depth, far))
+    if not pixels.size:
         return
+    rows, columns = np.divmod(pixels, canvas.columns.size)
     depth = depth_of_row[rows]
-    canvas.depth[rows, columns] = depth
-    canvas.ground[rows, columns] = True
+    canvas.depth.ravel()[pixels] = depth
+    canvas.ground.ravel()[pixels] = True
     x, z = depth * canvas.ray_x[columns], depth * canvas.ray_z[columns]
     fine = depth / camera.focal
     deep = depth * fine / camera.height
     across = x - centre
     off = np.abs(across)
-    shift = rng.uniform(0, 512, 2)
+    shift = np.float32(rng.uniform(0, 512, 2))
     broad = sample(noise('fractal'), 4 * x + shift[0], 4 * z + shift[1])
     middle = sample(noise('rough'), 14 * x + shift[1], 14 * z) * np.clip(0.15 / deep, 0, 1)
     near = sample(noise('rough'), 70 * x, 70 * z) * np.clip(0.03 / deep, 0, 1)
-    grain = 0.07 * broad + 0.09 * middle + 0.12 * near
+    grain = 0.05 * broad + 0.07 * middle + 0.13 * near
 
     def edge(position, soft=0.0):
         return np.clip((off - position) / np.maximum(fine + soft, 1e-4) + 0.5, 0, 1)
 
-    tone = rng.uniform(0.055, 0.13)
+    tone = rng.uniform(0.075, 0.16)
     tracks = np.exp(-((np.abs(np.abs(off - 0.5 * half) - 0.75)) / 0.35) ** 2)
     patches = smoothstep(0.8, 0.9, sample(noise('smooth'), 9 * x + shift[1], 3 * z)) * 0.25
     road = tone * (1 + grain - 0.14 * tracks - patches)
-    colour = road[:, None] * np.float32([1.0, 0.99, 0.97])
+    colour = road * np.float32([[1.0], [0.99], [0.97]])
     worn = np.clip(0.8 - 0.25 * middle - 0.15 * broad, 0.1, 1)
     dashes = pulse(z / 9, 0.42, deep / 9) if rng.random() < 0.7 else 1.0
     line = np.clip((0.075 - off) / fine + 0.5, 0, 1) * np.clip(0.15 / fine, 0, 1) * dashes
@@ -212,29 +223,29 @@ def _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps):
         zebra = (pulse(x / 1.0, 0.5, fine / 1.0) * np.clip((z - start) / deep + 0.5, 0, 1)
                  * np.clip((start + 3 - z) / deep + 0.5, 0, 1) * (off < half - 0.3))
         line = np.maximum(line, zebra)
-    colour += (np.clip(line, 0, 1) * worn)[:, None] * (0.5 - colour)
+    colour += (np.clip(line, 0, 1) * worn) * (0.5 - colour)
 
-    stone = np.float32(rng.choice([(0.26, 0.25, 0.235), (0.33, 0.31, 0.28), (0.21, 0.20, 0.195)]))
+    stone = np.float32(rng.choice([(0.26, 0.25, 0.235), (0.33, 0.31, 0.28), (0.21, 0.20, 0.195)]))[:, None]
     slabs = np.maximum(pulse(x / 0.8, 0.05, fine / 0.8), pulse(z / 0.8, 0.05, deep / 0.8))
-    paving = stone * (1 + 0.9 * grain - 0.32 * slabs)[:, None]
-    grass = np.float32([0.085, 0.115, 0.035]) * (1 + 2.6 * grain + 0.1 * broad)[:, None]
+    paving = stone * (1 + 0.9 * grain - 0.32 * slabs)
+    grass = np.float32([[0.085], [0.115], [0.035]]) * (1 + 2.6 * grain + 0.1 * broad)
     beyond = paving if downtown else grass
-    side = edge(half)[:, None]
-    colour += side * ((paving if downtown else paving) - colour)
+    side = edge(half)
+    colour += side * (paving - colour)
     if not downtown:
-        colour += edge(half + 0.38 * (walk - half), 0.1)[:, None] * (beyond - colour)
+        colour += edge(half + 0.38 * (walk - half), 0.1) * (beyond - colour)
     kerb = np.clip((0.10 - np.abs(off - half - 0.1)) / fine + 0.5, 0, 1) * np.clip(0.2 / fine, 0, 1)
     gutter = np.clip((0.10 - np.abs(off - half + 0.1)) / fine + 0.5, 0, 1) * np.clip(0.2 / fine, 0, 1)
-    colour += kerb[:, None] * (1.25 * stone - colour)
-    colour *= (1 - 0.45 * gutter)[:, None]
+    colour += kerb * (1.25 * stone - colour)
+    colour *= (1 - 0.45 * gutter)
 
     sun, sky = plan.at(x, z)
-    arriving = light.sun * (sun * light.direction[1])[:, None] + light.ambient * sky[:, None]
+    arriving = light.sun[:, None] * (sun * light.direction[1]) + light.ambient[:, None] * sky
     if light.night:
         for lamp_x, lamp_z in lamps:
-            square = (x - lamp_x + np.sign(lamp_x - centre) * 1.5) ** 2 + (z - lamp_z) ** 2
-            arriving = arriving + np.float32([1.5, 1.0, 0.5]) * (sky / (1 + square / 12) ** 2)[:, None]
-    canvas.colour[rows, columns] = np.maximum(colour, 0.004) * arriving
+            square = (x - lamp_x + math.copysign(1.5, lamp_x - centre)) ** 2 + (z - lamp_z) ** 2
+            arriving = arriving + np.float32([[1.5], [1.0], [0.5]]) * (sky / (1 + square / 12) ** 2)
+    canvas.paint(pixels, np.maximum(colour, 0.004) * arriving)
 
 
 def _treeline(canvas, light, rng, far):
@@ -265,13 +276,13 @@ def _car(canvas, light, x, z, length, paint):
     flank = light.on(np.array([-1 if side == x0 else 1, 0, 0]))
     dark, glass = np.float32([0.012, 0.012, 0.013]), 0.10 * light.horizon + 0.015 * light.ambient
 
-    def quad(points, colour, grain=0.04):
-        canvas.polygon(points, colour, grain)
+    def quad(points, colour):
+        canvas.polygon(points, colour, 0.03)
 
     low, belt, roof = 0.32, 0.86, 1.42
     a, b, c, d = z + 0.12 * length, z + 0.24 * length, z + 0.62 * length, z + 0.78 * length
     i0, i1 = x0 + 0.16, x1 - 0.16
-    quad([(x0, belt, z), (x1, belt, z), (x1, belt, z1), (x0, belt, z1)], paint * up)
+    quad([(x0, belt, z + 0.04), (x1, belt, z + 0.04), (x1, belt, z1), (x0, belt, z1)], paint * up)
     quad([(i0, roof, b), (i1, roof, b), (i1, roof, c), (i0, roof, c)], paint * up)
     if side is not None:
         inner = i0 if side == x0 else i1
@@ -287,12 +298,16 @@ def _car(canvas, light, x, z, length, paint):
     quad([(x0, belt, a), (x1, belt, a), (i1, roof, b), (i0, roof, b)], paint * back)
     quad([(x0 + 0.12, belt + 0.05, a), (x1 - 0.12, belt + 0.05, a), (i1 - 0.06, roof - 0.06, b),
           (i0 + 0.06, roof - 0.06, b)], glass * 1.1)
-    quad([(x0, 0.22, z), (x1, 0.22, z), (x1, 0.45, z), (x0, 0.45, z)], dark * 2 * back)
+    if canvas.camera.turn(x, z)[1] > 45:
+        return
+    end = z - 0.02
+    quad([(x0 + 0.06, 0.24, end), (x1 - 0.06, 0.24, end), (x1 - 0.06, 0.46, end), (x0 + 0.06, 0.46, end)],
+         dark * 2 * back)
     lamp = np.float32([0.9, 0.05, 0.02]) if light.night else np.float32([0.25, 0.012, 0.01]) * back
     for left in (x0 + 0.04, x1 - 0.3):
-        quad([(left, 0.62, z - 0.01), (left + 0.26, 0.62, z - 0.01), (left + 0.26, 0.78, z - 0.01),
-              (left, 0.78, z - 0.01)], lamp)
-        quad([(left, 0, z), (left + 0.24, 0, z), (left + 0.24, 0.32, z), (left, 0.32, z)], dark * light.ambient)
+        quad([(left, 0.62, end), (left + 0.26, 0.62, end), (left + 0.26, 0.78, end),
+              (left, 0.78, end)], lamp)
+        quad([(left, 0, end), (left + 0.24, 0, end), (left + 0.24, 0.28, end), (left, 0.28, end)], dark * light.ambient)
 
 
 def _lamp(canvas, light, x, z, centre):
@@ -301,9 +316,39 @@ def _lamp(canvas, light, x, z, centre):
     pixels = camera.focal * 0.14 / max(camera.turn(x, z)[1], 0.5)
     cover = float(np.clip(pixels, 0.25, 1))
     metal = np.float32([0.08, 0.085, 0.09]) * (light.ambient + 0.4 * light.sun * max(0.0, -light.direction[2]))
-    reach = x - np.sign(x - centre) * 1.6
+    reach = x - math.copysign(1.6, x - centre)
     canvas.polygon([(x - 0.07, 0, z), (x + 0.07, 0, z), (x + 0.05, 6.4, z), (x - 0.05, 6.4, z)], metal, 0, cover)
     canvas.polygon([(x, 6.25, z), (reach, 6.55, z), (reach, 6.65, z), (x, 6.4, z)], metal, 0, cover)
     head = np.float32([9, 6.6, 3.6]) if light.night else metal * 1.6
     canvas.polygon([(reach - 0.3, 6.42, z), (reach + 0.3, 6.42, z), (reach + 0.25, 6.62, z), (reach - 0.25, 6.62, z)],
                    head, 0, 1.0 if light.night else cover)
+
+
+def _roof(canvas, light, x0, x1, z0, z1, top, wall):
+    """Draw a pitched roof whose ridge runs along the street, with a gable towards the camera."""
+    middle, crest = (x0 + x1) / 2, top + 0.3 * (x1 - x0)
+    tiles = np.float32([0.20, 0.10, 0.07] if wall[0] > 0.35 else [0.10, 0.095, 0.095])
+    slope = -1 if middle > 0 else 1
+    edge = (x1 if slope > 0 else x0) + 0.4 * slope
+    near = max(z0 - 0.3, 2.5 + abs(edge) * 0.35)
+    if near < z1:
+        canvas.polygon([(edge, top - 0.2, near), (edge, top - 0.2, z1 + 0.3), (middle, crest, z1 + 0.3),
+                        (middle, crest, near)], tiles * light.on(np.array([0.5 * slope, 0.86, 0])), 0.12)
+    if z0 > 2:
+        canvas.polygon([(x0, top, z0), (x1, top, z0), (middle, crest - 0.1, z0)],
+                       np.float32(wall) * light.on(np.array([0, 0, -1])))
+
+
+def _walker(canvas, light, x, z, rng):
+    """Draw a person on the pavement."""
+    arriving = 0.5 * light.sun * max(0.2, -float(light.direction[2])) + 0.9 * light.ambient
+    tall, cloth = rng.uniform(1.55, 1.85), rng.uniform(0.02, 0.25) * rng.uniform(0.8, 1.2, 3)
+    canvas.shadow(x, 0, z, 0.35, light)
+    stride, turn = rng.uniform(0.05, 0.16), np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    for foot in (-stride, stride):
+        canvas.polygon([(x + foot - 0.06, 0, z), (x + foot + 0.06, 0, z), (x + 0.1, 0.5 * tall, z),
+                        (x - 0.1, 0.5 * tall, z)], 0.035 * arriving)
+    canvas.polygon([(x - 0.16, 0.47 * tall, z), (x + 0.16, 0.47 * tall, z), (x + 0.22, 0.8 * tall, z),
+                    (x + 0.1, 0.85 * tall, z), (x - 0.1, 0.85 * tall, z), (x - 0.22, 0.8 * tall, z)], cloth * arriving)
+    canvas.polygon([(x + 0.09 * np.cos(a), 0.925 * tall + 0.12 * np.sin(a), z) for a in turn],
+                   np.array([0.26, 0.17, 0.12]) * arriving)

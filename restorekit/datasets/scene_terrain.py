@@ -1,104 +1,193 @@
 """Landscapes of the scene renderer: hills, fields, a dirt road, trees and farmhouses."""
 
+import math
+
 import numpy as np
 
 from .scene_parts import draw_sky, draw_tree, noise, sample, smoothstep
 
 
+class _Relief:
+    """The height (m) of the ground at world (x, z), 0 at the camera's foot, and the road that winds over it."""
+
+    def __init__(self, canvas, rng, far):
+        self.far = far
+        self.shift = np.float32(rng.uniform(0, 512, 4))
+        self.rough = rng.uniform(0.5, 1.2)
+        self.ridge_at = rng.uniform(0.7, 0.95) * far
+        headroom = canvas.camera.horizon / canvas.camera.focal
+        self.ridge = rng.uniform(0.2, 0.75) * headroom * self.ridge_at
+        self.valley = rng.uniform(0, 0.04) * far
+        self.start, self.sweep, self.bend = rng.uniform(-6, 6), rng.uniform(4, 13), rng.uniform(0, 6.3)
+        self.origin = 0.0
+        self.origin = float(self.height(np.float32([0]), np.float32([0]))[0])
+
+    def height(self, x, z):
+        """Height at flat arrays ``x`` and ``z``."""
+        hills = sample(noise('hills'), x / 3.1 + self.shift[0], z / 3.1 + self.shift[1])
+        knolls = sample(noise('smooth'), x / 1.1 + self.shift[2], z / 1.1 + self.shift[3])
+        rolling = smoothstep(8, 0.35 * self.far, z) * self.rough * (0.022 * self.far * hills + 1.1 * knolls)
+        rise = smoothstep(0.25 * self.far, self.ridge_at, z) * self.ridge * (1 + 0.33 * hills)
+        return rolling + rise - self.valley * smoothstep(5, 0.3 * self.far, z) - self.origin
+
+    def road(self, z):
+        """The x of the middle of the road."""
+        return (self.start * (1 - z / self.far)
+                + self.sweep * (np.sin(z / 31 + self.bend) - math.sin(self.bend)) * smoothstep(0, 40, z))
+
+
 def draw_terrain(canvas, light, rng, far):
-    """Rolling hills, drawn column by column through slices of growing distance, then trees and houses on them."""
-    camera = canvas.camera
-    height, width = canvas.depth.shape
-    shift, roughness = rng.uniform(0, 512, 4), rng.uniform(0.6, 1.3)
-    ridge_z, ridge_h = rng.uniform(0.7, 0.95) * far, rng.uniform(0.04, 0.17) * far
-    valley = rng.uniform(0, 0.05) * far
-    bend, sweep, lane = rng.uniform(0, 6.3), rng.uniform(4, 12), rng.uniform(1.3, 2.2)
-    start = rng.uniform(-5, 5)
+    """Draw rolling hills that end in a ridge ``far`` metres away, then the sky, houses, poles and trees.
 
-    def lift(x, z):
-        hills = sample(noise('hills'), x / 3.1 + shift[0], z / 3.1 + shift[1])
-        knolls = sample(noise('smooth'), x / 1.1 + shift[2], z / 1.1 + shift[3])
-        open_up = smoothstep(8, 0.35 * far, z)
-        return (open_up * (0.026 * far * roughness * hills + 1.1 * roughness * knolls)
-                - valley * smoothstep(5, 0.3 * far, z) + ridge_h * smoothstep(0.25 * far, ridge_z, z) * (1 + 0.45 * hills))
-
-    ground_here = float(lift(np.float32([0]), np.float32([0]))[0])
-    eye = ground_here + camera.height
+    The relief is evaluated along every column's ray at slices of growing distance and taken as straight between two
+    slices, so the depth is exact for that surface.
+    """
+    camera, (height, width) = canvas.camera, canvas.depth.shape
+    relief = _Relief(canvas, rng, far)
     nearest = 0.6 * camera.focal * camera.height / max(height - camera.horizon, 1)
-    slices = np.geomspace(max(nearest, 0.8), far, 130).astype(np.float32)
+    slices = np.geomspace(min(max(nearest, 0.8), 0.2 * far), far, 120).astype(np.float32)
     x = slices[:, None] * canvas.ray_x
-    level = lift(x.ravel(), np.broadcast_to(slices[:, None], x.shape).ravel()).reshape(x.shape)
-    rows_at = camera.horizon - camera.focal * (level - eye) / slices[:, None]
-    covered = np.minimum.accumulate(rows_at, axis=0)
-    first_row = np.clip(np.ceil(covered), 0, height).astype(np.int64)
-    counts = np.bincount((first_row * width + np.arange(width)).ravel(), minlength=(height + 1) * width)
-    covering = np.cumsum(counts.reshape(height + 1, width)[:height], axis=0)
-    first = len(slices) - covering
-    rows, columns = np.nonzero(covering > 0)
-    k = np.maximum(first[rows, columns], 1)
-    upper, lower = rows_at[k, columns], rows_at[k - 1, columns]
-    part = np.clip((rows - lower) / np.minimum(upper - lower, -1e-4), 0, 1).astype(np.float32)
-    depth = 1 / ((1 - part) / slices[k - 1] + part / slices[k])
-    canvas.depth[rows, columns] = depth
+    level = relief.height(x.ravel(), np.repeat(slices, width)).reshape(x.shape)
+    rows_at = camera.horizon + camera.focal * (camera.height - level) / slices[:, None]
+    # A row shows the first slice whose horizon reaches it; count per column how many slices do.
+    reached = np.clip(np.ceil(np.minimum.accumulate(rows_at, axis=0)), 0, height).astype(np.int32)
+    counts = np.bincount((reached * width + np.arange(width, dtype=np.int32)).ravel(), minlength=(height + 1) * width)
+    covering = np.cumsum(counts.reshape(height + 1, width)[:height], axis=0).ravel()
+    pixels = np.flatnonzero(covering)
+    rows, columns = np.divmod(pixels, width)
+    after = np.maximum(len(slices) - covering[pixels], 1) * width + columns
+    before = after - width
+    lower, upper = rows_at.ravel()[before], rows_at.ravel()[after]
+    part = np.clip((canvas.rows[rows] - lower) / np.minimum(upper - lower, -1e-4), 0, 1)
+    inverse = 1 / slices
+    depth = 1 / ((1 - part) * inverse[before // width] + part * inverse[after // width])
+    canvas.depth.ravel()[pixels] = depth
 
-    step_z = np.gradient(level, axis=0) / np.gradient(slices)[:, None]
     step_x = np.gradient(level, axis=1) / (slices[:, None] / camera.focal)
-    step_z = step_z - step_x * canvas.ray_x
+    step_z = np.gradient(level, axis=0) / np.gradient(slices)[:, None] - step_x * canvas.ray_x
     steep = 1 / np.sqrt(1 + step_x ** 2 + step_z ** 2)
     lit = (light.direction[1] - step_x * light.direction[0] - step_z * light.direction[2]) * steep
-    lit_here = np.maximum((1 - part) * lit[k - 1, columns] + part * lit[k, columns], 0)
-    sky_here = (0.55 + 0.45 * steep)[k, columns]
-    x, z = depth * canvas.ray_x[columns], depth
-    fine = depth / camera.focal
-
+    lit = np.maximum((1 - part) * lit.ravel()[before] + part * lit.ravel()[after], 0)
+    steep = steep.ravel()[after]
     season = rng.uniform(0, 1)
-    meadow = np.float32([0.105 + 0.12 * season, 0.135 + 0.03 * season, 0.035 + 0.02 * season])
-    straw, earth = np.float32([0.34, 0.26, 0.12]), np.float32([0.17, 0.115, 0.075])
-    woods = np.float32([0.035 + 0.08 * (season > 0.7), 0.05, 0.022])
+    colour = _cover(canvas, relief, rng, season, pixels, depth, steep, level.ravel()[after])
+    x, z = depth * canvas.ray_x[columns], depth
+    if 0.3 < light.clouds < 0.62:
+        clouds = sample(noise('smooth'), x / 3.4 + relief.shift[1], z / 6 + relief.shift[2])
+        lit = lit * (1 - 0.7 * smoothstep(0.2, 0.8, clouds))
+    canvas.paint(pixels, colour * (light.sun[:, None] * lit + light.ambient[:, None] * (0.4 + 0.6 * steep)))
+    draw_sky(canvas, light, rng)
+    _settle(canvas, light, relief, rng)
+    _plant(canvas, light, relief, rng, season)
+
+
+def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
+    """Albedo (3, N) of the ground: meadows, crops, ploughed fields, distant woods, rock and the road."""
+    far = relief.far
+    rows, columns = np.divmod(pixels, canvas.columns.size)
+    x, z = depth * canvas.ray_x[columns], depth
+    fine = depth / canvas.camera.focal
+    shift = relief.shift
+
+    def albedo(red, green, blue):
+        return np.float32([[red], [green], [blue]])
+
+    meadow = albedo(0.10 + 0.13 * season, 0.15 + 0.03 * season, 0.04 + 0.02 * season) * rng.uniform(0.85, 1.25)
+    straw, earth = albedo(0.40, 0.31, 0.15), albedo(0.20, 0.14, 0.095)
+    woods = albedo(0.045 + 0.05 * (season > 0.75), 0.065, 0.028)
     zones = sample(noise('smooth'), x / 2.6 + shift[2], z / 3.6 + shift[0])
-    tufts = sample(noise('rough'), 9 * x, 5 * z) * np.clip(0.3 / fine, 0, 1) ** 0.5
-    blades = sample(noise('rough'), 46 * x, 22 * z) * np.clip(0.05 / fine, 0, 1)
     patchy = sample(noise('fractal'), 1.4 * x + shift[1], 1.4 * z)
     wide = sample(noise('fractal'), x / 4 + shift[3], z / 4)
-    colour = meadow * (1 + 0.12 * patchy + 0.12 * wide)[:, None]
-    fade = smoothstep(0.35, 0.55, zones + 0.08 * patchy)[:, None]
-    colour = colour + fade * (straw * (0.85 + 0.1 * patchy)[:, None] - colour)
-    furrows = np.sin((x + 0.4 * z) * 2.4) * np.clip(0.5 / fine, 0, 1)
-    fade = (smoothstep(-0.75, -0.85, zones) * (1 - smoothstep(0.3 * far, 0.5 * far, z)))[:, None]
-    colour = colour + fade * (earth * (1 + 0.16 * furrows + 0.1 * patchy)[:, None] - colour)
-    forest = smoothstep(0.25, 0.5, wide + 0.5 * zones + 0.2 * patchy) * smoothstep(0.2 * far, 0.45 * far, z)
-    canopy = sample(noise('rough'), 1.3 * x, 1.3 * z + 2.0 * level[k, columns])
-    colour = colour + forest[:, None] * (woods * np.clip(1 + 0.55 * canopy, 0.2, 3)[:, None] - colour)
-    colour *= np.clip(1 + 0.22 * tufts + 0.26 * blades, 0.2, 2)[:, None]
-    path = start + sweep * (np.sin(z / 27 + bend) - np.sin(bend)) - start * z / far
-    off = np.abs(x - path) + 0.12 * patchy
-    ruts = np.exp(-((off - 0.62 * lane) / (0.28 * lane)) ** 2)
-    trodden = np.clip((lane - off) / np.maximum(fine, 0.25) + 0.5, 0, 1) * (0.35 + 0.65 * ruts)
-    colour += (trodden * (1 - forest))[:, None] * (np.float32([0.30, 0.235, 0.165]) * (1 + 0.14 * tufts)[:, None]
-                                                   - colour)
-    shade = 1 - 0.65 * smoothstep(0.35, 0.9, sample(noise('smooth'), x / 3.4 + shift[1], z / 6 + shift[2])) * (
-        0.3 < light.clouds < 0.6)
-    arriving = light.sun * (lit_here * shade)[:, None] + light.ambient * sky_here[:, None]
-    canvas.colour[rows, columns] = colour * arriving
-    draw_sky(canvas, light, rng)
+    tufts = sample(noise('rough'), 7 * x, 3 * z) * np.sqrt(np.clip(0.3 / fine, 0, 1))
+    blades = sample(noise('rough'), 60 * x, 17 * z) * np.clip(0.06 / fine, 0, 1)
+    colour = meadow * (1 + 0.10 * patchy + 0.14 * wide)
+    colour += smoothstep(0.55, 0.68, zones + 0.05 * patchy) * (straw * (0.88 + 0.09 * patchy) - colour)
+    furrows = np.sin((x + 0.4 * z) * 2.4) * np.clip(0.4 / fine, 0, 1)
+    ploughed = smoothstep(-0.85, -0.95, zones) * (1 - smoothstep(0.3 * far, 0.5 * far, z))
+    colour += ploughed * (earth * (1 + 0.14 * furrows + 0.1 * patchy) - colour)
+    forest = smoothstep(0.1, 0.3, wide + 0.5 * zones + 0.25 * patchy) * smoothstep(0.2 * far, 0.42 * far, z)
+    canopy = sample(noise('rough'), 1.5 * x, 1.1 * z + 2.2 * level) + 0.6 * patchy
+    colour += forest * (woods * np.clip(1 + 0.5 * canopy, 0.25, 3) - colour)
+    bare = smoothstep(0.86, 0.72, steep + 0.05 * patchy)
+    colour += bare * (albedo(0.24, 0.22, 0.20) * np.clip(1 + 0.25 * canopy, 0.3, 2) - colour)
+    colour *= np.clip(1 + 0.18 * tufts + 0.3 * blades, 0.25, 2)
+    lane = rng.uniform(1.3, 2.1)
+    off = np.abs(x - relief.road(z)) + 0.12 * patchy
+    ruts = np.exp(-((off - 0.6 * lane) / (0.28 * lane)) ** 2)
+    trodden = np.clip((lane - off) / np.maximum(fine, 0.25) + 0.5, 0, 1) * (0.35 + 0.65 * ruts) * (1 - 0.8 * forest)
+    return colour + trodden * (albedo(0.36, 0.29, 0.21) * (1 + 0.12 * tufts) - colour)
 
-    count = 260
-    tree_z = np.geomspace(12, 0.9 * far, count) * rng.uniform(0.9, 1.1, count)
-    tree_x = rng.uniform(-0.75, 0.75, count) * tree_z * (width / camera.focal)
-    tree_x, tree_z = np.float32(tree_x), np.float32(tree_z)
-    foot = lift(tree_x, tree_z) - eye + camera.height
-    grove = (sample(noise('fractal'), tree_x / 4 + shift[3], tree_z / 4)
-             + 0.5 * sample(noise('smooth'), tree_x / 2.6 + shift[2], tree_z / 3.6 + shift[0]))
-    leaf = np.float32([0.06 + 0.10 * season * (rng.random() < 0.5), 0.085, 0.028])
-    conifers = rng.uniform(0, 1)
-    density = rng.uniform(-0.5, 0.5)
-    for i in np.argsort(-tree_z):
-        pick, mood, size, tint = rng.random(), rng.random(), rng.uniform(0.6, 1.25), rng.uniform(0.8, 1.25, 3)
-        away = abs(tree_x[i] - (start + sweep * (np.sin(tree_z[i] / 27 + bend) - np.sin(bend))
-                                - start * tree_z[i] / far))
-        if grove[i] + 0.9 * (mood - 0.5) < density or away < lane + 1.5:
-            continue
-        kind = 'conifer' if pick < conifers * 0.8 else 'broadleaf' if pick < 0.85 else 'bush'
-        metres = size * {'conifer': 11, 'broadleaf': 8.5, 'bush': 2.2}[kind]
-        albedo = leaf * tint * (0.65 if kind == 'conifer' else 1)
-        draw_tree(canvas, light, kind, i, (tree_x[i], foot[i] - 0.15, tree_z[i]), metres, albedo)
+
+def _settle(canvas, light, relief, rng):
+    """Put a few gabled houses and a line of poles on the relief."""
+    for _ in range(int(rng.integers(0, 5))):
+        z = rng.uniform(0.09, 0.4) * relief.far
+        x = float(relief.road(z)) + rng.choice((-1.0, 1.0)) * rng.uniform(8, 0.3 * z + 9)
+        wide, deep, eaves = rng.uniform(6, 9), rng.uniform(9, 14), rng.uniform(2.8, 5)
+        wall = np.array([0.56, 0.52, 0.45]) * rng.uniform(0.6, 1.1) * rng.uniform(0.94, 1.06, 3)
+        tiles = np.array([(0.24, 0.11, 0.075), (0.12, 0.11, 0.11), (0.20, 0.14, 0.10)])[rng.integers(3)]
+        corners_x, corners_z = np.float32([x, x + wide, x, x + wide]), np.float32([z, z, z + deep, z + deep])
+        foot = float(relief.height(corners_x, corners_z).min())
+        _house(canvas, light, (x, foot, z), (wide, deep, eaves), wall, tiles)
+    if rng.random() < 0.5:
+        side, first, pace = rng.choice([-1, 1]) * rng.uniform(3.5, 6), rng.uniform(14, 30), rng.uniform(24, 36)
+        z = np.arange(first, 0.45 * relief.far, pace, dtype=np.float32)[::-1]
+        x = relief.road(z) + np.float32(side)
+        wood = np.float32([0.10, 0.085, 0.07]) * (0.5 * light.sun + light.ambient)
+        for px, pz, foot in zip(x.tolist(), z.tolist(), relief.height(x, z).tolist(), strict=True):
+            cover = min(1.0, max(0.3, canvas.camera.focal * 0.22 / pz))
+            canvas.polygon([(px - 0.11, foot - 0.3, pz), (px + 0.11, foot - 0.3, pz), (px + 0.08, foot + 7, pz),
+                            (px - 0.08, foot + 7, pz)], wood, 0, cover)
+            canvas.polygon([(px - 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.55, pz),
+                            (px - 0.9, foot + 6.55, pz)], wood, 0, cover)
+
+
+def _house(canvas, light, place, size, wall, tiles):
+    """Draw a house with a pitched roof; the gable faces the camera."""
+    (x0, foot, z0), (wide, deep, eaves) = place, size
+    x1, z1, middle = x0 + wide, z0 + deep, x0 + wide / 2
+    top, crest = foot + eaves, foot + eaves + 0.42 * wide
+    side, sign = (x0, -1) if x0 > 0 else (x1, 1)
+    front, flank = light.on(np.array([0, 0, -1])), light.on(np.array([sign, 0, 0]))
+    for slope, edge in ((-1, x0), (1, x1)):
+        out = edge + slope * 0.35
+        canvas.polygon([(out, top - 0.3, z0 - 0.4), (out, top - 0.3, z1 + 0.4), (middle, crest, z1 + 0.4),
+                        (middle, crest, z0 - 0.4)], tiles * light.on(np.array([0.64 * slope, 0.77, 0])), 0.12)
+    canvas.polygon([(side, foot, z0), (side, foot, z1), (side, top, z1), (side, top, z0)], wall * flank)
+    canvas.polygon([(x0, foot, z0), (x1, foot, z0), (x1, top, z0), (middle, crest - 0.1, z0), (x0, top, z0)],
+                   wall * front)
+    glass = 0.03 * light.horizon + 0.02 * light.ambient
+    for left in (x0 + 0.18 * wide, x0 + 0.62 * wide):
+        canvas.polygon([(left, foot + 1.3, z0 - 0.05), (left + 1.3, foot + 1.3, z0 - 0.05),
+                        (left + 1.3, foot + 2.6, z0 - 0.05), (left, foot + 2.6, z0 - 0.05)], glass, 0)
+    for near in (z0 + 0.2 * deep, z0 + 0.62 * deep):
+        face = side + 0.05 * sign
+        canvas.polygon([(face, foot + 1.3, near), (face, foot + 1.3, near + 1.4), (face, foot + 2.6, near + 1.4),
+                        (face, foot + 2.6, near)], glass, 0)
+
+
+def _plant(canvas, light, relief, rng, season):
+    """Plant trees in groves, from far to near, clear of the road."""
+    far, camera, count = relief.far, canvas.camera, 160
+    # The nearest tree stays below about a third of the picture.
+    closest = 26 * camera.focal / max(canvas.depth.shape)
+    z = np.float32(np.geomspace(0.85 * far, closest, count) * rng.uniform(0.93, 1.07, count))
+    x = np.float32(rng.uniform(-0.56, 0.56, count) * z * (canvas.columns.size / camera.focal))
+    foot = relief.height(x, z)
+    grove = (sample(noise('fractal'), x / 4 + relief.shift[3], z / 4)
+             + 0.5 * sample(noise('smooth'), x / 2.6 + relief.shift[2], z / 3.6 + relief.shift[0]))
+    leaf = np.array([0.085, 0.125, 0.04])
+    if season > 0.7 and rng.random() < 0.6:
+        leaf = np.array([0.22, 0.14, 0.045])
+    conifers, density = rng.uniform(0, 1), rng.uniform(-0.3, 0.8)
+    clear = np.abs(x - relief.road(z)) - 3.5
+    pick, mood = rng.random(count), rng.uniform(-0.5, 0.5, count)
+    size, tint = rng.uniform(0.6, 1.25, count), rng.uniform(0.78, 1.25, (count, 1)) * rng.uniform(0.92, 1.1, (count, 3))
+    kept = np.flatnonzero((grove + 0.9 * mood > density) & (clear > 0)).tolist()
+    for i in kept:
+        canvas.shadow(float(x[i]), float(foot[i]), float(z[i]), 3.2 * size[i], light)
+    for i in kept:
+        kind = 'conifer' if pick[i] < 0.8 * conifers else 'broadleaf' if pick[i] < 0.85 else 'bush'
+        metres = size[i] * {'conifer': 10, 'broadleaf': 8, 'bush': 2.2}[kind]
+        albedo = (np.array([0.05, 0.075, 0.03]) if kind == 'conifer' else leaf) * tint[i]
+        draw_tree(canvas, light, kind, i, (float(x[i]), float(foot[i]) - 0.15, float(z[i])), float(metres), albedo)

@@ -53,7 +53,7 @@ def test_ground_depth_is_that_of_the_plane_seen_by_a_pinhole():
 
 def test_camera_projects_a_ground_point_back_to_its_row_and_ray():
     camera = Camera(focal=200.0, centre=63.5, horizon=70.0, height=1.7, yaw=0.2)
-    columns, rows, depth = camera.project(np.array([[3.0, 0.0, 25.0], [-4.0, 0.0, 60.0]]))
+    columns, rows, depth = np.array([camera.project(3.0, 0.0, 25.0), camera.project(-4.0, 0.0, 60.0)]).T
     np.testing.assert_allclose(camera.ground_depth(rows), depth, rtol=1e-4)
     ray_x, ray_z = camera.rays(columns)
     np.testing.assert_allclose(depth * ray_x, [3.0, -4.0], rtol=1e-4)
