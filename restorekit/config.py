@@ -11,6 +11,10 @@ from mmengine.config import Config, ConfigDict
 from . import compat
 
 
+class ConfigError(ValueError):
+    """A config holds a mistake; the message names the file, the key and the nearest valid name."""
+
+
 def configs_root():
     """Return the folder of the configs that come with restorekit (of the installed package, else of the repository).
 
@@ -82,7 +86,7 @@ def load_config(name, options=None, data_root=None):
 
     Raises:
         FileNotFoundError: If the config or one of its ``_base_`` is missing.
-        ValueError: If the config has an error; the message gives the file and the line.
+        ConfigError: If the config has an error; the message gives the file and the line.
 
     Example:
         >>> load_config('cid/cid_quickstart', {'randomness.seed': 1})  # doctest: +SKIP
@@ -96,13 +100,13 @@ def load_config(name, options=None, data_root=None):
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
-        raise ValueError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
+        raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
     cfg.setdefault('default_scope', 'restorekit')
     if options:
         try:
             cfg.merge_from_dict(dict(options))
         except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f'the options {options} do not fit {path}: {error}') from error
+            raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
     return cfg
@@ -116,7 +120,7 @@ def _check_bases(path, files):
     path = path.resolve()
     if path in files:
         if files[path] is None:
-            raise ValueError(f'{path} is, by way of its _base_, its own _base_')
+            raise ConfigError(f'{path} is, by way of its _base_, its own _base_')
         return files[path]
     files[path] = keys = {}
     if path.suffix != '.py':
@@ -126,7 +130,7 @@ def _check_bases(path, files):
         tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
-        raise ValueError(f'{path}{line}: the config is not valid Python: {error}') from error
+        raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
     inherited = {}
     for node in tree.body:
         if isinstance(node, ast.Delete):
@@ -150,7 +154,7 @@ def _check_bases(path, files):
                 continue
             for key in _check_bases(base_path, files):
                 if key in inherited:
-                    raise ValueError(f'{path}, line {node.lineno}: two of its _base_ set {key!r}: {inherited[key]} and '
+                    raise ConfigError(f'{path}, line {node.lineno}: two of its _base_ set {key!r}: {inherited[key]} and '
                                      f'{base}. Set it in one of them, or let one be the _base_ of the other.')
                 inherited[key] = base
     keys.update(inherited)
@@ -195,14 +199,14 @@ def config_from_json(text):
     """Return the config that :func:`config_to_json` wrote.
 
     Raises:
-        ValueError: If ``text`` is not a JSON object.
+        ConfigError: If ``text`` is not a JSON object.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'the recorded config is not JSON: {error}') from error
+        raise ConfigError(f'the recorded config is not JSON: {error}') from error
     if not isinstance(data, dict):
-        raise ValueError(f'the recorded config is a {type(data).__name__}, not a dict')
+        raise ConfigError(f'the recorded config is a {type(data).__name__}, not a dict')
     return Config(data)
 
 

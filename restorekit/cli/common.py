@@ -82,7 +82,7 @@ def run_guarded(function, args):
 
 def _is_user_error(error):
     from restorekit.checkpoint import CheckpointError
-    from restorekit.engine.config_check import ConfigError
+    from restorekit.config import ConfigError
     from restorekit.functional.image_io import ImageFileError
     from restorekit.models.restorers import NonFiniteLossError
     kinds = (ConfigError, CheckpointError, ImageFileError, NonFiniteLossError, FileNotFoundError, FileExistsError,

@@ -19,9 +19,8 @@ def add_arguments(parser):
 
 def run(args):
     """Test; returns the exit status."""
-    from restorekit.config import load_config
+    from restorekit.config import ConfigError, load_config
     if args.save_images and not args.out:
-        from restorekit.engine.config_check import ConfigError
         raise ConfigError('--save-images needs --out DIR to save them to')
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {args.checkpoint}')
@@ -56,6 +55,7 @@ def test_config(cfg, args, work_dir):
     """Return the config of a pure test run: the test set (or else the validation set), no training."""
     from mmengine.config import Config
 
+    from restorekit.config import ConfigError
     from restorekit.engine import check_config, check_paths, join_data_root
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in ('phases', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
@@ -64,7 +64,6 @@ def test_config(cfg, args, work_dir):
         if kept.get(f'test_{key}') is None:
             kept[f'test_{key}'] = cfg.get(f'val_{key}')
     if kept['test_dataloader'] is None:
-        from restorekit.engine.config_check import ConfigError
         raise ConfigError(f'{args.config} has neither test_dataloader nor val_dataloader, so there is nothing to test')
     kept.update(work_dir=work_dir, load_from=args.checkpoint, resume=False, default_hooks=dict(
         checkpoint=dict(type='SafeCheckpointHook'), logger=dict(type='LoggerHook')))

@@ -48,10 +48,9 @@ def run(args):
 
 def check_phase_options(args):
     """Refuse ``--cfg-options phases.NAME...`` for a phase the config does not have; return the options."""
-    from restorekit.config import load_config
+    from restorekit.config import ConfigError, load_config
     named = {key.split('.')[1] for key in args.cfg_options if key.startswith('phases.')}
     if named:
-        from restorekit.engine.config_check import ConfigError
         from restorekit.registry import unknown_name_message
         phases = load_config(args.config).get('phases') or {}
         for name in sorted(named - set(phases)):

@@ -1,6 +1,6 @@
 """Runners, loops, optimizer wrappers and hooks."""
 
-from .config_check import ConfigError, check_config, check_paths, join_data_root
+from .config_check import check_config, check_paths, join_data_root
 from .hooks import *  # noqa: F403
 from .loops import ResumableIterLoop
 from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
@@ -8,6 +8,6 @@ from .phases import MultiPhaseRunner, merge
 from .runner import RestoreRunner
 from .summary import before_after, results_table
 
-__all__ = ['AutocastOptimWrapper', 'ConfigError', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
+__all__ = ['AutocastOptimWrapper', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
            'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root', 'merge',
            'results_table']

@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 from mmengine.utils import import_modules_from_strings
 
 from restorekit import registry as registries
+from restorekit.config import ConfigError
 
 # what MMEngine's Runner and restorekit read at the top level of a config
 TOP_LEVEL_KEYS = frozenset(
@@ -20,10 +21,6 @@ TOP_LEVEL_KEYS = frozenset(
 PHASE_KEYS = frozenset({'frozen', 'init_from'})
 PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
-
-
-class ConfigError(ValueError):
-    """A config holds a mistake; the message names the file, the key and the nearest valid name."""
 
 
 def check_config(cfg, where, phase=False):

@@ -52,3 +52,12 @@ def model_wrapper_cfg():
     """
     cfg = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
     return cfg if torch.cuda.is_available() else {**cfg, 'device_ids': None}
+
+
+def broadcast_object(value):
+    """Return rank 0's ``value`` on every rank (plain data; nothing happens in a single process)."""
+    if not distributed.is_initialized():
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box)
+    return box[0]

@@ -12,9 +12,10 @@ from mmengine.hooks import Hook
 
 from restorekit.checkpoint import atomic_write_text
 from restorekit.compat import patch_runner
+from restorekit.config import ConfigError
 from restorekit.registry import RUNNERS, unknown_name_message
 
-from .config_check import ConfigError, check_config, check_paths, join_data_root
+from .config_check import check_config, check_paths, join_data_root
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
