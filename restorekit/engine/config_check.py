@@ -13,11 +13,7 @@ from restorekit.config import ConfigError
 
 # what MMEngine's Runner and restorekit read at the top level of a config
 TOP_LEVEL_KEYS = frozenset(
-    'model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr '
-    'optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor '
-    'load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name '
-    'runner_type model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing '
-    'efficient_conv_bn_eval cfg phases data_root degradation vis_backends'.split())
+    ['model', 'work_dir', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg', 'auto_scale_lr', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'data_preprocessor', 'load_from', 'resume', 'launcher', 'env_cfg', 'log_processor', 'log_level', 'visualizer', 'default_scope', 'randomness', 'experiment_name', 'runner_type', 'model_wrapper_cfg', 'custom_imports', 'sync_bn', 'find_unused_parameters', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'cfg', 'phases', 'data_root', 'degradation', 'vis_backends'])
 PHASE_KEYS = frozenset({'frozen', 'init_from'})
 PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})

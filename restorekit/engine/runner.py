@@ -12,8 +12,15 @@ from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
 
-from restorekit.checkpoint import (atomic_save, load_checkpoint_file, load_network_weights, network_json,
-                                   network_state, plain, restore_history)
+from restorekit.checkpoint import (
+    atomic_save,
+    load_checkpoint_file,
+    load_network_weights,
+    network_json,
+    network_state,
+    plain,
+    restore_history,
+)
 from restorekit.config import config_to_json
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
@@ -49,6 +56,11 @@ class RestoreRunner(Runner):
         if not self.distributed:
             return revert_sync_batchnorm(model.to(get_device()))
         return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+
+    def _init_model_weights(self):
+        """Initialise, unless a checkpoint is about to be loaded (pretrained weights need not be there then)."""
+        if not self._load_from and not self._resume:
+            super()._init_model_weights()
 
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""

@@ -5,8 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from restorekit.checkpoint import (CheckpointError, load_checkpoint_file, load_network_weights,
-                                   network_config_from_json, network_state)
+from restorekit.checkpoint import (
+    CheckpointError,
+    load_checkpoint_file,
+    load_network_weights,
+    network_config_from_json,
+    network_state,
+)
 from restorekit.functional.image_io import read_image, write_image
 from restorekit.registry import MODELS
 from restorekit.structures import RestoreSample

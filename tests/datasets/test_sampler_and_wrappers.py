@@ -4,7 +4,7 @@ import itertools
 import pytest
 import torch
 
-from restorekit.datasets import ConcatDataset, CounterSampler, DomainPairDataset, Draw, SingleDataset
+from restorekit.datasets import ConcatDataset, CounterSampler, Draw, SingleDataset
 from restorekit.registry import DATASETS
 
 SOURCE = dict(type='ProceduralScenes', length=5, height=16, width=24, domain='source',

@@ -1,8 +1,7 @@
 """Transforms of a dataset's pipeline."""
 
 from .degrade import Degrade
-from .geometry import (CenterCrop, GeometricTransform, LimitSize, RandomCrop, RandomFlip, RandomResize,
-                       RandomRotate90)
+from .geometry import CenterCrop, GeometricTransform, LimitSize, RandomCrop, RandomFlip, RandomResize, RandomRotate90
 
 __all__ = ['CenterCrop', 'Degrade', 'GeometricTransform', 'LimitSize', 'RandomCrop', 'RandomFlip', 'RandomResize',
            'RandomRotate90']
