@@ -30,6 +30,7 @@ class FidelityMetric(BaseMetric):
         baseline (bool): Also measure the input, ``data_batch['inputs'][i]``, uint8 (3, H, W) RGB.
         collect_device (str): 'cpu' or 'gpu', where results of several processes meet.
         prefix (str | None): Put before each key, with a slash.
+        collect_dir (str | None): With 'cpu', the shared folder they meet in; None makes one in the working directory.
 
     Attributes:
         last_results (list[dict]): After ``evaluate``, on the main process, one dict per measured image: img_path,
@@ -42,9 +43,9 @@ class FidelityMetric(BaseMetric):
 
     quantity = None
 
-    def __init__(self, protocol='rgb', baseline=True, collect_device='cpu', prefix=None):
+    def __init__(self, protocol='rgb', baseline=True, collect_device='cpu', prefix=None, collect_dir=None):
         # mmengine warns of every metric without a prefix; here the domain is the prefix
-        super().__init__(collect_device=collect_device, prefix=prefix or self.quantity)
+        super().__init__(collect_device, prefix or self.quantity, collect_dir)
         self.prefix = prefix
         self.protocol = get_protocol(protocol)
         self.baseline = baseline

@@ -1,7 +1,15 @@
-"""Losses."""
+"""Losses, reweighters and alignment losses."""
 
 from .consistency import MeanTeacherConsistency
+from .coral import CORALLoss, coral_loss
+from .decorrelation import DecorrelationReweighter
+from .density_ratio import DensityRatioReweighter
+from .mean_covariance import MeanCovarianceLoss, mean_covariance_loss
+from .mmd import MMDLoss, mmd_loss
 from .pixel import CharbonnierLoss, L1Loss, MSELoss, charbonnier_loss, l1_loss, mse_loss
+from .reweighter import Reweighter
 from .ssim_loss import SSIMLoss, ssim_loss
 
-__all__ = ['CharbonnierLoss', 'L1Loss', 'MSELoss', 'MeanTeacherConsistency', 'SSIMLoss', 'charbonnier_loss', 'l1_loss', 'mse_loss', 'ssim_loss']
+__all__ = ['CORALLoss', 'CharbonnierLoss', 'DecorrelationReweighter', 'DensityRatioReweighter', 'L1Loss', 'MMDLoss',
+           'MSELoss', 'MeanCovarianceLoss', 'MeanTeacherConsistency', 'Reweighter', 'SSIMLoss', 'charbonnier_loss', 'coral_loss', 'l1_loss',
+           'mean_covariance_loss', 'mmd_loss', 'mse_loss', 'ssim_loss']

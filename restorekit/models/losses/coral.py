@@ -1,0 +1,103 @@
+"""Alignment of second-order statistics: CORAL, plain and bounded."""
+
+import torch
+from torch import nn
+
+from restorekit.functional.covariance import (
+    CENTERS,
+    covariance_distance,
+    covariance_factor,
+    covariance_products,
+    unbiased_square_norm,
+)
+from restorekit.functional.distributed import gather_rows
+from restorekit.functional.precision import at_least_float32, no_autocast
+from restorekit.registry import MODELS
+
+ESTIMATORS = ('biased', 'unbiased', 'relative')
+
+
+def coral_loss(source, target, bounded=True, center='true', estimator='biased'):
+    """Return the CORAL loss of two batches of embeddings; arguments as in :class:`CORALLoss`."""
+    if estimator == 'biased':
+        loss = covariance_distance(source, target, center) / (4 * source.shape[1] ** 2)
+    else:
+        factors = covariance_factor(source, center), covariance_factor(target, center)
+        ss, tt, st = covariance_products(*factors)
+        if estimator == 'relative':
+            # far below the covariance of any embedding that varies, far above the rounding of one that does not
+            lengths = torch.cat([source, target]).detach().square().sum(dim=1).mean()
+            floor = (1e-6 * lengths).square() + torch.finfo(ss.dtype).tiny
+            loss = covariance_distance(source, target, center) / (ss + tt + floor)
+        else:
+            loss = (unbiased_square_norm(source) + unbiased_square_norm(target) - 2 * st) / (4 * source.shape[1] ** 2)
+    return -torch.expm1(-loss) if bounded else loss
+
+
+@MODELS.register_module()
+class CORALLoss(nn.Module):
+    """Distance between the covariances of source and target embeddings.
+
+    u = ||C_s - C_t||_F^2 / (4 d^2) (Sun and Saenko, "Deep CORAL: correlation alignment for deep domain adaptation",
+    2016); bounded, 1 - exp(-u), in [0, 1), as in CID. Computed in float32 with autocast off, from Gram matrices where
+    a batch has fewer rows than dimensions. Distributed, the rows of all processes are compared, with gradients.
+
+    For two batches of one law E[u] is about 1 / (2 (n - 1)) at unit variance, whatever d: at n = 16 most of 'biased'
+    is noise, whose gradient shrinks the embedding where it can be trained.
+
+    Args:
+        bounded (bool): Return 1 - exp(-u) instead of u.
+        center (str): 'true', or 'upstream': C + mu mu^T as CID's released code, which aligns means too.
+        estimator (str): 'biased' as above; 'unbiased', with U-statistics for ||C_s||^2 and ||C_t||^2: zero on average
+            for equal laws, can be negative, needs center='true' and 4 samples per domain; 'relative', ||C_s - C_t||^2
+            / (||C_s||^2 + ||C_t||^2), in [0, 1], unchanged by scale, so that a vanishing embedding does not lower it.
+        loss_weight (float): Factor of the whole loss.
+
+    Forward:
+        source (Tensor): (n, d), n >= 2.
+        target (Tensor): (m, d), m >= 2.
+
+    Raises:
+        ValueError: For an unknown option, or batches that are too small or differ in d.
+
+    Example:
+        >>> x = torch.randn(16, 64)
+        >>> CORALLoss()(x, x)
+        tensor(0.)
+    """
+
+    def __init__(self, bounded=True, center='true', estimator='biased', loss_weight=1.0):
+        super().__init__()
+        if center not in CENTERS:
+            raise ValueError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
+        if estimator not in ESTIMATORS:
+            raise ValueError(f'CORALLoss: estimator must be one of {", ".join(map(repr, ESTIMATORS))}, '
+                             f'got {estimator!r}')
+        if estimator == 'unbiased' and center != 'true':
+            raise ValueError("CORALLoss: estimator='unbiased' is defined for center='true' only")
+        self.options = {'bounded': bounded, 'center': center, 'estimator': estimator}
+        self.loss_weight = loss_weight
+
+    def forward(self, source, target):
+        check_embeddings(source, target)
+        with no_autocast(source):
+            source, target = at_least_float32(gather_rows(source), gather_rows(target))
+            check_batches(source, target, 4 if self.options['estimator'] == 'unbiased' else 2, 'CORALLoss')
+            return self.loss_weight * coral_loss(source, target, **self.options)
+
+    def extra_repr(self):
+        return ', '.join(f'{key}={value!r}' for key, value in {**self.options, 'loss_weight': self.loss_weight}.items())
+
+
+def check_embeddings(source, target):
+    """Raise a ValueError unless the embeddings are (n, d) and (m, d)."""
+    if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or source.shape[1] == 0:
+        raise ValueError(f'alignment takes source (n, d) and target (m, d), got {tuple(source.shape)} and '
+                         f'{tuple(target.shape)}; pool a map with embedding.mean(dim=(2, 3))')
+
+
+def check_batches(source, target, smallest, name):
+    """Raise a ValueError unless each domain has at least ``smallest`` samples."""
+    if min(len(source), len(target)) < smallest:
+        raise ValueError(f'{name} needs at least {smallest} samples of each domain over all processes, got '
+                         f'{len(source)} source and {len(target)} target; raise the batch size')

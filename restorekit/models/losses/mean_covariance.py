@@ -1,0 +1,53 @@
+"""Alignment of means and covariances."""
+
+from torch import nn
+
+from restorekit.functional.covariance import covariance_distance
+from restorekit.functional.distributed import gather_rows
+from restorekit.functional.precision import at_least_float32, no_autocast
+from restorekit.registry import MODELS
+
+from .coral import check_batches, check_embeddings
+
+
+def mean_covariance_loss(source, target):
+    """Return mean((mu_s - mu_t)^2) + mean((C_s - C_t)^2) of embeddings (n, d) and (m, d)."""
+    means = (source.mean(dim=0) - target.mean(dim=0)).square().mean()
+    return means + covariance_distance(source, target) / source.shape[1] ** 2
+
+
+@MODELS.register_module()
+class MeanCovarianceLoss(nn.Module):
+    """loss_weight * (mean((mu_s - mu_t)^2) + mean((C_s - C_t)^2)), over d and d^2 entries.
+
+    Source: Gulrajani and Lopez-Paz, "In search of lost domain generalization", 2021 (their CORAL). The covariance
+    term is four times :class:`CORALLoss`'s u. Computed in float32 with autocast off; distributed, over the rows of
+    all processes, with gradients.
+
+    Args:
+        loss_weight (float): Factor of the whole loss.
+
+    Forward:
+        source (Tensor): (n, d), n >= 2.
+        target (Tensor): (m, d), m >= 2.
+
+    Raises:
+        ValueError: For batches that are too small or differ in d.
+
+    Example:
+        >>> import torch
+        >>> x = torch.randn(16, 64)
+        >>> round(MeanCovarianceLoss()(x, x + 2).item(), 4)
+        4.0
+    """
+
+    def __init__(self, loss_weight=1.0):
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, source, target):
+        check_embeddings(source, target)
+        with no_autocast(source):
+            source, target = at_least_float32(gather_rows(source), gather_rows(target))
+            check_batches(source, target, 2, 'MeanCovarianceLoss')
+            return self.loss_weight * mean_covariance_loss(source, target)

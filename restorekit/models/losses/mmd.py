@@ -1,0 +1,67 @@
+"""Alignment by maximum mean discrepancy."""
+
+import torch
+from torch import nn
+
+from restorekit.functional.distributed import gather_rows
+from restorekit.functional.precision import at_least_float32, no_autocast
+from restorekit.registry import MODELS
+
+from .coral import check_batches, check_embeddings
+
+
+def mmd_loss(source, target, scales=(0.25, 0.5, 1.0, 2.0, 4.0)):
+    """Return the biased estimate of the squared MMD; arguments as in :class:`MMDLoss`."""
+    n = len(source)
+    rows = torch.cat([source, target])
+    rows = rows - rows.mean(dim=0).detach()  # distances do not change, smaller numbers cancel less
+    lengths = rows.square().sum(dim=1)
+    distances = (lengths[:, None] + lengths - 2 * rows @ rows.mT).clamp_min(0)
+    upper = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
+    median = distances.detach()[upper[0], upper[1]].median()
+    # where most rows are equal the median is rounding noise, where all are it is nothing
+    median = median.clamp_min(1e-6 * lengths.detach().mean())
+    median = torch.where(median > 0, median, torch.ones_like(median))
+    kernel = sum(torch.exp(-distances / (scale * median)) for scale in scales) / len(scales)
+    return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
+
+
+@MODELS.register_module()
+class MMDLoss(nn.Module):
+    """loss_weight * squared maximum mean discrepancy between source and target embeddings.
+
+    MMD^2 = mean k(s, s') + mean k(t, t') - 2 mean k(s, t), with k(x, y) the mean over ``scales`` of
+    exp(-||x - y||^2 / (scale * median)), the median being that of all squared distances in the two batches, without
+    gradient (Gretton et al., "A kernel two-sample test", 2012; the biased estimate, never negative). Computed in
+    float32 with autocast off; distributed, over the rows of all processes, with gradients.
+
+    Args:
+        scales (Sequence[float]): Bandwidths as multiples of the median, positive.
+        loss_weight (float): Factor of the whole loss.
+
+    Forward:
+        source (Tensor): (n, d), n >= 2.
+        target (Tensor): (m, d), m >= 2.
+
+    Raises:
+        ValueError: For scales that are not positive, or batches that are too small or differ in d.
+
+    Example:
+        >>> x = torch.randn(16, 64)
+        >>> abs(MMDLoss()(x, x).item()) < 1e-6
+        True
+    """
+
+    def __init__(self, scales=(0.25, 0.5, 1.0, 2.0, 4.0), loss_weight=1.0):
+        super().__init__()
+        if not len(scales) or not all(scale > 0 for scale in scales):
+            raise ValueError(f'MMDLoss: scales must be positive multiples of the median distance, got {scales}')
+        self.scales = tuple(scales)
+        self.loss_weight = loss_weight
+
+    def forward(self, source, target):
+        check_embeddings(source, target)
+        with no_autocast(source):
+            source, target = at_least_float32(gather_rows(source), gather_rows(target))
+            check_batches(source, target, 2, 'MMDLoss')
+            return self.loss_weight * mmd_loss(source, target, self.scales)

@@ -1,0 +1,184 @@
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from tiny import PHASES, config
+
+from restorekit.checkpoint import load_checkpoint_file
+from restorekit.config import ConfigError
+from restorekit.engine import MultiPhaseRunner, before_after, results_table
+from restorekit.engine.phases import merge, phase_overrides
+
+
+def state(path):
+    return load_checkpoint_file(path)['state_dict']
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A finished run of three phases."""
+    from mmengine.registry import DefaultScope
+    folder = tmp_path_factory.mktemp('run')
+    with DefaultScope.overwrite_default_scope('restorekit'):
+        runner = MultiPhaseRunner(Config(config(folder, phases=PHASES)))
+        runner.train()
+    return runner
+
+
+def test_each_phase_has_its_folder_and_record(finished):
+    record = json.loads((finished.work_dir / 'run_state.json').read_text())['phases']
+    assert list(record) == ['pretrain', 'supervised', 'adapt']
+    for name in record:
+        assert record[name]['finished'] and record[name]['iterations'] == 4
+        assert record[name]['checkpoint'] == str(finished.work_dir / name / 'iter_4.pth')
+        assert sorted(p.name for p in (finished.work_dir / name).glob('*.pth')) == ['iter_2.pth', 'iter_4.pth']
+        assert record[name]['metrics']['source/PSNR@rgb'] > 5
+    assert 0 < record['adapt']['align_grad_share'] < 1 and record['pretrain']['align_grad_share'] is None
+
+
+def test_frozen_means_frozen(finished):
+    pretrain, supervised, adapt = (state(finished.work_dir / name / 'iter_4.pth') for name in finished.phases)
+    encoder = [key for key in pretrain if key.startswith('network.encoder.')]
+    assert any('running_mean' in key for key in encoder) and any('num_batches_tracked' in key for key in encoder)
+    for key in encoder:  # weights and BatchNorm statistics alike
+        assert torch.equal(pretrain[key], supervised[key]) and torch.equal(pretrain[key], adapt[key]), key
+    decoder = [key for key in pretrain if key.startswith('network.decoder.') and pretrain[key].is_floating_point()]
+    assert any(not torch.equal(pretrain[key], supervised[key]) for key in decoder)
+    optimizer = load_checkpoint_file(finished.work_dir / 'adapt' / 'iter_4.pth')['optimizer']
+    assert len(optimizer['param_groups'][0]['params']) == len(
+        [p for n, p in _network(finished).named_parameters() if not n.startswith('encoder.')])
+
+
+def _network(runner):
+    from restorekit.registry import MODELS
+    return MODELS.build(runner.cfg.model.network.to_dict())
+
+
+def test_training_state_is_not_handed_over(finished):
+    pretrain = state(finished.work_dir / 'pretrain' / 'iter_4.pth')
+    supervised = state(finished.work_dir / 'supervised' / 'iter_4.pth')
+    assert any(key.startswith('consistency.teacher') for key in pretrain)
+    assert not any(key.startswith('consistency') for key in supervised)
+    assert any(key.startswith('reweighter') for key in supervised)
+
+
+def test_checkpoints_are_plain_data(finished):
+    path = finished.work_dir / 'adapt' / 'iter_4.pth'
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
+    meta = torch.load(path, weights_only=True)['meta']
+    assert 'cfg' not in meta and 'config' not in meta
+    assert json.loads(meta['restorekit']['network'])['type'] == 'EncoderDecoder'
+    assert json.loads(meta['restorekit']['config'])['model']['frozen'] == ['network.encoder']
+
+
+def test_summary(finished):
+    table = results_table(finished.state).splitlines()
+    assert [line.split('|')[1].strip() for line in table] == ['', '-' * (len(table[1].split('|')[1])), 'hazy input',
+                                                              'after pretrain', 'after supervised', 'after adapt']
+    picture = before_after(finished.work_dir, finished.state, finished.single)
+    from restorekit.functional.image_io import read_image
+    assert read_image(picture).shape[1] > 4 * 160  # hazy, three phases, truth
+
+
+def test_a_finished_run_is_not_overwritten(finished):
+    before = (finished.work_dir / 'adapt' / 'iter_4.pth').stat().st_mtime_ns
+    with pytest.raises(FileExistsError, match='already holds a run; pass --resume'):
+        MultiPhaseRunner(finished.cfg).train()
+    MultiPhaseRunner(finished.cfg, resume=True).train()  # nothing left to do
+    assert (finished.work_dir / 'adapt' / 'iter_4.pth').stat().st_mtime_ns == before
+
+
+def test_one_phase_alone_from_another_checkpoint(finished, tmp_path):
+    cfg = Config(config(tmp_path, phases=PHASES, load_from=str(finished.work_dir / 'supervised' / 'iter_4.pth')))
+    MultiPhaseRunner(cfg, phase='adapt').train()
+    assert not (tmp_path / 'pretrain').exists()
+    for key, value in state(finished.work_dir / 'adapt' / 'iter_4.pth').items():
+        assert torch.equal(value, state(tmp_path / 'adapt' / 'iter_4.pth')[key]), key
+
+
+def test_a_phase_without_its_predecessor_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'adapt' starts from phase 'supervised', but .* has no checkpoint"):
+        MultiPhaseRunner(Config(config(tmp_path, phases=PHASES)), phase='adapt').train()
+
+
+@pytest.mark.parametrize('kill', [('pretrain', 3), ('supervised', 2), ('adapt', 4)])
+def test_resume_is_bit_identical(finished, tmp_path, kill, monkeypatch):
+    from restorekit.engine.loops import ResumableIterLoop
+    name, at = kill
+    real = ResumableIterLoop.run_iter
+
+    def cut(self, batch):
+        if name in self.runner.work_dir and self._iter == at - 1:
+            raise KeyboardInterrupt
+        real(self, batch)
+    monkeypatch.setattr(ResumableIterLoop, 'run_iter', cut)
+    cfg = Config(config(tmp_path, phases=PHASES))
+    with pytest.raises(KeyboardInterrupt):
+        MultiPhaseRunner(cfg).train()
+    monkeypatch.setattr(ResumableIterLoop, 'run_iter', real)
+    MultiPhaseRunner(cfg, resume=True).train()
+    for phase in PHASES:
+        expected = load_checkpoint_file(finished.work_dir / phase / 'iter_4.pth')
+        got = load_checkpoint_file(tmp_path / phase / 'iter_4.pth')
+        for key, value in expected['state_dict'].items():
+            assert torch.equal(value, got['state_dict'][key]), (phase, key)
+        for i, moments in expected['optimizer']['state'].items():
+            assert torch.equal(moments['exp_avg_sq'], got['optimizer']['state'][i]['exp_avg_sq'])
+
+
+def test_merge_replaces_a_component_of_another_type():
+    base = dict(loss=dict(type='A', a=1), data=dict(x=1, y=dict(z=2)), steps=[1, 2])
+    assert merge(base, dict(loss=dict(type='B', b=2))) == dict(base, loss=dict(type='B', b=2))
+    assert merge(base, dict(loss=dict(a=3))) == dict(base, loss=dict(type='A', a=3))
+    assert merge(base, dict(data=dict(y=dict(_delete_=True, w=1)), steps=[3])) == dict(
+        base, data=dict(x=1, y=dict(w=1)), steps=[3])
+    assert merge(base, dict(loss=None, new=dict(k=dict(_delete_=True, v=1)))) == dict(
+        base, loss=None, new=dict(k=dict(v=1)))
+    assert base['loss'] == dict(type='A', a=1)
+
+
+def test_options_hold_in_every_phase_and_address_one():
+    cfg = Config(config('x', phases=PHASES))
+    cfg.merge_from_dict({'train_cfg.max_iters': 9, 'phases.adapt.train_cfg': dict(val_interval=7)})
+    options = {'train_cfg.max_iters': 9, 'phases.adapt.train_cfg': dict(val_interval=7)}
+    assert phase_overrides(cfg, 'pretrain', options).train_cfg == dict(
+        type='ResumableIterLoop', max_iters=9, val_interval=2)
+    assert phase_overrides(cfg, 'adapt', options).train_cfg.val_interval == 7
+    with pytest.raises(ConfigError, match="'adpt' is not in the phases of this config; did you mean 'adapt'"):
+        phase_overrides(cfg, 'adpt')
+
+
+@pytest.mark.parametrize(('phases', 'phase', 'message'), [
+    (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
+    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "init_from='supervise' is no earlier phase"),
+    (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
+    (dict(PHASES, adapt=3), None, 'must be a dict of overrides, but is 3')])
+def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):
+    with pytest.raises(ConfigError, match=message):
+        MultiPhaseRunner(Config(config(tmp_path / 'run', phases=phases)), phase=phase)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_unknown_frozen_module_gives_the_nearest(tmp_path):
+    phases = dict(only=dict(frozen=['network.encodr']))
+    with pytest.raises(ValueError, match=r"frozen names 'network.encodr', .* nearest are \['network.encoder'"):
+        MultiPhaseRunner(Config(config(tmp_path, phases=phases))).train()
+
+
+def test_init_from_best(tmp_path):
+    phases = dict(first={}, second=dict(init_from='best', train_cfg=dict(max_iters=1)))
+    cfg = config(tmp_path, phases=phases)
+    cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
+    runner = MultiPhaseRunner(Config(cfg))
+    runner.train()
+    best = runner.state['phases']['first']['best_checkpoint']
+    assert 'best_source_PSNR@rgb' in best
+    assert runner._initial_weights('second', 'best', cfg) == best
+
+
+def test_broken_state_file_is_not_overwritten(tmp_path):
+    (tmp_path / 'run_state.json').write_text('{"pha')
+    with pytest.raises(ConfigError, match='run_state.json is not the state of a run'):
+        MultiPhaseRunner(Config(config(tmp_path)))
+    assert (tmp_path / 'run_state.json').read_text() == '{"pha'
