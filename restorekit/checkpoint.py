@@ -281,7 +281,7 @@ def restore_history(obj):
     """Return ``obj`` with the histories that :func:`plain` wrote as dicts made HistoryBuffers again.
 
     Example:
-        >>> restore_history(plain(dict(loss=HistoryBuffer([1., 3.], [1, 1]))))['loss'].mean()
+        >>> float(restore_history(plain(dict(loss=HistoryBuffer([1., 3.], [1, 1]))))['loss'].mean())
         2.0
     """
     if isinstance(obj, dict):

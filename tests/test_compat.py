@@ -90,7 +90,7 @@ def test_configs_are_found_by_package_name(tree, tmp_path, name):
     cfg = Config.fromfile(child)
     assert cfg.model.width == 8 and cfg.log_level == 'INFO' and cfg.extra == 1
     cfg = get_config(f'restorekit::{name}', pretrained=True)
-    assert cfg.model == dict(type='A', width=8) and cfg.model_path == 'https://x.org/s.pth'
+    assert cfg.model == {'type': 'A', 'width': 8} and cfg.model_path == 'https://x.org/s.pth'
     assert get_config('restorekit::_base_/runtime.py').model.width == 4  # no metafile names it
     with pytest.raises(FileNotFoundError, match='restorekit::cid/none.py'):
         get_config('restorekit::cid/none.py')
@@ -136,7 +136,7 @@ del partial
 def test_text_config_may_import_the_standard_library(tmp_path):
     path = write(tmp_path, child=STDLIB_CONFIG, base="import os\nmodel = dict(type='A')\nsep = os.sep\n")
     cfg = Config.fromfile(path)
-    assert cfg.to_dict() == dict(model=dict(type='A', widths=[1, 2]), sep='/', width=8, folder='a/b')
+    assert cfg.to_dict() == {'model': {'type': 'A', 'widths': [1, 2]}, 'sep': '/', 'width': 8, 'folder': 'a/b'}
 
 
 def test_lazy_config_may_import_the_standard_library(tmp_path):
@@ -159,7 +159,7 @@ def test_standard_library_in_configs_fails_in_mmengine_alone(tmp_path, monkeypat
 
 
 def test_dumped_config_keeps_the_order_of_its_dicts(tmp_path, monkeypatch):
-    cfg = Config(dict(phases=dict(pretrain=dict(b=1, a=2), adapt=dict(c=3)), model=dict(type='A')))
+    cfg = Config({'phases': {'pretrain': {'b': 1, 'a': 2}, 'adapt': {'c': 3}}, 'model': {'type': 'A'}})
     cfg.dump(tmp_path / 'dumped.py')
     again = Config.fromfile(tmp_path / 'dumped.py').to_dict()
     assert json.dumps(again) == json.dumps(cfg.to_dict())
@@ -223,8 +223,9 @@ def test_mmengine_that_needs_no_shim_is_left_alone(monkeypatch):
 
 
 def test_import_is_patched_and_needs_no_torch():
-    code = ('import json, sys; import restorekit, restorekit.config; from mmengine.config import config as c; print(json.dumps('
-            '[c.is_installed.__module__, c._is_builtin_module.__module__, c.is_installed("torch"), "torch" in sys.modules]))')
+    code = ('import json, sys; import restorekit, restorekit.config; from mmengine.config import config as c; '
+            'print(json.dumps([c.is_installed.__module__, c._is_builtin_module.__module__, c.is_installed("torch"), '
+            '"torch" in sys.modules]))')
     root = Path(compat.__file__).parents[1]
     result = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True, timeout=60)
     assert json.loads(result.stdout) == ['restorekit.compat', 'restorekit.compat', True, False], result.stderr

@@ -1,0 +1,111 @@
+"""Distributed training on machines without a GPU."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import restorekit
+from restorekit.engine.distributed import init_distributed, model_wrapper_cfg
+
+WORKER = """
+import json, sys, torch
+from mmengine.dist import all_gather, get_rank
+from mmengine.model import BaseModel
+from mmengine.runner import Runner, runner as module
+from restorekit.engine.distributed import init_distributed, model_wrapper_cfg
+
+torch.set_num_threads(1)
+module.collect_env = dict  # a log entry that takes seconds
+init_distributed('pytorch')
+
+
+class Model(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(self.linear.weight)
+
+    def forward(self, x, mode='loss'):
+        return {'loss': self.linear(torch.stack(x).float()).mean()}
+
+
+data = [{'x': torch.tensor([float(i)])} for i in (1, 3)]
+runner = Runner(
+    Model(), work_dir=sys.argv[1], launcher='pytorch', cfg={'model_wrapper_cfg': model_wrapper_cfg()},
+    train_dataloader={'dataset': data, 'batch_size': 1, 'sampler': {'type': 'InfiniteSampler', 'shuffle': False}},
+    train_cfg={'type': 'IterBasedTrainLoop', 'max_iters': 2}, optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
+    default_hooks={'checkpoint': None, 'logger': None}, log_level='ERROR', experiment_name='gloo')
+runner.train()
+weights = all_gather(runner.model.module.linear.weight.data)
+json.dump([float(w) for w in weights], open(f'{sys.argv[1]}/{get_rank()}.json', 'w'))
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+def test_two_processes_train_as_one_without_a_gpu(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port), 'WORLD_SIZE': '2',
+           'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(Path(restorekit.__file__).parents[1])}
+    workers = [subprocess.Popen([sys.executable, '-c', WORKER, str(tmp_path)], stderr=subprocess.PIPE, text=True,
+                                env={**env, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}) for rank in range(2)]
+    try:
+        errors = [worker.communicate(timeout=120)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    # each iteration the ranks see x = 1 and x = 3: the gradient of the mean of w * x is 2
+    for rank in range(2):
+        assert json.loads((tmp_path / f'{rank}.json').read_text()) == pytest.approx([1 - 2 * 0.1 * 2] * 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='mmengine alone starts where there is a GPU')
+def test_mmengine_alone_starts_nothing_without_a_gpu(monkeypatch):
+    from mmengine.dist import init_dist
+    for name, value in {'RANK': '0', 'LOCAL_RANK': '0', 'WORLD_SIZE': '1', 'MASTER_ADDR': '127.0.0.1'}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((AttributeError, RuntimeError, AssertionError), match='(?i)cuda|nvidia'):
+        init_dist('pytorch', backend='gloo')
+
+
+def test_wrapper_asks_for_no_gpu_where_there_is_none(cpu, monkeypatch):
+    assert model_wrapper_cfg() == {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False, 'device_ids': None}
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert 'device_ids' not in model_wrapper_cfg()  # mmengine fills in the rank's own
+
+
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+def test_launcher_that_needs_cuda_says_so(cpu, launcher):
+    with pytest.raises(RuntimeError, match=f"launcher='{launcher}' needs CUDA.*torchrun"):
+        init_distributed(launcher)
+
+
+def test_launcher_outside_torchrun_says_so(cpu, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    with pytest.raises(RuntimeError, match='needs RANK, .*torchrun --nproc-per-node'):
+        init_distributed('pytorch')
+
+
+def test_unknown_launcher_names_the_known():
+    with pytest.raises(ValueError, match="'torchrun'; it can be none, pytorch, slurm, mpi"):
+        init_distributed('torchrun')
+
+
+def test_no_launcher_starts_nothing():
+    init_distributed('none')
+    assert not torch.distributed.is_initialized()
