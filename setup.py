@@ -34,7 +34,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
     install_requires=[
-        'torch>=2.4',
+        'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision',
         'mmengine>=0.10.7',
         'mmcv-lite>=2.1',

@@ -154,8 +154,8 @@ def _check_bases(path, files):
                 continue
             for key in _check_bases(base_path, files):
                 if key in inherited:
-                    raise ConfigError(f'{path}, line {node.lineno}: two of its _base_ set {key!r}: {inherited[key]} and '
-                                     f'{base}. Set it in one of them, or let one be the _base_ of the other.')
+                    raise ConfigError(f'{path}, line {node.lineno}: two of its _base_ set {key!r}: {inherited[key]} '
+                                      f'and {base}. Set it in one of them, or let one be the _base_ of the other.')
                 inherited[key] = base
     keys.update(inherited)
     files[path] = keys

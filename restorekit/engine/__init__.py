@@ -1,5 +1,7 @@
 """Runners, loops, optimizer wrappers and hooks."""
 
+from restorekit.compat import patch_runner
+
 from .config_check import check_config, check_paths, join_data_root
 from .hooks import *  # noqa: F403
 from .loops import ResumableIterLoop
@@ -7,6 +9,8 @@ from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
 from .phases import MultiPhaseRunner, merge
 from .runner import RestoreRunner
 from .summary import before_after, results_table
+
+patch_runner()
 
 __all__ = ['AutocastOptimWrapper', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
            'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root', 'merge',

@@ -50,6 +50,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         if self._iter > 0 and self._validation_due():
             self.runner.val_loop.run()
         seed, rank = self.runner.seed, get_rank()
+        self.runner.model.train()  # also puts what is frozen into eval mode
         while self._iter < self._max_iters and not self.stop_training:
             if not self.runner.model.training:
                 self.runner.model.train()

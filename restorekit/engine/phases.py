@@ -36,9 +36,9 @@ def merge(base, override):
     for key, value in override.items():
         old = merged.get(key)
         if isinstance(value, dict):
-            value = {k: v for k, v in value.items() if k != '_delete_'} if value.get('_delete_') \
-                else merge(old, value) if isinstance(old, dict) and value.get('type', old.get('type')) == old.get('type') \
-                else merge({}, value)
+            merges = isinstance(old, dict) and value.get('type', old.get('type')) == old.get('type')
+            value = merge(old if merges and not value.get('_delete_') else {}, value)
+            value.pop('_delete_', None)
         merged[key] = copy.deepcopy(value)
     return merged
 
@@ -121,8 +121,9 @@ class MultiPhaseRunner:
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
                 init_from not in names[:names.index(name)] and not Path(init_from).is_file():
-            raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; ' + unknown_name_message(
-                init_from, ['previous', 'best', *names[:names.index(name)]], "values of init_from"))
+            known = ['previous', 'best', *names[:names.index(name)]]
+            raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; '
+                              + unknown_name_message(init_from, known, 'values of init_from'))
         check_config(cfg, where, phase=not self.single)
         join_data_root(cfg)
         check_paths(cfg, where)

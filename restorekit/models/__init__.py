@@ -1,5 +1,7 @@
 """Networks, restorers, losses and the preprocessor."""
 
+from restorekit.compat import patch_runner
+
 from .decoders import (
     AffineDecoder,
     ChannelAttention,
@@ -14,6 +16,8 @@ from .losses import *  # noqa: F403
 from .networks import AODNet, EncoderDecoder, RestorationNetwork
 from .preprocessor import RestorePreprocessor
 from .restorers import CIDRestorer, NonFiniteLossError, Restorer
+
+patch_runner()
 
 __all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
            'EncoderDecoder', 'NonFiniteLossError', 'PixelAttention', 'PyramidEnhancer', 'Res2Net', 'RestorationNetwork',

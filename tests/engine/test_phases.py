@@ -151,7 +151,7 @@ def test_options_hold_in_every_phase_and_address_one():
 
 @pytest.mark.parametrize(('phases', 'phase', 'message'), [
     (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
-    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "init_from='supervise' is no earlier phase"),
+    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "'supervise' is no earlier phase"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
     (dict(PHASES, adapt=3), None, 'must be a dict of overrides, but is 3')])
 def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):

@@ -38,16 +38,16 @@ def config(work_dir, iters=4, interval=2, workers=0, **overrides):
     return cfg
 
 
+PAIR = dict(type='DomainPairDataset', source=scenes(domain='source'),
+            target=scenes(style='highland', domain='target'))
 PHASES = dict(
     pretrain=dict(
-        train_dataloader=dict(dataset=dict(
-            type='DomainPairDataset', source=scenes(domain='source'), target=scenes(style='highland', domain='target'))),
+        train_dataloader=dict(dataset=PAIR),
         model=dict(consistency=dict(type='MeanTeacherConsistency', loss_weight=0.1, perturbation=RANDOM_HAZE))),
     supervised=dict(
         frozen=['network.encoder'],
         model=dict(reweighter=dict(type='DecorrelationReweighter'))),
     adapt=dict(
         frozen=['network.encoder'],
-        train_dataloader=dict(dataset=dict(
-            type='DomainPairDataset', source=scenes(domain='source'), target=scenes(style='highland', domain='target'))),
+        train_dataloader=dict(dataset=PAIR),
         model=dict(alignment=dict(type='CORALLoss', loss_weight=0.1), share_interval=1)))
