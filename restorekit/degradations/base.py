@@ -278,16 +278,17 @@ class Degradation:
             ValueError: If a shape or a value is out of what is allowed, or depth is missing.
         """
         name = type(self).__name__
-        check_image(image, name)
+        image = check_image(image, name)
         if depth is not None:
             check_depth(depth, image, name)
         count = params_length(params)
         if count is not None and count != image.shape[0]:
             raise ValueError(f'{name}: params hold {count} samples but the image batch has {image.shape[0]}')
         if image.dtype in (torch.float16, torch.bfloat16):
-            depth = depth if depth is None else depth.float()
-            return self.run(image.float(), depth, params).to(image.dtype)
-        return self.run(image, depth, params)
+            return self.run(image.float(), depth if depth is None else depth.float(), params).to(image.dtype)
+        result = self.run(image, depth, params)
+        # never the caller's own tensor: it may be the ground truth
+        return result.clone() if result is image else result
 
     def run(self, image, depth, params):
         """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips."""
@@ -296,7 +297,8 @@ class Degradation:
                 depth = self._proxy(image, params)
             elif depth.dtype != image.dtype:
                 depth = depth.to(image.dtype)
-        return self.degrade(image, depth, params).clamp(0, 1)
+        result = self.degrade(image, depth, params)
+        return result if result is image else result.clamp(0, 1)
 
     def _proxy(self, image, params):
         from .depth import ProxyDepth
@@ -315,7 +317,7 @@ class Degradation:
 
 
 def check_image(image, name):
-    """Raise unless ``image`` is a finite float (N,3,H,W) tensor in [0, 1]."""
+    """Return ``image`` clipped to [0, 1]; raise unless it is a finite float (N,3,H,W) tensor in [0, 1] to 1e-4."""
     if not torch.is_tensor(image) or not image.is_floating_point():
         kind = image.dtype if hasattr(image, 'dtype') else type(image).__name__
         raise TypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
@@ -328,6 +330,7 @@ def check_image(image, name):
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
         raise ValueError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
                          'NaN is not allowed either')
+    return image.clamp(0, 1) if low < 0 or high > 1 else image
 
 
 def check_depth(depth, image, name):

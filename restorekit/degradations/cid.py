@@ -51,11 +51,10 @@ def cid_scatter(image, depth, illumination, exponent, beta, kappa=1., mode='safe
     light = per_sample(torch.exp(torch.log(illumination.double()) * power), image)
     if mode == 'faithful':
         weight = transmission * g
-        return light * (image * (weight * ratio) + (1 - weight))
+        return (image * (weight * ratio)).add_(1 - weight).mul_(light)
     kappa = per_sample(torch.as_tensor(kappa).reshape(-1), image)
-    weight = torch.minimum((transmission * g).clamp(max=1), torch.ones_like(transmission))
-    weight = torch.maximum(weight, torch.exp(-thickest))
-    return light * (image * (weight * (1 - kappa + kappa * ratio)) + (1 - weight))
+    weight = torch.maximum((transmission * g).clamp(max=1), torch.exp(-thickest))
+    return (image * (weight * (1 - kappa + kappa * ratio))).add_(1 - weight).mul_(light)
 
 
 @DEGRADATIONS.register_module()

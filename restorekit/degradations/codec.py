@@ -17,20 +17,20 @@ def jpeg_round_trip(image, quality, subsampling='4:2:0'):
     """Encode and decode one image as JPEG (ITU-T T.81, libjpeg's tables).
 
     Args:
-        image (ndarray): (H,W,3) uint8 RGB.
+        image (ndarray): (3,H,W) uint8 RGB.
         quality (int): 1 to 100.
         subsampling (str): ``'4:2:0'`` or ``'4:4:4'``.
 
     Returns:
-        ndarray: (H,W,3) uint8 RGB.
+        ndarray: (3,H,W) uint8 RGB.
 
     Example:
-        >>> jpeg_round_trip(np.full((8, 8, 3), 128, np.uint8), 90).shape
-        (8, 8, 3)
+        >>> jpeg_round_trip(np.full((3, 8, 8), 128, np.uint8), 90).shape
+        (3, 8, 8)
     """
     flags = [cv2.IMWRITE_JPEG_QUALITY, int(quality), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SUBSAMPLING[subsampling]]
-    _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), flags)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    _, data = cv2.imencode('.jpg', cv2.merge(list(image[::-1])), flags)
+    return np.stack(cv2.split(cv2.imdecode(data, cv2.IMREAD_COLOR))[::-1])
 
 
 @DEGRADATIONS.register_module()
@@ -66,15 +66,13 @@ class JPEG(Degradation):
                 'subsampling': torch.tensor(self.subsampling)[layout]}
 
     def degrade(self, image, depth, params):
-        pixels = (image.detach().clamp(0, 1) * 255).round().to('cpu', torch.uint8)
-        pixels = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        pixels = (image.detach() * 255).round_().to(torch.uint8).cpu().contiguous().numpy()
         coded = np.empty_like(pixels)
         layouts = list(_SUBSAMPLING)
         for k, (quality, layout) in enumerate(zip(params['quality'].tolist(), params['subsampling'].tolist(),
                                                   strict=True)):
             coded[k] = jpeg_round_trip(pixels[k], quality, layouts[layout])
-        coded = torch.from_numpy(coded).to(image.device).permute(0, 3, 1, 2)
-        return coded.contiguous().to(image.dtype) / 255
+        return torch.from_numpy(coded).to(image.device).to(image.dtype).div_(255)
 
 
 @DEGRADATIONS.register_module()

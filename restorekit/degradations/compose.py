@@ -46,18 +46,25 @@ class _Composition(Degradation):
         seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
         return with_rows(self.children[index].sample(seeds, height, width), rows, len(draw))
 
-    def _run_child(self, index, image, depth, params):
-        return run_rows(self.children[index], image, depth, params[self.names[index]])
+    def run(self, image, depth, params):
+        # every child clips already
+        return self.degrade(image, depth, params)
+
+    def _parts(self, indices, params):
+        return [(self.children[index], params[self.names[index]]) for index in indices]
 
 
-def run_rows(child, image, depth, params):
-    """Run ``child`` on the samples its ``params`` are for; the others pass through."""
-    if 'rows' not in params:
-        return child.run(image, depth, params)
-    rows = params['rows'].to(image.device)
-    inner = {name: value for name, value in params.items() if name != 'rows'}
-    result = child.run(image[rows], None if depth is None else depth[rows], inner)
-    return image.index_copy(0, rows, result)
+def run_parts(parts, image, depth):
+    """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through."""
+    result = None
+    for child, params in parts:
+        if 'rows' not in params:
+            return child.run(image, depth, params)
+        rows = params['rows'].to(image.device)
+        inner = {name: value for name, value in params.items() if name != 'rows'}
+        result = image.clone() if result is None else result
+        result[rows] = child.run(image[rows], None if depth is None else depth[rows], inner)
+    return image if result is None else result
 
 
 @DEGRADATIONS.register_module()
@@ -79,8 +86,8 @@ class Sequential(_Composition):
         return {name: self._sample_child(i, draw, rows, height, width) for i, name in enumerate(self.names)}
 
     def degrade(self, image, depth, params):
-        for index in range(len(self.children)):
-            image = self._run_child(index, image, depth, params)
+        for part in self._parts(range(len(self.children)), params):
+            image = run_parts([part], image, depth)
         return image
 
 
@@ -120,9 +127,7 @@ class OneOf(_Composition):
         return params
 
     def degrade(self, image, depth, params):
-        for index in sorted(set(params['choice'].tolist())):
-            image = self._run_child(index, image, depth, params)
-        return image
+        return run_parts(self._parts(sorted(set(params['choice'].tolist())), params), image, depth)
 
 
 @DEGRADATIONS.register_module()
@@ -157,7 +162,7 @@ class Maybe(_Composition):
         return params
 
     def degrade(self, image, depth, params):
-        return self._run_child(0, image, depth, params) if bool(params['applied'].any()) else image
+        return run_parts(self._parts([0], params), image, depth) if bool(params['applied'].any()) else image
 
 
 @DEGRADATIONS.register_module()
@@ -182,11 +187,11 @@ class Shuffle(_Composition):
 
     def degrade(self, image, depth, params):
         orders = [tuple(order) for order in params['order'].tolist()]
+        parts = []
         for order in sorted(set(orders)):
             rows = [i for i, item in enumerate(orders) if item == order]
-            group = with_rows(select(params, rows), rows, len(orders))
-            image = run_rows(_Ordered(self, order), image, depth, group)
-        return image
+            parts.append((_Ordered(self, order), with_rows(select(params, rows), rows, len(orders))))
+        return run_parts(parts, image, depth)
 
 
 class _Ordered:
@@ -196,6 +201,6 @@ class _Ordered:
         self.shuffle, self.order = shuffle, order
 
     def run(self, image, depth, params):
-        for index in self.order:
-            image = self.shuffle._run_child(index, image, depth, params)
+        for part in self.shuffle._parts(self.order, params):
+            image = run_parts([part], image, depth)
         return image

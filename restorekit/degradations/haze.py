@@ -27,8 +27,8 @@ def scatter(image, depth, airlight, beta):
         >>> scatter(torch.zeros(1, 3, 1, 1), torch.ones(1, 1, 1, 1), torch.ones(1, 3), torch.zeros(1)).sum().item()
         0.0
     """
-    transmission = torch.exp(-(per_sample(beta, image) * depth))
-    return image * transmission + per_sample(airlight, image) * (1 - transmission)
+    transmission = torch.exp(per_sample(beta, image).neg() * depth)
+    return (image * transmission).add_(per_sample(airlight, image) * (1 - transmission))
 
 
 def wavelength_ratio(exponent):

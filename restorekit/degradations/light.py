@@ -42,7 +42,6 @@ class LowLight(Degradation):
 
     def degrade(self, image, depth, params):
         gamma, gain = per_sample(params['gamma'], image), per_sample(params['gain'], image)
-        image = image.clamp(min=0)
         if self.mode == 'gamma':
             return safe_power(image, gamma) * gain
         light = image.amax(dim=1, keepdim=True)

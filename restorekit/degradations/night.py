@@ -85,21 +85,24 @@ class NightHaze(Degradation):
 
     def degrade(self, image, depth, params):
         transmission = torch.exp(-(per_sample(params['beta'], image) * depth))
-        light, glow = self._lamps(image, params)
-        dark = image * torch.sqrt(image.clamp(min=0))
-        veil = per_sample(params['veil'], image)
-        lit = light * (dark * transmission + veil * (1 - transmission))
-        longer = max(image.shape[-2:])
-        bright = (image.amax(dim=1, keepdim=True) - 0.8).clamp(min=0) * 5 * lit
-        spread = sum(weight * wide_blur(bright, sigma * longer) for sigma, weight in APSF)
-        return lit + glow + spread * per_sample(params['glow'], image)
+        size = image.shape[-2:]
+        scale = min(1., 96 / max(size))
+        small = tuple(max(1, round(side * scale)) for side in size)
+        light, glow = self._lamps(image, params, small)
+        veil = per_sample(params['veil'], image) * (1 - transmission)
+        lit = (image * torch.sqrt(image)).mul_(transmission).add_(veil)
+        lit.mul_(F.interpolate(light, size, mode='bilinear', align_corners=False))
+        bright = (image.amax(dim=1, keepdim=True) - 0.8).clamp_(min=0) * 5
+        bright = F.interpolate(bright, small, mode='area') * F.interpolate(lit, small, mode='area')
+        for sigma, weight in APSF:
+            glow = glow + wide_blur(bright, sigma * max(small)) * weight
+        glow = glow * per_sample(params['glow'], image)
+        return lit.add_(F.interpolate(glow, size, mode='bilinear', align_corners=False))
 
-    def _lamps(self, image, params):
-        """Return the light on the scene and the glow of the lamps themselves, both (N,3,H,W)."""
+    def _lamps(self, image, params, size):
+        """Return the light on the scene and the glow of the lamps themselves, both (N,3,*size)."""
         count, _, height, width = image.shape
         longer = max(height, width)
-        scale = min(1., 96 / longer)
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
         y = ((torch.arange(size[0], device=image.device) + 0.5) / size[0])[None, :, None] * (height / longer)
         x = ((torch.arange(size[1], device=image.device) + 0.5) / size[1])[None, None, :] * (width / longer)
         position = params['lamp_position'].reshape(count, -1, 2).to(image)
@@ -119,7 +122,4 @@ class NightHaze(Degradation):
             for sigma, weight in APSF:
                 lamp = lamp + weight * torch.exp(-square / (2 * sigma ** 2))
             glow = glow + tint * lamp
-        glow = glow * per_sample(params['glow'], image)
-        light, glow = (F.interpolate(part.to(image), (height, width), mode='bilinear', align_corners=False)
-                       for part in (light, glow))
-        return light.clamp(max=1.2), glow
+        return light.to(image).clamp(max=1.2), glow.to(image)

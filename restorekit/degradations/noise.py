@@ -47,6 +47,6 @@ class PoissonGaussianNoise(Degradation):
         for row, grey, seed in zip(field, params['grey'].tolist(), params['noise_seed'], strict=True):
             row[:] = normal_field(seed[None], 1 if grey else 3, height, width)[0]
         clean = srgb_to_linear(image) if self.linear else image
-        variance = clean * per_sample(params['shot'], image) + per_sample(params['read'], image)
-        noisy = clean + variance.clamp_(min=0).sqrt_() * field.to(image)
+        variance = (clean * per_sample(params['shot'], image)).add_(per_sample(params['read'], image))
+        noisy = variance.sqrt_().mul_(field.to(image)).add_(clean)
         return linear_to_srgb(noisy.clamp(0, 1)) if self.linear else noisy

@@ -5,6 +5,7 @@ import torch
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation, check_choice, check_range, per_sample
+from .haze import scatter
 
 # transmission of R, G, B per metre (Jerlov 1976; as used by Li et al., UWCNN, 2020)
 JERLOV = {'I': (.805, .961, .982), 'II': (.80, .925, .94), 'III': (.75, .885, .89), '1C': (.75, .885, .875),
@@ -59,6 +60,4 @@ class Underwater(Degradation):
                 'distance': draw.uniform('distance', *self.distance)}
 
     def degrade(self, image, depth, params):
-        metres = depth * per_sample(params['distance'], image)
-        transmission = torch.exp(-(per_sample(params['attenuation'], image) * metres))
-        return image * transmission + per_sample(params['veil'], image) * (1 - transmission)
+        return scatter(image, depth * per_sample(params['distance'], image), params['veil'], params['attenuation'])

@@ -172,6 +172,9 @@ def test_inputs_are_not_modified():
         before, depth_before = image.clone(), depth.clone()
         DEGRADATIONS.build(config)(image, depth, seeds=[1, 2])
         assert torch.equal(image, before) and torch.equal(depth, depth_before)
+    for name, settings_ in IDENTITIES.items():
+        result = DEGRADATIONS.build({'type': name, **settings_})(image, depth, seeds=[1, 2])[0]
+        assert result.data_ptr() != image.data_ptr(), f'{name} hands back its input'
 
 
 def test_scattering_agrees_with_numpy_in_float64():
