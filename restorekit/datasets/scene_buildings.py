@@ -49,12 +49,12 @@ class Facades:
         if not pixels.size:
             return
         rows, columns = np.divmod(pixels, canvas.columns.size)
-        owner = self.owner.ravel()[pixels]
+        owner = self.owner.ravel()[pixels].astype(np.intp)
         sun, ambient, horizon = (value[:, None] for value in (light.sun, light.ambient, light.horizon))
         look = dict(zip(self.FIELDS, np.float32(self.table).T, strict=True))
 
         def of(name):
-            return look[name][owner]
+            return look[name].take(owner)
 
         depth = canvas.depth.ravel()[pixels]
         ray_x, ray_z = canvas.ray_x[columns], canvas.ray_z[columns]

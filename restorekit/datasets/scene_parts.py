@@ -125,23 +125,26 @@ class Canvas:
             area_depth[seen] = 1 / inverse[seen]
             self.ground[top:bottom, left:right][seen] = False
 
-    def shadow(self, x, base, z, radius, light):
-        """Darken the ground round the foot of something that stands at (x, base, z), away from the sun."""
-        shift = 0.6 / max(float(light.direction[1]), 0.35)
-        u, v, depth = self.camera.project(x - shift * radius * float(light.direction[0]), base,
-                                          z - shift * radius * float(light.direction[2]))
-        half = 1.7 * self.camera.focal * radius / max(depth, 1e-3)
-        flat = half * max(0.12, min(0.5, 1.5 * self.camera.height / max(depth, 1e-3)))
+    def shadows(self, feet, light):
+        """Darken the ground round every foot (x, y, z, radius), on the side away from the sun."""
         height, width = self.depth.shape
-        left, right = max(int(u - half), 0), min(int(u + half) + 1, width)
-        top, bottom = max(int(v - flat), 0), min(int(v + flat) + 1, height)
-        if left >= right or top >= bottom or half < 1.5 or depth < 1:
-            return
-        away = ((self.columns[left:right] - u) / half) ** 2 + (((self.rows[top:bottom] - v) / flat) ** 2)[:, None]
-        near = np.abs(self.depth[top:bottom, left:right] - depth) < 4 * radius
-        sunny = float(light.sun[1] / (light.sun[1] + light.ambient[1]))
-        dark = 1 - (0.35 + 0.5 * sunny) * near * np.maximum(1 - away, 0)
-        self.colour[top:bottom, left:right] *= cv2.merge([dark] * 3)
+        reach = 0.6 / max(float(light.direction[1]), 0.35)
+        strength = 0.4 + 0.45 * float(light.sun[1] / (light.sun[1] + light.ambient[1]))
+        left_over = np.ones((height, width), np.float32)
+        for x, y, z, radius in feet:
+            u, v, depth = self.camera.project(x - reach * radius * float(light.direction[0]), y,
+                                              z - reach * radius * float(light.direction[2]))
+            half = 1.7 * self.camera.focal * radius / max(depth, 1e-3)
+            flat = half * max(0.12, min(0.5, 1.5 * self.camera.height / max(depth, 1e-3)))
+            left, right = max(int(u - half), 0), min(int(u + half) + 1, width)
+            top, bottom = max(int(v - flat), 0), min(int(v + flat) + 1, height)
+            if left >= right or top >= bottom or half < 3 or depth < 1:
+                continue
+            away = ((self.columns[left:right] - u) / half) ** 2 + (((self.rows[top:bottom] - v) / flat) ** 2)[:, None]
+            near = np.abs(self.depth[top:bottom, left:right] - depth) < 4 * radius
+            spot = left_over[top:bottom, left:right]
+            np.minimum(spot, 1 - strength * near * np.maximum(1 - away, 0), out=spot)
+        self.colour *= cv2.merge([left_over] * 3)
 
     def sprite(self, sprite, x, base, z, size, paint):
         """Draw a billboard of ``size`` metres at (x, base, z); ``paint`` turns its channels into colour and alpha."""
@@ -258,7 +261,7 @@ def _grow(kind, index, size=192):
         window = (slice(max(row - reach, 0), max(row + reach, 0)), slice(max(column - reach, 0), column + reach))
         dx, dy = (xx[window] - x) / radius, (yy[window] - y) * flat / radius
         square = dx ** 2 + dy ** 2
-        texture = noise('rough')[:size, :size][window] * 0.28
+        texture = noise('rough')[:size, :size][window] * 0.34
         surface = depth + radius * np.sqrt(np.maximum(1 - square, 0))
         hit = (square < 1 - 0.6 * np.abs(texture) + texture * 0.8) & (surface > front[window])
         front[window][hit] = surface[hit]
@@ -267,10 +270,12 @@ def _grow(kind, index, size=192):
         opening = np.clip(0.42 - 0.30 * dy - 0.45 * (y - 0.4) + 0.9 * depth + 0.33 * texture, 0.08, 1)
         piece = np.stack([np.ones_like(dx), crown, opening, np.ones_like(dx)], -1)
         layers[window][hit] = piece[hit]
-    grain = noise('white')[-size:, -size:]
-    layers[..., 2] *= 1 + 0.22 * grain * layers[..., 3]
-    holes = (noise('rough')[:size, :size] > 1.75) & (layers[..., 3] > 0)
-    layers[holes] = 0
+    # Small gaps between leaves would show specks of sky: close them with the dark inside.
+    leafy = layers[..., 3]
+    closed = cv2.morphologyEx(leafy, cv2.MORPH_CLOSE, np.ones((4, 4), np.uint8)) > layers[..., 0]
+    layers[closed] = (1, 0, 0.16, 1)
+    leaves = 0.26 * noise('white')[-size:, -size:] + 0.22 * noise('rough')[-size:, :size]
+    layers[..., 2] *= np.maximum(1 + leaves * layers[..., 3], 0.15)
     levels = [layers]
     while levels[-1].shape[0] > 6:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))

@@ -13,7 +13,7 @@ _WALLS = np.array([
     (0.48, 0.35, 0.20), (0.40, 0.37, 0.34), (0.22, 0.21, 0.21), (0.47, 0.43, 0.36), (0.38, 0.28, 0.20),
     (0.27, 0.31, 0.34), (0.55, 0.53, 0.50), (0.43, 0.26, 0.19), (0.33, 0.34, 0.29)])
 _PAINTS = np.array([
-    (0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.22, 0.23, 0.25), (0.20, 0.025, 0.025), (0.04, 0.065, 0.14),
+    (0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.22, 0.23, 0.25), (0.15, 0.025, 0.025), (0.04, 0.065, 0.14),
     (0.40, 0.41, 0.42), (0.10, 0.11, 0.12), (0.035, 0.05, 0.045), (0.30, 0.27, 0.22), (0.62, 0.62, 0.61)])
 
 
@@ -138,9 +138,11 @@ def draw_street(canvas, light, rng, far):
     _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps)
     for roof in roofs:
         _roof(canvas, light, *roof)
-    for _ in range(int(rng.integers(0, 7))):
-        side = rng.choice((-1.0, 1.0))
-        _walker(canvas, light, centre + side * rng.uniform(half + 0.4, walk), rng.uniform(7, 38), rng)
+    walkers = [(centre + rng.choice((-1.0, 1.0)) * rng.uniform(half + 0.4, walk), rng.uniform(7, 38))
+               for _ in range(int(rng.integers(0, 7)))]
+    canvas.shadows([(x, 0, z, 0.35) for x, z in walkers], light)
+    for x, z in walkers:
+        _walker(canvas, light, x, z, rng)
     for x, z, length, paint in cars:
         _car(canvas, light, x, z, length, paint)
     _treeline(canvas, light, rng, far)
@@ -279,35 +281,39 @@ def _car(canvas, light, x, z, length, paint):
     def quad(points, colour):
         canvas.polygon(points, colour, 0.03)
 
-    low, belt, roof = 0.32, 0.86, 1.42
+    low, belt, roof, end = 0.32, 0.86, 1.42, z - 0.02
     a, b, c, d = z + 0.12 * length, z + 0.24 * length, z + 0.62 * length, z + 0.78 * length
     i0, i1 = x0 + 0.16, x1 - 0.16
-    quad([(x0, belt, z + 0.04), (x1, belt, z + 0.04), (x1, belt, z1), (x0, belt, z1)], paint * up)
-    quad([(i0, roof, b), (i1, roof, b), (i1, roof, c), (i0, roof, c)], paint * up)
+    distance = canvas.camera.turn(x, z)[1]
     if side is not None:
         inner = i0 if side == x0 else i1
-        quad([(side, low, z), (side, belt, z), (side, belt, z1), (side, low, z1)], paint * flank)
+        quad([(side, low, z + 0.02), (side, belt, z + 0.02), (side, belt, z1), (side, low, z1)], paint * flank)
         quad([(side, belt, a), (inner, roof, b), (inner, roof, c), (side, belt, d)], paint * flank * 0.8)
         quad([(side, belt + 0.05, a + 0.12), (inner, roof - 0.08, b + 0.1), (inner, roof - 0.08, c - 0.05),
               (side, belt + 0.05, d - 0.2)], glass)
-        turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
-        for middle in (z + 0.19 * length, z + 0.80 * length):
-            wheel = [(side, 0.32 + 0.33 * np.sin(t), middle + 0.33 * np.cos(t)) for t in turn]
-            quad(wheel, dark * light.ambient)
+        if distance < 30:
+            turn = np.linspace(0, 2 * np.pi, 10, endpoint=False).tolist()
+            for middle in (z + 0.19 * length, z + 0.80 * length):
+                wheel = [(side, 0.32 + 0.33 * math.sin(t), middle + 0.33 * math.cos(t)) for t in turn]
+                quad(wheel, dark * light.ambient)
     quad([(x0, low, z), (x1, low, z), (x1, belt, z), (x0, belt, z)], paint * back)
     quad([(x0, belt, a), (x1, belt, a), (i1, roof, b), (i0, roof, b)], paint * back)
     quad([(x0 + 0.12, belt + 0.05, a), (x1 - 0.12, belt + 0.05, a), (i1 - 0.06, roof - 0.06, b),
           (i0 + 0.06, roof - 0.06, b)], glass * 1.1)
-    if canvas.camera.turn(x, z)[1] > 45:
-        return
-    end = z - 0.02
-    quad([(x0 + 0.06, 0.24, end), (x1 - 0.06, 0.24, end), (x1 - 0.06, 0.46, end), (x0 + 0.06, 0.46, end)],
-         dark * 2 * back)
+    if canvas.camera.height > roof:
+        quad([(i0, roof, b + 0.04), (i1, roof, b + 0.04), (i1, roof, c), (i0, roof, c)], paint * up)
     lamp = np.float32([0.9, 0.05, 0.02]) if light.night else np.float32([0.25, 0.012, 0.01]) * back
-    for left in (x0 + 0.04, x1 - 0.3):
-        quad([(left, 0.62, end), (left + 0.26, 0.62, end), (left + 0.26, 0.78, end),
-              (left, 0.78, end)], lamp)
-        quad([(left, 0, end), (left + 0.24, 0, end), (left + 0.24, 0.28, end), (left, 0.28, end)], dark * light.ambient)
+    if light.night or distance < 30:
+        for left in (x0 + 0.04, x1 - 0.3):
+            quad([(left, 0.62, end), (left + 0.26, 0.62, end), (left + 0.26, 0.78, end), (left, 0.78, end)], lamp)
+    if distance < 30:
+        quad([(x0, belt, z + 0.04), (x1, belt, z + 0.04), (x1, belt, a - 0.04), (x0, belt, a - 0.04)], paint * up)
+        quad([(x0 + 0.06, 0.24, end), (x1 - 0.06, 0.24, end), (x1 - 0.06, 0.46, end), (x0 + 0.06, 0.46, end)],
+             dark * 2 * back)
+        quad([(x0 + 0.7, 0.5, end), (x0 + 1.06, 0.5, end), (x0 + 1.06, 0.6, end), (x0 + 0.7, 0.6, end)], 0.45 * back)
+        for left in (x0 + 0.04, x1 - 0.28):
+            quad([(left, 0, end), (left + 0.24, 0, end), (left + 0.24, 0.28, end), (left, 0.28, end)],
+                 dark * light.ambient)
 
 
 def _lamp(canvas, light, x, z, centre):
@@ -343,7 +349,6 @@ def _walker(canvas, light, x, z, rng):
     """Draw a person on the pavement."""
     arriving = 0.5 * light.sun * max(0.2, -float(light.direction[2])) + 0.9 * light.ambient
     tall, cloth = rng.uniform(1.55, 1.85), rng.uniform(0.02, 0.25) * rng.uniform(0.8, 1.2, 3)
-    canvas.shadow(x, 0, z, 0.35, light)
     stride, turn = rng.uniform(0.05, 0.16), np.linspace(0, 2 * np.pi, 8, endpoint=False)
     for foot in (-stride, stride):
         canvas.polygon([(x + foot - 0.06, 0, z), (x + foot + 0.06, 0, z), (x + 0.1, 0.5 * tall, z),

@@ -120,14 +120,21 @@ def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
 
 def _settle(canvas, light, relief, rng):
     """Put a few gabled houses and a line of poles on the relief."""
+    taken = []
     for _ in range(int(rng.integers(0, 5))):
         z = rng.uniform(0.09, 0.4) * relief.far
         x = float(relief.road(z)) + rng.choice((-1.0, 1.0)) * rng.uniform(8, 0.3 * z + 9)
+        if any(abs(x - other_x) < 16 and abs(z - other_z) < 22 for other_x, other_z in taken):
+            continue
+        taken.append((x, z))
         wide, deep, eaves = rng.uniform(6, 9), rng.uniform(9, 14), rng.uniform(2.8, 5)
         wall = np.array([0.56, 0.52, 0.45]) * rng.uniform(0.6, 1.1) * rng.uniform(0.94, 1.06, 3)
         tiles = np.array([(0.24, 0.11, 0.075), (0.12, 0.11, 0.11), (0.20, 0.14, 0.10)])[rng.integers(3)]
         corners_x, corners_z = np.float32([x, x + wide, x, x + wide]), np.float32([z, z, z + deep, z + deep])
-        foot = float(relief.height(corners_x, corners_z).min())
+        feet = relief.height(corners_x, corners_z)
+        foot = float(feet.min())
+        if feet.max() - foot > 0.55 * eaves:
+            continue
         _house(canvas, light, (x, foot, z), (wide, deep, eaves), wall, tiles)
     if rng.random() < 0.5:
         side, first, pace = rng.choice([-1, 1]) * rng.uniform(3.5, 6), rng.uniform(14, 30), rng.uniform(24, 36)
@@ -158,17 +165,17 @@ def _house(canvas, light, place, size, wall, tiles):
                    wall * front)
     glass = 0.03 * light.horizon + 0.02 * light.ambient
     for left in (x0 + 0.18 * wide, x0 + 0.62 * wide):
-        canvas.polygon([(left, foot + 1.3, z0 - 0.05), (left + 1.3, foot + 1.3, z0 - 0.05),
-                        (left + 1.3, foot + 2.6, z0 - 0.05), (left, foot + 2.6, z0 - 0.05)], glass, 0)
+        canvas.polygon([(left, foot + 1.3, z0 - 0.05), (left + 0.9, foot + 1.3, z0 - 0.05),
+                        (left + 0.9, foot + 2.4, z0 - 0.05), (left, foot + 2.4, z0 - 0.05)], glass, 0)
     for near in (z0 + 0.2 * deep, z0 + 0.62 * deep):
         face = side + 0.05 * sign
-        canvas.polygon([(face, foot + 1.3, near), (face, foot + 1.3, near + 1.4), (face, foot + 2.6, near + 1.4),
-                        (face, foot + 2.6, near)], glass, 0)
+        canvas.polygon([(face, foot + 1.3, near), (face, foot + 1.3, near + 1.1), (face, foot + 2.4, near + 1.1),
+                        (face, foot + 2.4, near)], glass, 0)
 
 
 def _plant(canvas, light, relief, rng, season):
     """Plant trees in groves, from far to near, clear of the road."""
-    far, camera, count = relief.far, canvas.camera, 160
+    far, camera, count = relief.far, canvas.camera, 130
     # The nearest tree stays below about a third of the picture.
     closest = 26 * camera.focal / max(canvas.depth.shape)
     z = np.float32(np.geomspace(0.85 * far, closest, count) * rng.uniform(0.93, 1.07, count))
@@ -184,10 +191,9 @@ def _plant(canvas, light, relief, rng, season):
     pick, mood = rng.random(count), rng.uniform(-0.5, 0.5, count)
     size, tint = rng.uniform(0.6, 1.25, count), rng.uniform(0.78, 1.25, (count, 1)) * rng.uniform(0.92, 1.1, (count, 3))
     kept = np.flatnonzero((grove + 0.9 * mood > density) & (clear > 0)).tolist()
-    for i in kept:
-        canvas.shadow(float(x[i]), float(foot[i]), float(z[i]), 3.2 * size[i], light)
+    canvas.shadows([(float(x[i]), float(foot[i]), float(z[i]), 3.2 * size[i]) for i in kept], light)
     for i in kept:
         kind = 'conifer' if pick[i] < 0.8 * conifers else 'broadleaf' if pick[i] < 0.85 else 'bush'
         metres = size[i] * {'conifer': 10, 'broadleaf': 8, 'bush': 2.2}[kind]
-        albedo = (np.array([0.05, 0.075, 0.03]) if kind == 'conifer' else leaf) * tint[i]
+        albedo = (np.array([0.065, 0.10, 0.045]) if kind == 'conifer' else leaf) * tint[i]
         draw_tree(canvas, light, kind, i, (float(x[i]), float(foot[i]) - 0.15, float(z[i])), float(metres), albedo)

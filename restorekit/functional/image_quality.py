@@ -99,9 +99,9 @@ def ssim_map(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0
         # without zeros around the image, variances do not change with an offset: smaller numbers cancel less
         offset = data_range / 2 if padding == 'valid' else 0.0
         x, y = pred - offset, target - offset
-        moments = torch.stack((x, y, x * x, y * y, x * y))
-        mu_x, mu_y, xx, yy, xy = _blur(moments.flatten(0, 2), kernel, padding).unflatten(0, moments.shape[:3])
-        variances = (xx - mu_x * mu_x) + (yy - mu_y * mu_y)
+        moments = torch.cat((x, y, x * x + y * y, x * y), dim=1)
+        mu_x, mu_y, squares, xy = _blur(moments, kernel, padding).chunk(4, dim=1)
+        variances = squares - (mu_x * mu_x + mu_y * mu_y)
         covariance = xy - mu_x * mu_y
         mu_x, mu_y = mu_x + offset, mu_y + offset
         luminance = (2 * mu_x * mu_y + c1) / (mu_x * mu_x + mu_y * mu_y + c1)
@@ -141,8 +141,9 @@ def check_ssim_options(window, sigma, padding):
         raise ValueError(f'padding must be one of {", ".join(map(repr, SSIM_PADDINGS))}, got {padding!r}')
 
 
-def _blur(planes, kernel, padding):
-    """Convolve (P, H, W) with a separable kernel along both axes."""
-    pad = len(kernel) // 2 if padding == 'zero' else 0
-    planes = F.conv2d(planes[:, None], kernel.view(1, 1, 1, -1), padding=(0, pad))
-    return F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(pad, 0))[:, 0]
+def _blur(x, kernel, padding):
+    """Convolve every channel of (N, C, H, W) with a separable kernel."""
+    pad, channels = len(kernel) // 2 if padding == 'zero' else 0, x.shape[1]
+    # one group per channel: on the CPU many times faster than one channel at a time
+    x = F.conv2d(x, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, pad), groups=channels)
+    return F.conv2d(x, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(pad, 0), groups=channels)
