@@ -111,7 +111,7 @@ class NonHomogeneousHaze(AtmosphericScattering):
         >>> hazy, params = NonHomogeneousHaze(contrast=0.8)(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
-    def __init__(self, contrast=(0.3, 0.75), period=(0.2, 0.5), depth_floor=(0., 0.3), **kwargs):
+    def __init__(self, contrast=(0.2, 0.65), period=(0.2, 0.5), depth_floor=(0., 0.3), **kwargs):
         super().__init__(**kwargs)
         self.contrast = check_range('contrast', contrast, 0, 1)
         self.period = check_range('period', period, 0.01, 1)

@@ -5,12 +5,14 @@ import torch
 
 from restorekit.degradations import (
     AtmosphericScattering,
+    Degradation,
     Draw,
     check_range,
     fractal_noise,
     normal_field,
     params_from_json,
     params_to_json,
+    per_sample,
     select,
     stack,
 )
@@ -124,3 +126,26 @@ def _equal(a, b):
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
     return a.dtype == b.dtype and torch.equal(a, b)
+
+
+class Dim(Degradation):
+    """What a stranger writes: draw and degrade."""
+
+    def draw(self, draw, height, width):
+        return {'gain': draw.uniform('gain', 0.2, 0.8)}
+
+    def degrade(self, image, depth, params):
+        return image * per_sample(params['gain'], image) - 0.1
+
+
+def test_a_degradation_of_ones_own_is_checked_clipped_and_composable():
+    from restorekit.degradations import Sequential
+    image = torch.rand(3, 3, 5, 6)
+    result, params = Dim()(image, seeds=[1, 2, 3])
+    torch.testing.assert_close(result, (image * params['gain'][:, None, None, None] - 0.1).clamp(0, 1))
+    chain = Sequential([Dim(), Dim()])
+    twice, drawn = chain(image, seeds=[1, 2, 3])
+    assert sorted(drawn) == ['0_Dim', '1_Dim']
+    assert torch.equal(chain.apply(image[1:2], None, select(drawn, 1)), twice[1:2])
+    with pytest.raises(TypeError, match='must define draw'):
+        Degradation().sample([0], 4, 4)

@@ -121,7 +121,9 @@ def test_underwater_by_hand():
 
 @pytest.mark.parametrize('path', PRESETS, ids=lambda path: path.stem)
 def test_presets_build_and_degrade(path):
-    operator = DEGRADATIONS.build(Config.fromfile(path).degradation)
+    config = Config.fromfile(path)
+    assert list(config) == ['degradation']
+    operator = DEGRADATIONS.build(config.degradation)
     image = torch.rand(12, 3, 40, 56) * 0.8
     result, params = operator(image, seeds=range(12))
     assert torch.isfinite(result).all() and result.min() >= 0 and result.max() <= 1

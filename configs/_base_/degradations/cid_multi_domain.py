@@ -18,7 +18,7 @@ degradation = dict(
                  ]),
              ]),
         dict(type='Maybe', p=0.4,
-             child=dict(type='PoissonGaussianNoise', sigma=(1.0, 8.0), shot=(0.0001, 0.0015), grey=0.4)),
+             child=dict(type='PoissonGaussianNoise', sigma=(0.5, 6.0), shot=(0.0001, 0.0015), grey=0.4)),
         dict(type='Maybe', p=0.2, child=dict(type='ColourCast', strength=(0.05, 0.25))),
         dict(type='Maybe', p=0.5, child=dict(type='JPEG', quality=(40, 95))),
     ])
