@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from restorekit.datasets.base import pack
+from restorekit.degradations import params_from_json
 from restorekit.functional.random import seeded_generators
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
@@ -69,7 +70,7 @@ def test_degrade_keeps_the_parameters_that_replay_it():
     out = TRANSFORMS.build(dict(type='Degrade', degradation=degradation))(dict(start))
     clear = torch.from_numpy(start['gt'].transpose(2, 0, 1)).float()[None] / 255
     depth = torch.from_numpy(start['depth'])[None, None]
-    again = DEGRADATIONS.build(degradation).apply(clear, depth, out['degradation'])
+    again = DEGRADATIONS.build(degradation).apply(clear, depth, params_from_json([out['degradation']]))
     assert np.array_equal((again[0] * 255).round().byte().permute(1, 2, 0).numpy(), out['inputs'])
     assert np.array_equal(out['gt'], start['gt']) and not np.array_equal(out['inputs'], out['gt'])
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from restorekit.degradations import params_to_json
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
 
@@ -11,7 +12,7 @@ class Degrade:
     """Make the hazy input from the clear image ``gt`` (and ``depth`` where there is one).
 
     The result is rounded to 8 bits, as an image file would be. The parameters drawn are kept in the sample's
-    ``degradation`` metadata.
+    ``degradation`` metadata as plain data; ``params_from_json`` makes them replay the image.
 
     Args:
         degradation (dict): From ``DEGRADATIONS``.
@@ -31,5 +32,5 @@ class Degrade:
         params = self.degradation.sample([results['seed']], *gt.shape[-2:])
         hazy = self.degradation.apply(gt, depth, params)
         results['inputs'] = (hazy[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-        results['degradation'] = params
+        results['degradation'] = params_to_json(params)[0]
         return results

@@ -35,6 +35,8 @@ class CIDRestorer(Restorer):
         super().__init__(network, **kwargs)
         if anchor < 0:
             raise ValueError(f'anchor must be at least 0, but is {anchor}')
+        if reweighter and reweighter.get('bank_size'):
+            reweighter = dict(reweighter, embedding_dim=reweighter.get('embedding_dim', self.network.embedding_dim))
         self.reweighter = MODELS.build(reweighter) if reweighter else None
         self.alignment = MODELS.build(alignment) if alignment else None
         self.consistency = MODELS.build(consistency) if consistency else None
