@@ -79,6 +79,9 @@ class Canvas:
         self.rows = np.arange(height, dtype=np.float32)
         self.columns = np.arange(width, dtype=np.float32)
         self.ray_x, self.ray_z = camera.rays(self.columns)
+        self.grain = noise('rough')
+        if max(height, width) > 512:
+            self.grain = np.tile(self.grain, (-(-height // 512), -(-width // 512)))
 
     def paint(self, pixels, colour):
         """Set the flat indices ``pixels`` to ``colour`` (3, N)."""
@@ -117,9 +120,7 @@ class Canvas:
         seen = (inverse * area_depth > 1) & mask.view(bool)
         paint = np.asarray(colour, np.float32)
         if grain and mask.size > 150:
-            texture = noise('rough')[:height, :width] if max(height, width) <= 512 else np.resize(
-                noise('rough'), (height, width))
-            paint = paint * (1 + np.float32(grain) * texture[top:bottom, left:right][seen])[:, None]
+            paint = paint * (1 + np.float32(grain) * self.grain[top:bottom, left:right][seen])[:, None]
         region[seen] = paint if alpha >= 1 else region[seen] * (1 - alpha) + alpha * paint
         if alpha > 0.5:
             area_depth[seen] = 1 / inverse[seen]
@@ -214,6 +215,11 @@ def pulse(x, width, footprint):
         return whole * width + np.minimum(np.maximum(a - whole - margin, 0), width)
 
     return (integral(x + footprint / 2) - integral(x - footprint / 2)) / footprint
+
+
+def chunks(pixels, size=8192):
+    """Split an array of pixels so that what is computed for each part stays in the processor's cache."""
+    return (pixels[start:start + size] for start in range(0, len(pixels), size))
 
 
 def smoothstep(low, high, x):

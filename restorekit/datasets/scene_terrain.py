@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .scene_parts import draw_sky, draw_tree, noise, sample, smoothstep
+from .scene_parts import chunks, draw_sky, draw_tree, noise, sample, smoothstep
 
 
 class _Relief:
@@ -54,45 +54,41 @@ def draw_terrain(canvas, light, rng, far):
     counts = np.bincount((reached * width + np.arange(width, dtype=np.int32)).ravel(), minlength=(height + 1) * width)
     covering = np.cumsum(counts.reshape(height + 1, width)[:height], axis=0).ravel()
     pixels = np.flatnonzero(covering)
-    rows, columns = np.divmod(pixels, width)
-    after = np.maximum(len(slices) - covering[pixels], 1) * width + columns
-    before = after - width
-    lower, upper = rows_at.ravel()[before], rows_at.ravel()[after]
-    part = np.clip((canvas.rows[rows] - lower) / np.minimum(upper - lower, -1e-4), 0, 1)
-    inverse = 1 / slices
-    depth = 1 / ((1 - part) * inverse[before // width] + part * inverse[after // width])
-    canvas.depth.ravel()[pixels] = depth
-
     step_x = np.gradient(level, axis=1) / (slices[:, None] / camera.focal)
     step_z = np.gradient(level, axis=0) / np.gradient(slices)[:, None] - step_x * canvas.ray_x
     steep = 1 / np.sqrt(1 + step_x ** 2 + step_z ** 2)
     lit = (light.direction[1] - step_x * light.direction[0] - step_z * light.direction[2]) * steep
-    lit = np.maximum((1 - part) * lit.ravel()[before] + part * lit.ravel()[after], 0)
-    steep = steep.ravel()[after]
-    season = rng.uniform(0, 1)
-    colour = _cover(canvas, relief, rng, season, pixels, depth, steep, level.ravel()[after])
-    x, z = depth * canvas.ray_x[columns], depth
-    if 0.3 < light.clouds < 0.62:
-        clouds = sample(noise('smooth'), x / 3.4 + relief.shift[1], z / 6 + relief.shift[2])
-        lit = lit * (1 - 0.7 * smoothstep(0.2, 0.8, clouds))
-    canvas.paint(pixels, colour * (light.sun[:, None] * lit + light.ambient[:, None] * (0.4 + 0.6 * steep)))
+    inverse, season = 1 / slices, rng.uniform(0, 1)
+    look = {'season': season, 'meadow': rng.uniform(0.85, 1.25), 'lane': rng.uniform(1.3, 2.1)}
+    for part in chunks(pixels):
+        rows, columns = np.divmod(part, width)
+        after = np.maximum(len(slices) - covering[part], 1) * width + columns
+        before = after - width
+        lower, upper = rows_at.ravel()[before], rows_at.ravel()[after]
+        share = np.clip((canvas.rows[rows] - lower) / np.minimum(upper - lower, -1e-4), 0, 1)
+        # On a straight piece of ground 1 / Z is linear in the row.
+        depth = 1 / ((1 - share) * inverse[before // width] + share * inverse[after // width])
+        canvas.depth.ravel()[part] = depth
+        x, slope = depth * canvas.ray_x[columns], steep.ravel()[after]
+        albedo = _cover(relief, look, x, depth, depth / camera.focal, slope, level.ravel()[after])
+        sun = np.maximum((1 - share) * lit.ravel()[before] + share * lit.ravel()[after], 0)
+        if 0.3 < light.clouds < 0.62:
+            clouds = sample(noise('smooth'), x / 3.4 + relief.shift[1], depth / 6 + relief.shift[2])
+            sun *= 1 - 0.7 * smoothstep(0.2, 0.8, clouds)
+        canvas.paint(part, albedo * (light.sun[:, None] * sun + light.ambient[:, None] * (0.4 + 0.6 * slope)))
     draw_sky(canvas, light, rng)
     _settle(canvas, light, relief, rng)
     _plant(canvas, light, relief, rng, season)
 
 
-def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
+def _cover(relief, look, x, z, fine, steep, level):
     """Albedo (3, N) of the ground: meadows, crops, ploughed fields, distant woods, rock and the road."""
-    far = relief.far
-    rows, columns = np.divmod(pixels, canvas.columns.size)
-    x, z = depth * canvas.ray_x[columns], depth
-    fine = depth / canvas.camera.focal
-    shift = relief.shift
+    far, shift, season = relief.far, relief.shift, look['season']
 
     def albedo(red, green, blue):
         return np.float32([[red], [green], [blue]])
 
-    meadow = albedo(0.10 + 0.13 * season, 0.15 + 0.03 * season, 0.04 + 0.02 * season) * rng.uniform(0.85, 1.25)
+    meadow = albedo(0.10 + 0.13 * season, 0.15 + 0.03 * season, 0.04 + 0.02 * season) * look['meadow']
     straw, earth = albedo(0.40, 0.31, 0.15), albedo(0.20, 0.14, 0.095)
     woods = albedo(0.045 + 0.05 * (season > 0.75), 0.065, 0.028)
     zones = sample(noise('smooth'), x / 2.6 + shift[2], z / 3.6 + shift[0])
@@ -111,7 +107,7 @@ def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
     bare = smoothstep(0.86, 0.72, steep + 0.05 * patchy)
     colour += bare * (albedo(0.24, 0.22, 0.20) * np.clip(1 + 0.25 * canopy, 0.3, 2) - colour)
     colour *= np.clip(1 + 0.18 * tufts + 0.3 * blades, 0.25, 2)
-    lane = rng.uniform(1.3, 2.1)
+    lane = look['lane']
     off = np.abs(x - relief.road(z)) + 0.12 * patchy
     ruts = np.exp(-((off - 0.6 * lane) / (0.28 * lane)) ** 2)
     trodden = np.clip((lane - off) / np.maximum(fine, 0.25) + 0.5, 0, 1) * (0.35 + 0.65 * ruts) * (1 - 0.8 * forest)
