@@ -143,6 +143,7 @@ class Canvas:
                 continue
             away = ((self.columns[left:right] - u) / half) ** 2 + (((self.rows[top:bottom] - v) / flat) ** 2)[:, None]
             near = np.abs(self.depth[top:bottom, left:right] - depth) < 4 * radius
+            near &= self.ground[top:bottom, left:right]
             spot = left_over[top:bottom, left:right]
             np.minimum(spot, 1 - strength * near * np.maximum(1 - away, 0), out=spot)
         self.colour *= cv2.merge([left_over] * 3)

@@ -69,6 +69,7 @@ def draw_terrain(canvas, light, rng, far):
         # On a straight piece of ground 1 / Z is linear in the row.
         depth = 1 / ((1 - share) * inverse[before // width] + share * inverse[after // width])
         canvas.depth.ravel()[part] = depth
+        canvas.ground.ravel()[part] = True
         x, slope = depth * canvas.ray_x[columns], steep.ravel()[after]
         albedo = _cover(relief, look, x, depth, depth / camera.focal, slope, level.ravel()[after])
         sun = np.maximum((1 - share) * lit.ravel()[before] + share * lit.ravel()[after], 0)
@@ -77,8 +78,8 @@ def draw_terrain(canvas, light, rng, far):
             sun *= 1 - 0.7 * smoothstep(0.2, 0.8, clouds)
         canvas.paint(part, albedo * (light.sun[:, None] * sun + light.ambient[:, None] * (0.4 + 0.6 * slope)))
     draw_sky(canvas, light, rng)
-    _settle(canvas, light, relief, rng)
-    _plant(canvas, light, relief, rng, season)
+    houses = _settle(canvas, light, relief, rng)
+    _plant(canvas, light, relief, rng, season, houses)
 
 
 def _cover(relief, look, x, z, fine, steep, level):
@@ -115,10 +116,10 @@ def _cover(relief, look, x, z, fine, steep, level):
 
 
 def _settle(canvas, light, relief, rng):
-    """Put a few gabled houses and a line of poles on the relief."""
+    """Put a few gabled houses and a line of poles on the relief; return where the houses stand."""
     taken = []
     for _ in range(int(rng.integers(0, 5))):
-        z = rng.uniform(0.09, 0.4) * relief.far
+        z = rng.uniform(0.14, 0.5) * relief.far
         x = float(relief.road(z)) + rng.choice((-1.0, 1.0)) * rng.uniform(8, 0.3 * z + 9)
         if any(abs(x - other_x) < 16 and abs(z - other_z) < 22 for other_x, other_z in taken):
             continue
@@ -143,6 +144,7 @@ def _settle(canvas, light, relief, rng):
                             (px - 0.08, foot + 7, pz)], wood, 0, cover)
             canvas.polygon([(px - 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.55, pz),
                             (px - 0.9, foot + 6.55, pz)], wood, 0, cover)
+    return taken
 
 
 def _house(canvas, light, place, size, wall, tiles):
@@ -169,8 +171,8 @@ def _house(canvas, light, place, size, wall, tiles):
                         (face, foot + 2.4, near)], glass, 0)
 
 
-def _plant(canvas, light, relief, rng, season):
-    """Plant trees in groves, from far to near, clear of the road."""
+def _plant(canvas, light, relief, rng, season, houses):
+    """Plant trees in groves, from far to near, clear of the road and the houses."""
     far, camera, count = relief.far, canvas.camera, 130
     # The nearest tree stays below about a third of the picture.
     closest = 26 * camera.focal / max(canvas.depth.shape)
@@ -183,10 +185,12 @@ def _plant(canvas, light, relief, rng, season):
     if season > 0.7 and rng.random() < 0.6:
         leaf = np.array([0.22, 0.14, 0.045])
     conifers, density = rng.uniform(0, 1), rng.uniform(-0.3, 0.8)
-    clear = np.abs(x - relief.road(z)) - 3.5
+    clear = np.abs(x - relief.road(z)) > 3.5
+    for house_x, house_z in houses:
+        clear &= (np.abs(x - house_x - 4) > 8) | (np.abs(z - house_z - 6) > 10)
     pick, mood = rng.random(count), rng.uniform(-0.5, 0.5, count)
     size, tint = rng.uniform(0.6, 1.25, count), rng.uniform(0.78, 1.25, (count, 1)) * rng.uniform(0.92, 1.1, (count, 3))
-    kept = np.flatnonzero((grove + 0.9 * mood > density) & (clear > 0)).tolist()
+    kept = np.flatnonzero((grove + 0.9 * mood > density) & clear).tolist()
     canvas.shadows([(float(x[i]), float(foot[i]), float(z[i]), 3.2 * size[i]) for i in kept], light)
     for i in kept:
         kind = 'conifer' if pick[i] < 0.8 * conifers else 'broadleaf' if pick[i] < 0.85 else 'bush'
