@@ -316,9 +316,10 @@ def draw_sky(canvas, light, rng):
         return
     camera = canvas.camera
     rows, columns = np.divmod(empty, canvas.columns.size)
-    rise = np.maximum((camera.horizon - canvas.rows) / camera.focal, 0)[rows]
+    # Between hills the sky is seen below the horizon too.
+    rise = np.maximum((camera.horizon - canvas.rows) / camera.focal, -0.12)[rows]
     across = ((canvas.columns - camera.centre) / camera.focal)[columns]
-    gradient = 1 - np.exp(-2.6 * rise)
+    gradient = 1 - np.exp(-2.6 * np.maximum(rise, 0))
     low, high = light.horizon[:, None], light.zenith[:, None]
     colour = low + (high - low) * gradient
     if light.clouds > 0:
