@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .scene_parts import noise, pulse, sample, smoothstep
+from .scene_parts import chunks, noise, pulse, sample, smoothstep
 
 
 class Facades:
     """Collects axis-aligned façades, finds what each pixel sees of them, and shades all visible pixels at once."""
 
-    FIELDS = ('axis', 'red', 'green', 'blue', 'facing', 'low', 'high', 'top', 'bay', 'storey', 'glazing', 'tallness',
+    FIELDS = ('axis', 'red', 'green', 'blue', 'facing', 'low', 'top', 'bay', 'storey', 'glazing', 'tallness',
               'first', 'trim', 'glass', 'mullion', 'shop', 'code', 'lit')
 
     def __init__(self, canvas):
@@ -39,19 +39,25 @@ class Facades:
         if seen.any():
             np.copyto(canvas.depth[first:last, columns], np.broadcast_to(depth, seen.shape), where=seen)
             self.owner[first:last, columns][seen] = len(self.table)
-            values = dict(look, axis=axis, low=low, high=high, top=top)
+            # Whole bays and storeys only, so that no window is cut by an edge.
+            bay = (high - low) / max(round((high - low) / look['bay']), 1)
+            upper = max(top - 0.9 - look['first'], 1)
+            storey = upper / max(round(upper / look['storey']), 1)
+            values = dict(look, axis=axis, low=low, top=top, bay=bay, storey=storey)
             self.table.append([values[name] for name in self.FIELDS])
 
     def shade(self, light, opposite):
         """Colour every façade pixel; ``opposite(z, sign)`` is the height (m) of the row across the street."""
+        if self.table:
+            look = dict(zip(self.FIELDS, np.float32(self.table).T, strict=True))
+            for pixels in chunks(np.flatnonzero(self.owner >= 0)):
+                self._shade(pixels, look, light, opposite)
+
+    def _shade(self, pixels, look, light, opposite):
         canvas, camera = self.canvas, self.canvas.camera
-        pixels = np.flatnonzero(self.owner >= 0)
-        if not pixels.size:
-            return
         rows, columns = np.divmod(pixels, canvas.columns.size)
         owner = self.owner.ravel()[pixels].astype(np.intp)
         sun, ambient, horizon = (value[:, None] for value in (light.sun, light.ambient, light.horizon))
-        look = dict(zip(self.FIELDS, np.float32(self.table).T, strict=True))
 
         def of(name):
             return look[name].take(owner)
@@ -65,10 +71,6 @@ class Facades:
         fine = depth / camera.focal
         wide = np.minimum(fine / np.maximum(np.abs(np.where(side, ray_x, ray_z)), 0.05), 40)
         top, first, bay, storey, code = of('top'), of('first'), of('bay'), of('storey'), of('code')
-        length = of('high') - of('low')
-        # Whole bays only, so that no window is cut by a corner.
-        bay = length / np.maximum(np.round(length / bay), 1)
-        storey = np.maximum(top - 0.9 - first, 1) / np.maximum(np.round((top - 0.9 - first) / storey), 1)
         column, row = s / bay, (y - first) / storey
         upstairs = smoothstep(first - fine, first + fine, y) * smoothstep(top - 0.9 + fine, top - 0.9 - fine, y)
         across, along = pulse(column, of('glazing'), wide / bay), pulse(row, of('tallness'), fine / storey)
@@ -76,11 +78,11 @@ class Facades:
         frame = (pulse(column, of('glazing') + 0.34 / bay, wide / bay)
                  * pulse(row, of('tallness') + 0.3 / storey, fine / storey) * upstairs)
         bars = pulse(column + 0.5, 0.09 / bay, wide / bay) * of('mullion')
-        inside = row - np.floor(row)
+        floor = np.floor(row)
+        inside = row - floor
 
-        cell = (np.floor(column).astype(np.int32) * 37 + np.floor(row).astype(np.int32) * 101
-                + code.astype(np.int32) * 59)
-        random = noise('white').ravel()[cell & 0x3FFFF]
+        cell = column.astype(np.int32) * 37 + floor.astype(np.int32) * 101 + code.astype(np.int32) * 59
+        random = noise('white').take(cell & 0x3FFFF)
         wall = np.stack([of('red'), of('green'), of('blue')])
         clear = np.clip(0.06 / np.maximum(fine, 0.01), 0, 1)
         broad = sample(noise('fractal'), 5 * s + 31 * code, 5 * y)
@@ -89,7 +91,7 @@ class Facades:
         texture = 1 + 0.07 * broad + 0.06 * streaks + 0.07 * grain
         joints = pulse((y - first) / storey + 0.5, 0.22 / storey, fine / storey)
         texture *= 1 - 0.22 * joints * (y < top - 0.8)
-        grime = 1 - 0.42 * np.exp(-np.maximum(y, 0) / 0.7) - 0.14 * np.exp(-np.maximum(y, 0) / 6)
+        grime = 1 - 0.42 * np.exp(y * (-1 / 0.7)) - 0.14 * np.exp(y * (-1 / 6))
         cornice = smoothstep(top - 0.75, top - 0.6, y)
         eaves = smoothstep(top - 1.9, top - 0.75, y) * (1 - cornice)
         albedo = wall * (texture * (1 + 0.12 * cornice - 0.34 * eaves))
@@ -107,33 +109,40 @@ class Facades:
         colour = albedo * arriving
 
         trim = np.clip(frame - window, 0, 1) + window * np.clip(bars, 0, 1) * 0.8
-        colour += (trim * of('trim')) * (0.55 * arriving * grime - colour)
-        sill = np.clip(frame - window, 0, 1) * (inside < 0.3)
-        colour *= (1 - 0.35 * sill * (inside < 0.12))
+        colour += trim * of('trim') * (0.55 * arriving * grime - colour)
+        colour *= 1 - 0.35 * np.clip(frame - window, 0, 1) * (inside < 0.12)
         reflection = of('glass') * np.clip(0.55 + 0.35 * random + 0.35 * (y / top - 0.5), 0.05, 1.5)
         pane = horizon * reflection + 0.018 * ambient
         pane = pane * (1 - 0.55 * smoothstep(0.72, 0.9, inside))
-        curtain = (random > 1.0) * 0.3 * (inside > 0.45)
-        pane += curtain * ambient
-        shops = of('shop') * (y < first - 0.75) * (y > 0.45) * pulse(s / 4.5, 0.84, wide / 4.5)
-        glow = np.zeros_like(y)
+        pane += (random > 1.0) * np.float32(0.3) * (inside > 0.45) * ambient
         if light.night:
-            level = noise('white').ravel()[(cell * 7 + 13) & 0x3FFFF]
+            level = noise('white').take((cell * 7 + 13) & 0x3FFFF)
             glow = (level > 1.9 - 2.2 * of('lit')) * (0.6 + 0.35 * np.tanh(random)) * (0.8 + 0.3 * broad * clear)
-        pane += glow * np.float32([[0.62], [0.40], [0.17]])
+            pane += glow * np.float32([[0.62], [0.40], [0.17]])
         hidden = np.clip(window * (1 - np.clip(bars, 0, 1) * 0.8 * of('trim')), 0, 1)
         colour += hidden * (pane - colour)
-        # Behind a shop window: goods and people as blocks, more of them below eye level, and a lit ceiling.
-        pane_of = np.floor(s / 4.5).astype(np.int32) * 311 + code.astype(np.int32) * 97
+        shop = np.flatnonzero((of('shop') > 0) & (y < first - 0.1))
+        if shop.size:
+            self._open_shops(colour, shop, arriving, light, s[shop], y[shop], wide[shop], first[shop], code[shop])
+        canvas.paint(pixels, np.maximum(colour, 0))
+
+    @staticmethod
+    def _open_shops(colour, shop, arriving, light, s, y, wide, first, code):
+        """Paint the shop windows and signs of the ground floor."""
+        ambient, horizon = light.ambient[:, None], light.horizon[:, None]
+        number = np.floor(s / 4.5).astype(np.int32) * 311 + code.astype(np.int32) * 97
+        window = (y < first - 0.75) * (y > 0.45) * pulse(s / 4.5, 0.84, wide / 4.5)
+        # Behind the window: goods as blocks, a ceiling that is brighter than the floor.
         shelf = np.floor(s / 0.6).astype(np.int32) * 71 + np.floor(y / 0.45).astype(np.int32) * 29
-        goods = noise('white').ravel()[(shelf + pane_of) & 0x3FFFF]
-        mood = noise('white').ravel()[(pane_of * 5 + 3) & 0x3FFFF]
-        brightness = np.clip(0.5 + 0.13 * goods + 0.1 * broad + 0.2 * (y - 1.6) + 0.25 * mood, 0.04, 1.3)
+        goods = noise('white').take((shelf + number) & 0x3FFFF)
+        mood = noise('white').take((number * 5 + 3) & 0x3FFFF)
+        blur = sample(noise('fractal'), 12 * s + code, 12 * y)
+        brightness = np.clip(0.5 + 0.13 * goods + 0.12 * blur + 0.2 * (y - 1.6) + 0.25 * mood, 0.04, 1.3)
         inner = 0.09 * brightness * ambient + 0.08 * horizon
         if light.night:
-            inner = (0.34 * brightness * (mood > -0.5)) * np.float32([[0.9], [0.72], [0.45]]) + 0.02 * ambient
-        colour += shops * (inner - colour)
-        sign = of('shop') * ((y > first - 0.7) & (y < first - 0.1))
-        tint = noise('white').ravel()[(pane_of + np.arange(3, dtype=np.int32)[:, None] * 7) & 0x3FFFF]
-        colour += sign * (np.clip(0.16 + 0.12 * tint, 0.015, 0.5) * arriving - colour)
-        canvas.paint(pixels, np.maximum(colour, 0))
+            inner = 0.34 * brightness * (mood > -0.5) * np.float32([[0.9], [0.72], [0.45]]) + 0.02 * ambient
+        front = colour[:, shop]
+        front += window * (inner - front)
+        tint = noise('white').take((number + np.arange(3, dtype=np.int32)[:, None] * 7) & 0x3FFFF)
+        front += (y > first - 0.7) * (np.clip(0.16 + 0.10 * tint, 0.015, 0.45) * arriving[:, shop] - front)
+        colour[:, shop] = front

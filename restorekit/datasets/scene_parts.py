@@ -79,6 +79,9 @@ class Canvas:
         self.rows = np.arange(height, dtype=np.float32)
         self.columns = np.arange(width, dtype=np.float32)
         self.ray_x, self.ray_z = camera.rays(self.columns)
+        self.grain = noise('rough')
+        if max(height, width) > 512:
+            self.grain = np.tile(self.grain, (-(-height // 512), -(-width // 512)))
 
     def paint(self, pixels, colour):
         """Set the flat indices ``pixels`` to ``colour`` (3, N)."""
@@ -117,9 +120,7 @@ class Canvas:
         seen = (inverse * area_depth > 1) & mask.view(bool)
         paint = np.asarray(colour, np.float32)
         if grain and mask.size > 150:
-            texture = noise('rough')[:height, :width] if max(height, width) <= 512 else np.resize(
-                noise('rough'), (height, width))
-            paint = paint * (1 + np.float32(grain) * texture[top:bottom, left:right][seen])[:, None]
+            paint = paint * (1 + np.float32(grain) * self.grain[top:bottom, left:right][seen])[:, None]
         region[seen] = paint if alpha >= 1 else region[seen] * (1 - alpha) + alpha * paint
         if alpha > 0.5:
             area_depth[seen] = 1 / inverse[seen]
@@ -142,6 +143,7 @@ class Canvas:
                 continue
             away = ((self.columns[left:right] - u) / half) ** 2 + (((self.rows[top:bottom] - v) / flat) ** 2)[:, None]
             near = np.abs(self.depth[top:bottom, left:right] - depth) < 4 * radius
+            near &= self.ground[top:bottom, left:right]
             spot = left_over[top:bottom, left:right]
             np.minimum(spot, 1 - strength * near * np.maximum(1 - away, 0), out=spot)
         self.colour *= cv2.merge([left_over] * 3)
@@ -214,6 +216,11 @@ def pulse(x, width, footprint):
         return whole * width + np.minimum(np.maximum(a - whole - margin, 0), width)
 
     return (integral(x + footprint / 2) - integral(x - footprint / 2)) / footprint
+
+
+def chunks(pixels, size=8192):
+    """Split an array of pixels so that what is computed for each part stays in the processor's cache."""
+    return (pixels[start:start + size] for start in range(0, len(pixels), size))
 
 
 def smoothstep(low, high, x):
@@ -309,9 +316,10 @@ def draw_sky(canvas, light, rng):
         return
     camera = canvas.camera
     rows, columns = np.divmod(empty, canvas.columns.size)
-    rise = np.maximum((camera.horizon - canvas.rows) / camera.focal, 0)[rows]
+    # Between hills the sky is seen below the horizon too.
+    rise = np.maximum((camera.horizon - canvas.rows) / camera.focal, -0.12)[rows]
     across = ((canvas.columns - camera.centre) / camera.focal)[columns]
-    gradient = 1 - np.exp(-2.6 * rise)
+    gradient = 1 - np.exp(-2.6 * np.maximum(rise, 0))
     low, high = light.horizon[:, None], light.zenith[:, None]
     colour = low + (high - low) * gradient
     if light.clouds > 0:

@@ -15,11 +15,11 @@ from .scene_terrain import draw_terrain
 STYLES = {
     'city': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
-        'far': (90, 160), 'sun_elevation': (22, 62), 'clouds': (0.1, 0.8), 'warmth': (0.0, 0.35), 'night': False,
+        'far': (70, 130), 'sun_elevation': (22, 62), 'clouds': (0.1, 0.8), 'warmth': (0.0, 0.35), 'night': False,
     },
     'city_night': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
-        'far': (90, 160), 'sun_elevation': (30, 60), 'clouds': (0.1, 0.6), 'warmth': (0.0, 0.2), 'night': True,
+        'far': (70, 130), 'sun_elevation': (30, 60), 'clouds': (0.1, 0.6), 'warmth': (0.0, 0.2), 'night': True,
     },
     'highland': {
         'kind': 'terrain', 'focal': (0.9, 1.7), 'horizon': (0.24, 0.46), 'camera_height': (3, 18), 'yaw': (0, 0),

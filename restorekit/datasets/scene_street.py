@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .scene_buildings import Facades
-from .scene_parts import draw_sky, draw_tree, noise, pulse, sample, smoothstep
+from .scene_parts import chunks, draw_sky, draw_tree, noise, pulse, sample, smoothstep
 
 _WALLS = np.array([
     (0.46, 0.40, 0.31), (0.36, 0.19, 0.13), (0.30, 0.15, 0.11), (0.52, 0.48, 0.42), (0.30, 0.29, 0.28),
@@ -66,11 +66,12 @@ class _Plan:
         """Soften: shadows have a penumbra, the sky is blocked gradually."""
         self.sun = cv2.GaussianBlur(self.sun, (5, 5), 0.8)
         self.sky = cv2.GaussianBlur(self.sky, (9, 9), 0.55 / self.cell)
+        self.both = cv2.merge([self.sun, self.sky])
 
     def at(self, x, z):
         """Share of the sun and of the sky that reaches the ground at (x, z)."""
         column, row = (x - self.left) / self.cell, (z - self.near) / self.cell
-        both = sample(cv2.merge([self.sun, self.sky]), column, row, cv2.BORDER_CONSTANT, (1, 1, 0, 0))
+        both = sample(self.both, column, row, cv2.BORDER_CONSTANT, (1, 1, 0, 0))
         return both[:, 0], both[:, 1]
 
 
@@ -131,11 +132,11 @@ def draw_street(canvas, light, rng, far):
     lamps = [(centre + sign * (half + 0.5), z)
              for z in np.arange(rng.uniform(7, 14), 0.7 * far, rng.uniform(18, 28)).tolist()
              for sign in ((-1, 1) if half > 4.5 else (-1,))]
-    plan.finish()
-
     facades.shade(light, lambda z, normal: np.where(normal > 0, np.interp(z, z_grid, profile[1]),
                                                     np.interp(z, z_grid, profile[-1])))
-    _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps)
+    plan.finish()
+    _road(canvas, light, rng, plan, {'centre': centre, 'half': half, 'walk': walk, 'far': far, 'downtown': downtown,
+                                     'lamps': lamps})
     for roof in roofs:
         _roof(canvas, light, *roof)
     walkers = [(centre + rng.choice((-1.0, 1.0)) * rng.uniform(half + 0.4, walk), rng.uniform(7, 38))
@@ -186,67 +187,74 @@ def _cars(rng, centre, half, far):
     return cars
 
 
-def _road(canvas, light, rng, plan, centre, half, walk, far, downtown, lamps):
-    camera = canvas.camera
-    depth_of_row = camera.ground_depth(canvas.rows)
-    pixels = np.flatnonzero(depth_of_row[:, None] < np.minimum(canvas.depth, far))
-    if not pixels.size:
-        return
-    rows, columns = np.divmod(pixels, canvas.columns.size)
-    depth = depth_of_row[rows]
-    canvas.depth.ravel()[pixels] = depth
+def _road(canvas, light, rng, plan, street):
+    """Draw the ground where no building hides it."""
+    depth = canvas.camera.ground_depth(canvas.rows)
+    pixels = np.flatnonzero(depth[:, None] < np.minimum(canvas.depth, street['far']))
+    canvas.depth.ravel()[pixels] = depth[pixels // canvas.columns.size]
     canvas.ground.ravel()[pixels] = True
+    stones = ((0.26, 0.25, 0.235), (0.33, 0.31, 0.28), (0.21, 0.20, 0.195))
+    look = {'shift': np.float32(rng.uniform(0, 512, 2)), 'tone': rng.uniform(0.075, 0.16), 'dashed': rng.random() < 0.7,
+            'borders': rng.random() < 0.6, 'zebra': rng.uniform(5, 22) if rng.random() < 0.4 else None,
+            'stone': np.float32(stones[rng.integers(3)])[:, None]}
+    for part in chunks(pixels):
+        _pave(canvas, light, plan, street, look, part)
+
+
+def _pave(canvas, light, plan, street, look, pixels):
+    camera, half, walk = canvas.camera, street['half'], street['walk']
+    rows, columns = np.divmod(pixels, canvas.columns.size)
+    depth = canvas.depth.ravel()[pixels]
     x, z = depth * canvas.ray_x[columns], depth * canvas.ray_z[columns]
+    # What one sample covers of the ground (m): sideways and, because of the grazing view, in depth.
     fine = depth / camera.focal
     deep = depth * fine / camera.height
-    across = x - centre
-    off = np.abs(across)
-    shift = np.float32(rng.uniform(0, 512, 2))
+    off = np.abs(x - street['centre'])
+    shift, stone = look['shift'], look['stone']
     broad = sample(noise('fractal'), 4 * x + shift[0], 4 * z + shift[1])
     middle = sample(noise('rough'), 14 * x + shift[1], 14 * z) * np.clip(0.15 / deep, 0, 1)
     near = sample(noise('rough'), 70 * x, 70 * z) * np.clip(0.03 / deep, 0, 1)
     grain = 0.05 * broad + 0.07 * middle + 0.13 * near
 
-    def edge(position, soft=0.0):
-        return np.clip((off - position) / np.maximum(fine + soft, 1e-4) + 0.5, 0, 1)
+    def beyond(position, soft=0.0):
+        return np.clip((off - position) / (fine + soft) + 0.5, 0, 1)
 
-    tone = rng.uniform(0.075, 0.16)
+    def stripe(position, width):
+        inside = (width / 2 - np.abs(off - position)) / fine + 0.5
+        return np.clip(inside, 0, 1) * np.clip(width / fine, 0, 1)
+
     tracks = np.exp(-((np.abs(np.abs(off - 0.5 * half) - 0.75)) / 0.35) ** 2)
     patches = smoothstep(0.8, 0.9, sample(noise('smooth'), 9 * x + shift[1], 3 * z)) * 0.25
-    road = tone * (1 + grain - 0.14 * tracks - patches)
+    road = look['tone'] * (1 + grain - 0.14 * tracks - patches)
     colour = road * np.float32([[1.0], [0.99], [0.97]])
+    line = stripe(0, 0.15)
+    if look['dashed']:
+        line = line * pulse(z / 9, 0.42, deep / 9)
+    if look['borders']:
+        line = line + stripe(half - 0.35, 0.12)
+    if look['zebra'] is not None:
+        from_start = z - look['zebra']
+        zebra = np.clip(from_start / deep + 0.5, 0, 1) * np.clip((3 - from_start) / deep + 0.5, 0, 1)
+        line = np.maximum(line, zebra * pulse(x, 0.5, fine) * (off < half - 0.3))
     worn = np.clip(0.8 - 0.25 * middle - 0.15 * broad, 0.1, 1)
-    dashes = pulse(z / 9, 0.42, deep / 9) if rng.random() < 0.7 else 1.0
-    line = np.clip((0.075 - off) / fine + 0.5, 0, 1) * np.clip(0.15 / fine, 0, 1) * dashes
-    if rng.random() < 0.6:
-        line = line + np.clip((0.06 - np.abs(off - half + 0.35)) / fine + 0.5, 0, 1) * np.clip(0.12 / fine, 0, 1)
-    if rng.random() < 0.4:
-        start = rng.uniform(5, 22)
-        zebra = (pulse(x / 1.0, 0.5, fine / 1.0) * np.clip((z - start) / deep + 0.5, 0, 1)
-                 * np.clip((start + 3 - z) / deep + 0.5, 0, 1) * (off < half - 0.3))
-        line = np.maximum(line, zebra)
-    colour += (np.clip(line, 0, 1) * worn) * (0.5 - colour)
+    colour += np.clip(line, 0, 1) * worn * (0.5 - colour)
 
-    stone = np.float32(rng.choice([(0.26, 0.25, 0.235), (0.33, 0.31, 0.28), (0.21, 0.20, 0.195)]))[:, None]
     slabs = np.maximum(pulse(x / 0.8, 0.05, fine / 0.8), pulse(z / 0.8, 0.05, deep / 0.8))
-    paving = stone * (1 + 0.9 * grain - 0.32 * slabs)
-    grass = np.float32([[0.085], [0.115], [0.035]]) * (1 + 2.6 * grain + 0.1 * broad)
-    beyond = paving if downtown else grass
-    side = edge(half)
-    colour += side * (paving - colour)
-    if not downtown:
-        colour += edge(half + 0.38 * (walk - half), 0.1) * (beyond - colour)
-    kerb = np.clip((0.10 - np.abs(off - half - 0.1)) / fine + 0.5, 0, 1) * np.clip(0.2 / fine, 0, 1)
-    gutter = np.clip((0.10 - np.abs(off - half + 0.1)) / fine + 0.5, 0, 1) * np.clip(0.2 / fine, 0, 1)
-    colour += kerb * (1.25 * stone - colour)
-    colour *= (1 - 0.45 * gutter)
+    colour += beyond(half) * (stone * (1 + 0.9 * grain - 0.32 * slabs) - colour)
+    if not street['downtown']:
+        grass = np.float32([[0.085], [0.115], [0.035]]) * (1 + 2.6 * grain + 0.1 * broad)
+        colour += beyond(half + 0.38 * (walk - half), 0.1) * (grass - colour)
+    colour += stripe(half + 0.1, 0.2) * (1.25 * stone - colour)
+    colour *= 1 - 0.45 * stripe(half - 0.1, 0.2)
 
     sun, sky = plan.at(x, z)
     arriving = light.sun[:, None] * (sun * light.direction[1]) + light.ambient[:, None] * sky
     if light.night:
-        for lamp_x, lamp_z in lamps:
-            square = (x - lamp_x + math.copysign(1.5, lamp_x - centre)) ** 2 + (z - lamp_z) ** 2
-            arriving = arriving + np.float32([[1.5], [1.0], [0.5]]) * (sky / (1 + square / 12) ** 2)
+        pools = np.zeros_like(x)
+        for lamp_x, lamp_z in street['lamps']:
+            square = (x - lamp_x + math.copysign(1.5, lamp_x - street['centre'])) ** 2 + (z - lamp_z) ** 2
+            pools += 1 / (1 + square / 12) ** 2
+        arriving += np.float32([[1.5], [1.0], [0.5]]) * (sky * pools)
     canvas.paint(pixels, np.maximum(colour, 0.004) * arriving)
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .scene_parts import draw_sky, draw_tree, noise, sample, smoothstep
+from .scene_parts import chunks, draw_sky, draw_tree, noise, sample, smoothstep
 
 
 class _Relief:
@@ -54,45 +54,42 @@ def draw_terrain(canvas, light, rng, far):
     counts = np.bincount((reached * width + np.arange(width, dtype=np.int32)).ravel(), minlength=(height + 1) * width)
     covering = np.cumsum(counts.reshape(height + 1, width)[:height], axis=0).ravel()
     pixels = np.flatnonzero(covering)
-    rows, columns = np.divmod(pixels, width)
-    after = np.maximum(len(slices) - covering[pixels], 1) * width + columns
-    before = after - width
-    lower, upper = rows_at.ravel()[before], rows_at.ravel()[after]
-    part = np.clip((canvas.rows[rows] - lower) / np.minimum(upper - lower, -1e-4), 0, 1)
-    inverse = 1 / slices
-    depth = 1 / ((1 - part) * inverse[before // width] + part * inverse[after // width])
-    canvas.depth.ravel()[pixels] = depth
-
     step_x = np.gradient(level, axis=1) / (slices[:, None] / camera.focal)
     step_z = np.gradient(level, axis=0) / np.gradient(slices)[:, None] - step_x * canvas.ray_x
     steep = 1 / np.sqrt(1 + step_x ** 2 + step_z ** 2)
     lit = (light.direction[1] - step_x * light.direction[0] - step_z * light.direction[2]) * steep
-    lit = np.maximum((1 - part) * lit.ravel()[before] + part * lit.ravel()[after], 0)
-    steep = steep.ravel()[after]
-    season = rng.uniform(0, 1)
-    colour = _cover(canvas, relief, rng, season, pixels, depth, steep, level.ravel()[after])
-    x, z = depth * canvas.ray_x[columns], depth
-    if 0.3 < light.clouds < 0.62:
-        clouds = sample(noise('smooth'), x / 3.4 + relief.shift[1], z / 6 + relief.shift[2])
-        lit = lit * (1 - 0.7 * smoothstep(0.2, 0.8, clouds))
-    canvas.paint(pixels, colour * (light.sun[:, None] * lit + light.ambient[:, None] * (0.4 + 0.6 * steep)))
+    inverse, season = 1 / slices, rng.uniform(0, 1)
+    look = {'season': season, 'meadow': rng.uniform(0.85, 1.25), 'lane': rng.uniform(1.3, 2.1)}
+    for part in chunks(pixels):
+        rows, columns = np.divmod(part, width)
+        after = np.maximum(len(slices) - covering[part], 1) * width + columns
+        before = after - width
+        lower, upper = rows_at.ravel()[before], rows_at.ravel()[after]
+        share = np.clip((canvas.rows[rows] - lower) / np.minimum(upper - lower, -1e-4), 0, 1)
+        # On a straight piece of ground 1 / Z is linear in the row.
+        depth = 1 / ((1 - share) * inverse[before // width] + share * inverse[after // width])
+        canvas.depth.ravel()[part] = depth
+        canvas.ground.ravel()[part] = True
+        x, slope = depth * canvas.ray_x[columns], steep.ravel()[after]
+        albedo = _cover(relief, look, x, depth, depth / camera.focal, slope, level.ravel()[after])
+        sun = np.maximum((1 - share) * lit.ravel()[before] + share * lit.ravel()[after], 0)
+        if 0.3 < light.clouds < 0.62:
+            clouds = sample(noise('smooth'), x / 3.4 + relief.shift[1], depth / 6 + relief.shift[2])
+            sun *= 1 - 0.7 * smoothstep(0.2, 0.8, clouds)
+        canvas.paint(part, albedo * (light.sun[:, None] * sun + light.ambient[:, None] * (0.4 + 0.6 * slope)))
     draw_sky(canvas, light, rng)
-    _settle(canvas, light, relief, rng)
-    _plant(canvas, light, relief, rng, season)
+    houses = _settle(canvas, light, relief, rng)
+    _plant(canvas, light, relief, rng, season, houses)
 
 
-def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
+def _cover(relief, look, x, z, fine, steep, level):
     """Albedo (3, N) of the ground: meadows, crops, ploughed fields, distant woods, rock and the road."""
-    far = relief.far
-    rows, columns = np.divmod(pixels, canvas.columns.size)
-    x, z = depth * canvas.ray_x[columns], depth
-    fine = depth / canvas.camera.focal
-    shift = relief.shift
+    far, shift, season = relief.far, relief.shift, look['season']
 
     def albedo(red, green, blue):
         return np.float32([[red], [green], [blue]])
 
-    meadow = albedo(0.10 + 0.13 * season, 0.15 + 0.03 * season, 0.04 + 0.02 * season) * rng.uniform(0.85, 1.25)
+    meadow = albedo(0.10 + 0.13 * season, 0.15 + 0.03 * season, 0.04 + 0.02 * season) * look['meadow']
     straw, earth = albedo(0.40, 0.31, 0.15), albedo(0.20, 0.14, 0.095)
     woods = albedo(0.045 + 0.05 * (season > 0.75), 0.065, 0.028)
     zones = sample(noise('smooth'), x / 2.6 + shift[2], z / 3.6 + shift[0])
@@ -111,7 +108,7 @@ def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
     bare = smoothstep(0.86, 0.72, steep + 0.05 * patchy)
     colour += bare * (albedo(0.24, 0.22, 0.20) * np.clip(1 + 0.25 * canopy, 0.3, 2) - colour)
     colour *= np.clip(1 + 0.18 * tufts + 0.3 * blades, 0.25, 2)
-    lane = rng.uniform(1.3, 2.1)
+    lane = look['lane']
     off = np.abs(x - relief.road(z)) + 0.12 * patchy
     ruts = np.exp(-((off - 0.6 * lane) / (0.28 * lane)) ** 2)
     trodden = np.clip((lane - off) / np.maximum(fine, 0.25) + 0.5, 0, 1) * (0.35 + 0.65 * ruts) * (1 - 0.8 * forest)
@@ -119,10 +116,10 @@ def _cover(canvas, relief, rng, season, pixels, depth, steep, level):
 
 
 def _settle(canvas, light, relief, rng):
-    """Put a few gabled houses and a line of poles on the relief."""
+    """Put a few gabled houses and a line of poles on the relief; return where the houses stand."""
     taken = []
     for _ in range(int(rng.integers(0, 5))):
-        z = rng.uniform(0.09, 0.4) * relief.far
+        z = rng.uniform(0.14, 0.5) * relief.far
         x = float(relief.road(z)) + rng.choice((-1.0, 1.0)) * rng.uniform(8, 0.3 * z + 9)
         if any(abs(x - other_x) < 16 and abs(z - other_z) < 22 for other_x, other_z in taken):
             continue
@@ -147,6 +144,7 @@ def _settle(canvas, light, relief, rng):
                             (px - 0.08, foot + 7, pz)], wood, 0, cover)
             canvas.polygon([(px - 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.4, pz), (px + 0.9, foot + 6.55, pz),
                             (px - 0.9, foot + 6.55, pz)], wood, 0, cover)
+    return taken
 
 
 def _house(canvas, light, place, size, wall, tiles):
@@ -173,8 +171,8 @@ def _house(canvas, light, place, size, wall, tiles):
                         (face, foot + 2.4, near)], glass, 0)
 
 
-def _plant(canvas, light, relief, rng, season):
-    """Plant trees in groves, from far to near, clear of the road."""
+def _plant(canvas, light, relief, rng, season, houses):
+    """Plant trees in groves, from far to near, clear of the road and the houses."""
     far, camera, count = relief.far, canvas.camera, 130
     # The nearest tree stays below about a third of the picture.
     closest = 26 * camera.focal / max(canvas.depth.shape)
@@ -187,10 +185,12 @@ def _plant(canvas, light, relief, rng, season):
     if season > 0.7 and rng.random() < 0.6:
         leaf = np.array([0.22, 0.14, 0.045])
     conifers, density = rng.uniform(0, 1), rng.uniform(-0.3, 0.8)
-    clear = np.abs(x - relief.road(z)) - 3.5
+    clear = np.abs(x - relief.road(z)) > 3.5
+    for house_x, house_z in houses:
+        clear &= (np.abs(x - house_x - 4) > 8) | (np.abs(z - house_z - 6) > 10)
     pick, mood = rng.random(count), rng.uniform(-0.5, 0.5, count)
     size, tint = rng.uniform(0.6, 1.25, count), rng.uniform(0.78, 1.25, (count, 1)) * rng.uniform(0.92, 1.1, (count, 3))
-    kept = np.flatnonzero((grove + 0.9 * mood > density) & (clear > 0)).tolist()
+    kept = np.flatnonzero((grove + 0.9 * mood > density) & clear).tolist()
     canvas.shadows([(float(x[i]), float(foot[i]), float(z[i]), 3.2 * size[i]) for i in kept], light)
     for i in kept:
         kind = 'conifer' if pick[i] < 0.8 * conifers else 'broadleaf' if pick[i] < 0.85 else 'bush'
