@@ -15,7 +15,7 @@ phases = dict(
             perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.5), airlight=(0.7, 1.0))))),
     supervised=dict(  # encoder frozen; samples reweighted until their features decorrelate
         frozen=['network.encoder'],
-        train_dataloader=dict(dataset={{_base_.source_dataset}}),
+        train_dataloader=dict(dataset=dict(target=None)),
         model=dict(reweighter=dict(type='DecorrelationReweighter', num_maps=2, target_ess=0.8))),
     adapt=dict(  # encoder frozen; second-order statistics of synthetic and real embeddings aligned
         frozen=['network.encoder'],

@@ -19,7 +19,7 @@ phases = dict(
             perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.6), airlight=(0.6, 1.0))))),
     supervised=dict(
         frozen=['network.encoder'],
-        train_dataloader=dict(dataset={{_base_.source_dataset}}),
+        train_dataloader=dict(dataset=dict(target=None)),
         model=dict(reweighter=dict(type='DecorrelationReweighter', num_maps=2, dims=64, bank_size=64, target_ess=0.8))),
     adapt=dict(
         frozen=['network.encoder'],

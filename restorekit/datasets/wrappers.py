@@ -19,14 +19,21 @@ class ConcatDataset(_Wrapper):
     """Several datasets as one.
 
     Args:
-        datasets (list[dict]): The datasets. An empty one is an error.
-        weights (list[float], optional): Probability that a draw comes from each dataset (normalised); the image
+        datasets (list[dict] | dict[str, dict]): The datasets; named ones can be changed one by one in a child config.
+        weights (list[float] | dict[str, float], optional): Probability that a draw comes from each dataset (normalised); the image
             inside it is then drawn uniformly, from the draw's seed. Default: one after the other, each image once.
         seed (int): See :class:`RestoreDataset`.
     """
 
     def __init__(self, datasets, weights=None, seed=0):
         super().__init__(seed=seed)
+        if isinstance(datasets, dict):
+            if isinstance(weights, dict):
+                unknown = sorted(set(weights) - set(datasets))
+                if unknown:
+                    raise ValueError(f'weights name {unknown}, which are not among the datasets {list(datasets)}')
+                weights = [weights.get(name, 0) for name in datasets]
+            datasets = datasets.values()
         self.datasets = [self._build(dataset) for dataset in datasets]
         if not self.datasets:
             raise ValueError('ConcatDataset needs at least one dataset')
@@ -56,19 +63,19 @@ class ConcatDataset(_Wrapper):
 class DomainPairDataset(_Wrapper):
     """A source item with an unlabelled image of the target domain beside it, drawn independently.
 
-    An item has one more key, ``target=dict(inputs=..., data_samples=...)``; a ground truth the target dataset may
+    With a target, an item has one more key, ``target=dict(inputs=..., data_samples=...)``; a ground truth the target dataset may
     have is removed, so nothing can learn from it.
 
     Args:
         source (dict): Dataset with ground truth; its length is this dataset's length.
-        target (dict): Dataset of target-domain images.
+        target (dict, optional): Dataset of target-domain images. A phase that needs none sets it to None.
         seed (int): See :class:`RestoreDataset`.
     """
 
-    def __init__(self, source, target, seed=0):
+    def __init__(self, source, target=None, seed=0):
         super().__init__(seed=seed)
         self.source, self.target = self._build(source), self._build(target)
-        if len(self.target) == 0:
+        if self.target is not None and len(self.target) == 0:
             raise ValueError('the target dataset of DomainPairDataset is empty')
 
     def __len__(self):
@@ -77,6 +84,8 @@ class DomainPairDataset(_Wrapper):
     def __getitem__(self, key):
         draw = self.as_draw(key)
         item = self.source[draw.child(0)]
+        if self.target is None:
+            return item
         target = self.target[draw.child(1, derive_seed(draw.seed, 2) % len(self.target))]
         for field in ('gt', 'depth'):
             if field in target['data_samples']:
