@@ -1,6 +1,9 @@
-# Scenes rendered by code. Source: streets under grey haze, with ground truth. Target, the "real" domain: hills under
-# patchy haze and dust, without.
-source_haze = dict(type='AtmosphericScattering', beta=(1.5, 4.0), airlight=(0.75, 1.0))
+# Scenes rendered by code. Source: streets under grey and coloured haze, with ground truth. Target, the "real" domain:
+# hills under patchy haze and dust, without.
+source_haze = dict(type='OneOf', weights=[0.6, 0.4], children=[
+    dict(type='AtmosphericScattering', beta=(1.5, 4.0), airlight=(0.75, 1.0)),
+    dict(type='AtmosphericScattering', beta=(1.0, 3.0), airlight=(0.7, 1.0), airlight_saturation=(0.1, 0.7),
+         airlight_hue=(0.03, 0.2))])
 target_haze = dict(type='OneOf', children=[
     dict(type='NonHomogeneousHaze', beta=(1.0, 2.5)), dict(type='Dust', beta=(0.8, 1.8))])
 source_view = dict(crop=dict(type='RandomCrop', size=96), flip=dict(type='RandomFlip'),

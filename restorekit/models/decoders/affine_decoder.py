@@ -18,8 +18,9 @@ class AffineDecoder(Decoder):
     ``J = I / t + A (1 - 1 / t)``, which is of this form with ``K = 1 / t`` and ``B = A (1 - 1 / t)``; so are a colour
     cast's removal and a change of exposure. K starts at 1 and B at 0: an untrained decoder returns its input.
 
-    The deepest map passes a ``DehazeBlock`` (its output is the embedding). From map to map a 1x1 convolution and pixel
-    shuffling lead upwards, a ``DehazeBlock`` follows, and the next map, reduced by a 1x1 convolution, is concatenated.
+    The deepest map passes a ``DehazeBlock`` (its output is the embedding). From map to map a 1x1 convolution and
+    bilinear upsampling lead upwards (pixel shuffling leaves a grid in skies when training is short), a ``DehazeBlock``
+    follows, and the next map, reduced by a 1x1 convolution, is concatenated.
     At the shallowest stride the result is upsampled bilinearly and joined with a shallow view of the image.
 
     Args:
@@ -46,11 +47,11 @@ class AffineDecoder(Decoder):
         super().__init__(init_cfg)
         in_channels, strides = check_feature_maps('AffineDecoder', in_channels, strides)
         self.mid_block = DehazeBlock(in_channels[-1])
-        self.expands, self.reduces, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.projects, self.reduces, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self._ratios = [deep // shallow for deep, shallow in zip(strides[:0:-1], strides[-2::-1], strict=True)]
         width = in_channels[-1]
         for ratio, skip in zip(self._ratios, in_channels[-2::-1], strict=True):
-            self.expands.append(nn.Conv2d(width, channels * ratio**2, 1))
+            self.projects.append(nn.Conv2d(width, channels, 1))
             self.reduces.append(nn.Conv2d(skip, channels, 1))
             self.blocks.append(DehazeBlock(channels))
             width = 2 * channels
@@ -72,8 +73,12 @@ class AffineDecoder(Decoder):
     def decode(self, embedding, features, image):
         x = embedding
         for i, ratio in enumerate(self._ratios):
-            x = self.blocks[i](F.pixel_shuffle(self.expands[i](x), ratio))
+            x = self.blocks[i](_upsample(self.projects[i](x), ratio))
             x = torch.cat([x, self.reduces[i](features[-2 - i])], dim=1)
-        x = F.interpolate(self.project(x), size=image.shape[-2:], mode='bilinear', align_corners=False)
+        x = _upsample(self.project(x), image.shape[-1] // x.shape[-1])
         gain, bias = self.head(torch.cat([x, self.image_conv(image)], dim=1)).chunk(2, dim=1)
         return (1 + gain) * image + bias
+
+
+def _upsample(x, ratio):
+    return F.interpolate(x, scale_factor=ratio, mode='bilinear', align_corners=False)
