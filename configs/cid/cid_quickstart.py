@@ -3,7 +3,7 @@ _base_ = ['../_base_/networks/cid_small.py', '../_base_/datasets/procedural.py',
           '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='CIDRestorer', losses=dict(pixel=dict(type='L1Loss')))
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_iters=160, val_interval=160)
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
 

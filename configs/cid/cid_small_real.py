@@ -25,4 +25,4 @@ phases = dict(
         frozen=['network.encoder'],
         train_cfg=dict(max_iters=1200, val_interval=600),
         optim_wrapper=dict(optimizer=dict(lr=3e-4)),
-        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.2))))
+        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.5))))

@@ -18,7 +18,7 @@ class AffineDecoder(Decoder):
     ``J = I / t + A (1 - 1 / t)``, which is of this form with ``K = 1 / t`` and ``B = A (1 - 1 / t)``; so are a colour
     cast's removal and a change of exposure. K starts at 1 and B at 0: an untrained decoder returns its input.
 
-    The deepest map passes a ``DehazeBlock`` (its output is the embedding). From map to map a 1x1 convolution and
+    The deepest map passes a 1x1 convolution and a ``DehazeBlock``; the result is the embedding. From map to map a 1x1 convolution and
     bilinear upsampling lead upwards (pixel shuffling leaves a grid in skies when training is short), a ``DehazeBlock``
     follows, and the next map, reduced by a 1x1 convolution, is concatenated.
     At the shallowest stride the result is upsampled bilinearly and joined with a shallow view of the image.
@@ -27,6 +27,7 @@ class AffineDecoder(Decoder):
         in_channels (Sequence[int]): Channels of the encoder's maps, shallow to deep; at least two.
         strides (Sequence[int]): Strides of the maps; ascending powers of two.
         channels (int): Channels of the upward path.
+        embedding_channels (int): Channels of the embedding.
         head_channels (int): Channels at full resolution, where nearly all the time goes.
         init_cfg (dict, optional): MMEngine's initialisation config.
 
@@ -43,13 +44,14 @@ class AffineDecoder(Decoder):
     input_range = (0.0, 1.0)
     output_range = (0.0, 1.0)
 
-    def __init__(self, in_channels, strides, channels=32, head_channels=16, init_cfg=None):
+    def __init__(self, in_channels, strides, channels=32, embedding_channels=128, head_channels=16, init_cfg=None):
         super().__init__(init_cfg)
         in_channels, strides = check_feature_maps('AffineDecoder', in_channels, strides)
-        self.mid_block = DehazeBlock(in_channels[-1])
+        self.mid_project = nn.Conv2d(in_channels[-1], embedding_channels, 1)
+        self.mid_block = DehazeBlock(embedding_channels)
         self.projects, self.reduces, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self._ratios = [deep // shallow for deep, shallow in zip(strides[:0:-1], strides[-2::-1], strict=True)]
-        width = in_channels[-1]
+        width = embedding_channels
         for ratio, skip in zip(self._ratios, in_channels[-2::-1], strict=True):
             self.projects.append(nn.Conv2d(width, channels, 1))
             self.reduces.append(nn.Conv2d(skip, channels, 1))
@@ -61,14 +63,18 @@ class AffineDecoder(Decoder):
                                   nn.ReLU(inplace=True), nn.Conv2d(head_channels, 6, 3, padding=1))
         nn.init.zeros_(self.head[-1].weight)
         nn.init.zeros_(self.head[-1].bias)
+        for block in (self.mid_block, *self.blocks):
+            # a branch that starts as noise is shut off: its gates saturate within 100 iterations and never open again
+            nn.init.zeros_(block.conv2.weight)
+            nn.init.zeros_(block.conv2.bias)
 
-        self.embedding_dim = in_channels[-1]
+        self.embedding_dim = embedding_channels
         self.size_divisor = strides[-1]
         self.min_size = 2 * strides[-1]
 
     def embed(self, features):
-        """Return the embedding map: the mid block on the deepest feature map."""
-        return self.mid_block(features[-1])
+        """Return the embedding map: the mid block on the projected deepest feature map."""
+        return self.mid_block(self.mid_project(features[-1]))
 
     def decode(self, embedding, features, image):
         x = embedding
