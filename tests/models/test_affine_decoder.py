@@ -17,14 +17,15 @@ def features_of(channels, strides, size=64):
 ])
 def test_it_starts_as_the_identity_and_every_parameter_learns(channels, strides):
     torch.manual_seed(0)
-    decoder = AffineDecoder(channels, strides)
+    decoder = AffineDecoder(channels, strides, embedding_channels=24)
     features, image = features_of(channels, strides), torch.rand(2, 3, 64, 64)
     out, embedding = decoder.forward_features(features, image)
     assert torch.equal(out, image)
-    assert embedding.shape == (2, channels[-1], 64 // strides[-1], 64 // strides[-1])
+    assert embedding.shape == (2, 24, 64 // strides[-1], 64 // strides[-1])
     assert torch.equal(embedding, decoder.embed(features))
     assert (decoder.size_divisor, decoder.min_size) == (strides[-1], 2 * strides[-1])
-    torch.nn.init.normal_(decoder.head[-1].weight, std=0.1)  # zero weights pass no gradient on the first step
+    for layer in (decoder.head[-1], *(block.conv2 for block in (decoder.mid_block, *decoder.blocks))):
+        torch.nn.init.normal_(layer.weight, std=0.1)  # zero weights pass no gradient on the first step
     (decoder(features, image) - 0.5 * image).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
 

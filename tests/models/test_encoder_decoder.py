@@ -15,7 +15,7 @@ TINY = dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=16)
 
 @pytest.mark.parametrize('decoder, divisor, minimum, ranges', [
     (dict(type='CIDDecoder'), 32, 32, ((-1.0, 1.0), (0.0, 1.0))),
-    (dict(type='AffineDecoder'), 16, 32, ((0.0, 1.0), (0.0, 1.0))),
+    (dict(type='AffineDecoder', embedding_channels=256), 16, 32, ((0.0, 1.0), (0.0, 1.0))),
 ])
 def test_declarations_are_derived_and_embed_is_what_forward_features_returns(decoder, divisor, minimum, ranges):
     torch.manual_seed(0)
@@ -60,7 +60,9 @@ def test_small_cid_learns_in_all_its_parameters():
     network = MODELS.build(Config.fromfile(CONFIGS / 'cid_small.py').model.network)
     x = torch.rand(2, 3, 64, 64)
     assert torch.equal(network(x), x)
-    torch.nn.init.normal_(network.decoder.head[-1].weight, std=0.1)
+    decoder = network.decoder
+    for layer in (decoder.head[-1], *(block.conv2 for block in (decoder.mid_block, *decoder.blocks))):
+        torch.nn.init.normal_(layer.weight, std=0.1)
     (network(x) - 0.5 * x).abs().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
