@@ -1,7 +1,10 @@
 """Shared fixtures: one thread, restorekit's scope, small image folders."""
 
 import os
+import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent / 'engine'))  # tiny.py, a config several folders train
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import cv2

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import yaml
@@ -76,7 +77,7 @@ def run_guarded(function, args):
         if not _is_user_error(error) or os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'\nerror: {text}', file=sys.stderr)
+        print(f'\nerror: {text}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
 
 
@@ -86,5 +87,10 @@ def _is_user_error(error):
     from restorekit.functional.image_io import ImageFileError
     from restorekit.models.restorers import NonFiniteLossError
     kinds = (ConfigError, CheckpointError, ImageFileError, NonFiniteLossError, FileNotFoundError, FileExistsError,
-             NotADirectoryError, PermissionError, ModuleNotFoundError)
-    return isinstance(error, kinds) or getattr(error, 'user_error', False)
+             NotADirectoryError, PermissionError, ImportError)
+    if isinstance(error, kinds):
+        return True
+    # what restorekit itself raises, and not a library below it, was written to be read
+    raised_by = traceback.extract_tb(error.__traceback__)[-1].filename
+    return isinstance(error, (ValueError, TypeError, KeyError, RuntimeError)) and \
+        Path(raised_by).is_relative_to(Path(__file__).parents[1])

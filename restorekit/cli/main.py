@@ -1,6 +1,7 @@
 """The ``restorekit`` command."""
 
 import argparse
+import os
 import sys
 
 from restorekit.version import __version__
@@ -25,6 +26,8 @@ def build_parser():
 def main(argv=None):
     """Run the command line; returns the exit status."""
     args = build_parser().parse_args(argv)
+    if os.getcwd() not in sys.path:  # where the modules of one's own are that custom_imports names
+        sys.path.append(os.getcwd())
     return run_guarded(COMMANDS[args.command].run, args)
 
 

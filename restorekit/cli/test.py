@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import uuid
 from pathlib import Path
 
 from .common import add_config_options, prepare_process
@@ -60,7 +61,8 @@ def test_config(cfg, args, work_dir):
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in ('phases', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
                            'val_dataloader', 'val_cfg', 'val_evaluator', 'custom_hooks')}
-    for key in ('dataloader', 'cfg', 'evaluator'):
+    kept['test_cfg'] = kept.get('test_cfg') or dict(type='TestLoop')
+    for key in ('dataloader', 'evaluator'):
         if kept.get(f'test_{key}') is None:
             kept[f'test_{key}'] = cfg.get(f'val_{key}')
     if kept['test_dataloader'] is None:
@@ -70,7 +72,8 @@ def test_config(cfg, args, work_dir):
     kept['custom_hooks'] = [dict(type='SaveImagesHook', out_dir=str(Path(args.out, 'images')))] \
         if args.save_images else []
     kept['visualizer'] = dict(type='Visualizer')
-    kept = Config(kept, filename=cfg.filename)
+    kept['experiment_name'] = f'test_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
+    kept = Config(kept, filename=cfg.filename, format_python_code=False)  # its layout by yapf takes long
     check_config(kept, str(args.config))
     join_data_root(kept)
     check_paths(kept, str(args.config))

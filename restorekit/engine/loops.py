@@ -47,6 +47,16 @@ class ResumableIterLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         batches = self._batches()
+        try:
+            self._train(batches)
+        finally:  # end the workers now; left to the garbage collector, which closes their queues first, each takes 5 s
+            batches.close()
+            self.dataloader._iterator = None
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _train(self, batches):
         if self._iter > 0 and self._validation_due():
             self.runner.val_loop.run()
         seed, rank = self.runner.seed, get_rank()
@@ -68,9 +78,6 @@ class ResumableIterLoop(IterBasedTrainLoop):
             self._decide_current_val_interval()
             if self._validation_due():
                 self.runner.val_loop.run()
-        self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
-        return self.runner.model
 
     def _validation_due(self):
         return (self.runner.val_loop is not None and self._iter >= self.val_begin

@@ -52,9 +52,14 @@ def phase_overrides(cfg, name, options=None):
     if not isinstance(override, dict):
         raise ConfigError(f'{cfg.filename}: phase {name!r} must be a dict of overrides, but is {override!r}')
     base = {key: value for key, value in cfg.to_dict().items() if key != 'phases'}
-    merged = Config(merge(base, override), filename=cfg.filename)
+    merged = _config(merge(base, override), cfg.filename)
     merged.merge_from_dict({key: value for key, value in (options or {}).items() if not key.startswith('phases.')})
     return merged
+
+
+def _config(data, filename):
+    # laying out the text of a long config by yapf, which MMEngine does four times per runner, can take a minute
+    return Config(data, filename=filename, format_python_code=False)
 
 
 class MetricsRecorder(Hook):
@@ -116,7 +121,8 @@ class MultiPhaseRunner:
     def phase_config(self, name):
         """Return the complete, checked config of one phase."""
         where = self.where if self.single else f'{self.where}, phase {name!r}'
-        cfg = phase_overrides(self.cfg, name, self.options) if not self.single else copy.deepcopy(self.cfg)
+        cfg = _config(self.cfg.to_dict(), self.cfg.filename) if self.single else \
+            phase_overrides(self.cfg, name, self.options)
         init_from = cfg.get('init_from', 'previous')
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \

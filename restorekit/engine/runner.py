@@ -79,7 +79,7 @@ class RestoreRunner(Runner):
         resuming = self._resume and isinstance(checkpoint, dict) and 'state_dict' in checkpoint
         if not resuming:
             load_network_weights(getattr(model, 'network', model), network_state(checkpoint), str(filename))
-            checkpoint = dict(checkpoint) if 'state_dict' in checkpoint else dict(state_dict=model.state_dict())
+            checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)
         if 'message_hub' in checkpoint:

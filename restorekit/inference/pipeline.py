@@ -36,15 +36,20 @@ def load_network(checkpoint, config=None, device='cpu'):
     """
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
     if config is not None:
-        from restorekit.config import load_config
-        network_cfg = load_config(config).model.network
+        from restorekit.config import ConfigError, load_config
+        network_cfg = load_config(config).get('model', {}).get('network')
+        if network_cfg is None:
+            raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
     else:
         meta = loaded.get('meta') if isinstance(loaded, dict) else None
         description = (meta.get('restorekit') or {}).get('network') if isinstance(meta, dict) else None
         if description is None:
             raise CheckpointError(f'{checkpoint} does not say what network it holds (it was not written by restorekit, '
                                   'or is a bare state dict); name its config with --config')
-        network_cfg = network_config_from_json(description)
+        try:
+            network_cfg = network_config_from_json(description)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f'{checkpoint}: {error}; name its config with --config') from error
     network = MODELS.build(network_cfg)
     load_network_weights(network, network_state(loaded), str(checkpoint))
     return network.to(device).eval().requires_grad_(False)

@@ -8,11 +8,16 @@ Example::
         check_degradation(dict(type='MyDegradation'))
 """
 
+import contextlib
 import copy
 import math
+import pickle
+import random
 
+import numpy as np
 import torch
 
+from restorekit.degradations import params_from_json, params_to_json
 from restorekit.registry import DATASETS, DEGRADATIONS, MODELS
 from restorekit.structures import RestoreSample
 
@@ -25,19 +30,36 @@ def _images(n, height, width, seed=0):
     return torch.rand(n, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
+@contextlib.contextmanager
+def _draws_nothing(what):
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
+    yield
+    after = random.getstate(), np.random.get_state()[1], torch.get_rng_state()
+    same = before[0] == after[0] and (before[1] == after[1]).all() and torch.equal(before[2], after[2])
+    assert same, f'{what} changed the global random state; draw from the seeds that are given'
+
+
 def _check_state_round_trip(module, other):
     state = module.state_dict()
     other.load_state_dict(state, strict=True)
     for (name, a), b in zip(state.items(), other.state_dict().values(), strict=True):
         assert torch.equal(a, b), f'{name} does not survive a state dict round trip'
+    return other
+
+
+def _check_range(name, value):
+    assert len(value) == 2 and value[0] < value[1], f'{name} must be (low, high), but is {value}'
 
 
 def _check_gradients(output, module):
+    """Gradients exist and are finite (they may be zero: before a head that starts at zero they all are)."""
     for parameter in module.parameters():
         parameter.grad = None
     (output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum().backward()
     without = [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
     assert not without, f'trainable parameters without a gradient (they break distributed training): {without}'
+    any_gradient = any(p.grad.any() for p in module.parameters() if p.grad is not None)
+    assert any_gradient or not any(p.requires_grad for p in module.parameters()), 'every gradient is zero'
     bad = [name for name, p in module.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
     assert not bad, f'gradients of {bad} are not finite'
 
@@ -50,11 +72,18 @@ def check_network(component):
     """
     network = _build(MODELS, component)
     divisor, minimum = network.size_divisor, network.min_size
+    for name in ('size_divisor', 'min_size'):
+        value = getattr(network, name)
+        assert isinstance(value, int) and value >= 1, f'{name} must be a whole number of at least 1, but is {value!r}'
+    _check_range('input_range', network.input_range)
+    _check_range('output_range', network.output_range)
     low, high = network.input_range
     size = math.ceil(max(minimum, 2 * divisor) / divisor) * divisor
     x = _images(2, size, size + divisor) * (high - low) + low
+    given = x.clone()
     network.train()
     output = network(x)
+    assert torch.equal(x, given), 'forward changed its input in place'
     assert isinstance(output, torch.Tensor) and output.shape == x.shape, 'forward returns one image of the input size'
     assert torch.isfinite(output).all()
     if network.embedding_dim is None:
@@ -74,9 +103,12 @@ def check_network(component):
         image, embedding = network.forward_features(x)
         _check_gradients(torch.cat([image.flatten(), embedding.flatten()]), network)
     if isinstance(component, dict):
-        _check_state_round_trip(network, _build(MODELS, component))
+        network.eval()
+        with torch.no_grad():
+            other = _check_state_round_trip(network, _build(MODELS, component)).eval()
+            assert torch.allclose(other(x), network(x), atol=1e-6), 'the output needs more than the state dict'
     restorer = MODELS.build(dict(type='Restorer', network=network)).eval()
-    for height, width in ((1, 1), (3, 17), (size + 1, size - 1)):
+    for height, width in ((1, 1), (1, 40), (3, 17), (size + 1, max(size - 1, 1))):
         image = (_images(1, height, width)[0] * 255).byte()
         sample = RestoreSample(metainfo=dict(ori_shape=(height, width)))
         pred = restorer.test_step(dict(inputs=[image], data_samples=[sample]))[0].pred
@@ -96,11 +128,20 @@ def check_encoder(component):
         assert features.shape == (2, channels, size // stride, 2 * size // stride)
     _check_gradients(torch.cat([features.flatten() for features in maps]), encoder)
     if isinstance(component, dict):
-        _check_state_round_trip(encoder, _build(MODELS, component))
+        other = _check_state_round_trip(encoder, _build(MODELS, component))
+        x = _images(1, size, size)
+        for a, b in zip(encoder.eval()(x), other.eval()(x), strict=True):
+            assert torch.allclose(a, b, atol=1e-6), 'the maps need more than the state dict'
 
 
-def check_decoder(component, in_channels=(32, 64, 128), strides=(4, 8, 16)):
-    """A decoder turns maps and the image into an image, and says which map the embedding is."""
+def check_decoder(component, in_channels=(64, 128, 256), strides=(4, 8, 16)):
+    """A decoder turns maps and the image into an image, and says which map the embedding is.
+
+    Args:
+        component (dict): Config of the decoder, without ``in_channels`` and ``strides``.
+        in_channels (Sequence[int]): Channels of the maps it is held to, shallow to deep.
+        strides (Sequence[int]): Their strides.
+    """
     def build():
         return MODELS.build(dict(component, in_channels=in_channels, strides=strides))
     decoder = build().train()
@@ -112,7 +153,8 @@ def check_decoder(component, in_channels=(32, 64, 128), strides=(4, 8, 16)):
     assert output.shape == image.shape and embedding.shape[:2] == (2, decoder.embedding_dim)
     assert torch.allclose(decoder(features, image), output, atol=1e-5)
     assert torch.allclose(decoder.embed(features), embedding, atol=1e-5)
-    assert len(decoder.output_range) == len(decoder.input_range) == 2
+    _check_range('input_range', decoder.input_range)
+    _check_range('output_range', decoder.output_range)
     _check_gradients(torch.cat([output.flatten(), embedding.flatten()]), decoder)
     _check_state_round_trip(decoder, build())
 
@@ -127,26 +169,33 @@ def check_loss(component):
     value.backward()
     assert torch.isfinite(pred.grad).all() and pred.grad.abs().sum() > 0
     assert loss(target, target) <= value, 'equal images must cost no more than different ones'
-    for ones in (torch.ones(3), torch.ones(3, 1, 24, 20)):
+    for ones in (torch.ones(3), torch.ones(3, 1, 24, 20), torch.ones(3, 3, 24, 20)):
         assert torch.allclose(loss(pred, target, weight=ones), value, rtol=1e-4), 'a weight of one changes the loss'
     only = loss(pred, target, weight=torch.tensor([3., 0., 0.]))
     assert torch.allclose(only, loss(pred[:1], target[:1]), rtol=1e-4), 'a sample of weight 0 still counts'
+    hole = torch.ones(3, 1, 24, 20)
+    hole[:, :, 12, 10] = 0
+    assert loss(pred, target, weight=hole) < value, 'a pixel of weight 0 still counts'
     heavier = copy.deepcopy(loss)
     heavier.loss_weight = 2 * loss.loss_weight
     assert torch.allclose(heavier(pred, target), 2 * value)
 
 
 def check_reweighter(component, dim=16):
-    """A reweighter gives positive weights that sum to one, follow their samples, and survive degenerate input."""
-    z = torch.randn(12, dim, generator=torch.Generator().manual_seed(0))
-    weights = _build(MODELS, component)(z)
-    assert weights.shape == (12,) and not weights.requires_grad
-    assert (weights >= 0).all() and torch.allclose(weights.sum(), torch.ones(()), atol=1e-4)
-    assert torch.isfinite(_build(MODELS, component)(torch.ones(6, dim))).all()
-    assert torch.allclose(_build(MODELS, component)(z[:1]), torch.ones(1))
+    """A reweighter gives positive weights that sum to one, the same each time, and survives degenerate input."""
+    z = torch.randn(12, dim, generator=torch.Generator().manual_seed(0)).requires_grad_()
     reweighter = _build(MODELS, component)
-    reweighter(z)
-    assert all(isinstance(value, float) for value in reweighter.log.values())
+    with _draws_nothing('a reweighter'):
+        weights = reweighter(z)
+    assert weights.shape == (12,) and not weights.requires_grad
+    assert (weights > 0).all() and torch.allclose(weights.sum(), torch.ones(()), atol=1e-4)
+    assert reweighter.log and all(isinstance(v, float) and math.isfinite(v) for v in reweighter.log.values())
+    if isinstance(component, dict):
+        assert torch.equal(_build(MODELS, component)(z), weights), 'the same embeddings gave other weights'
+        _check_state_round_trip(reweighter, _build(MODELS, component))
+    for degenerate in (torch.ones(6, dim), torch.full((6, dim), math.nan), 1e6 * torch.randn(6, dim), z[:1]):
+        weights = _build(MODELS, component)(degenerate)
+        assert torch.isfinite(weights).all() and torch.allclose(weights.sum(), torch.ones(()), atol=1e-4)
 
 
 def check_alignment(component, dim=16):
@@ -158,7 +207,11 @@ def check_alignment(component, dim=16):
     assert value.dim() == 0 and torch.isfinite(value)
     assert value > alignment(source, source)
     value.backward()
-    assert source.grad.abs().sum() > 0 and target.grad.abs().sum() > 0
+    for name, gradient in (('source', source.grad), ('target', target.grad)):
+        assert torch.isfinite(gradient).all() and gradient.any(), f'the gradient of {name} is zero or not finite'
+    heavier = copy.deepcopy(alignment)
+    heavier.loss_weight = 2 * alignment.loss_weight
+    assert torch.allclose(heavier(source, target), 2 * value), 'loss_weight does not scale the alignment'
 
 
 def check_degradation(component):
@@ -167,30 +220,62 @@ def check_degradation(component):
     clear = _images(3, 33, 27)
     depth = torch.linspace(0.1, 1, 33).view(1, 1, 33, 1).expand(3, 1, 33, 27).contiguous()
     seeds = [5, 123456789, 2**62 + 1]
-    params = degradation.sample(seeds, 33, 27)
-    hazy = degradation.apply(clear, depth, params)
+    given = clear.clone(), depth.clone()
+    with _draws_nothing('a degradation'):
+        params = degradation.sample(seeds, 33, 27)
+        hazy = degradation.apply(clear, depth, params)
+    assert torch.equal(clear, given[0]) and torch.equal(depth, given[1]), 'apply changed its input in place'
     assert hazy.shape == clear.shape and hazy.dtype == clear.dtype
     assert torch.isfinite(hazy).all() and hazy.min() >= 0 and hazy.max() <= 1
     assert torch.equal(degradation.apply(clear, depth, params), hazy), 'the same parameters gave another image'
     again = degradation.apply(clear, depth, degradation.sample(seeds, 33, 27))
     assert torch.equal(again, hazy), 'the same seeds gave another image'
+    replayed = degradation.apply(clear, depth, params_from_json(params_to_json(params)))
+    assert torch.allclose(replayed, hazy, atol=1e-6), 'the parameters do not survive being written as plain data'
     for i, seed in enumerate(seeds):
         single = degradation.apply(clear[i:i + 1], depth[i:i + 1], degradation.sample([seed], 33, 27))
         assert torch.equal(single[0], hazy[i]), f'sample {i} differs between a batch and alone'
     assert degradation.apply(clear, None, params).shape == clear.shape, 'photos without depth must work'
+    for height, width in ((1, 1), (1, 9), (5, 2)):
+        small, near = clear[:1, :, :height, :width], depth[:1, :, :height, :width]
+        out = degradation.apply(small, near, degradation.sample(seeds[:1], height, width))
+        assert out.shape == small.shape and torch.isfinite(out).all(), f'an image of {height}x{width} does not work'
 
 
 def check_dataset(component):
-    """A dataset's items are packed, and depend on their index and draw only."""
+    """A dataset's items are packed, depend on their index and draw only, and travel to worker processes."""
     dataset = _build(DATASETS, component)
     assert len(dataset) > 0
-    item, again, other = dataset[(0, 7)], dataset[(0, 7)], dataset[(0, 8)]
-    assert item['inputs'].dtype == torch.uint8 and item['inputs'].dim() == 3 and item['inputs'].shape[0] == 3
-    assert torch.equal(item['inputs'], again['inputs']), 'the same draw gave another image'
-    assert isinstance(item['data_samples'], RestoreSample) and isinstance(other['data_samples'], RestoreSample)
-    if 'gt' in item['data_samples']:
-        assert item['data_samples'].gt.shape == item['inputs'].shape
-    state = torch.get_rng_state()
-    dataset[0]
-    assert torch.equal(torch.get_rng_state(), state), 'reading an item changed the global random state'
+    with _draws_nothing('reading an item'):
+        item, other, again = dataset[(0, 7)], dataset[(len(dataset) - 1, 8)], dataset[(0, 7)]
+    _check_item(other)
+    for a, b in zip(_check_item(item), _check_item(again), strict=True):
+        assert torch.equal(a, b), 'the same draw gave another item'
+    for a, b in zip(_check_item(item), _check_item(pickle.loads(pickle.dumps(dataset))[(0, 7)]), strict=True):
+        assert torch.equal(a, b), 'a copy of the dataset in another process would give another item'
+    for index in (len(dataset), (len(dataset), 0)):
+        try:
+            dataset[index]
+        except IndexError:
+            continue
+        raise AssertionError(f'item {index} of {len(dataset)} must be an IndexError')
 
+
+def _check_item(item):
+    """Hold an item (and its target) to the contract of a sample; return its tensors."""
+    inputs, sample = item['inputs'], item['data_samples']
+    assert inputs.dtype == torch.uint8 and inputs.dim() == 3 and inputs.shape[0] == 3, 'inputs: uint8 (3, H, W)'
+    assert isinstance(sample, RestoreSample), f'data_samples is a {type(sample).__name__}, not a RestoreSample'
+    assert isinstance(sample.get('seed'), int), "the metainfo lacks the draw's seed"
+    assert tuple(sample.get('ori_shape')) == tuple(inputs.shape[-2:]), 'ori_shape is not the size of inputs'
+    tensors = [inputs]
+    if 'gt' in sample:
+        assert sample.gt.dtype == torch.uint8 and sample.gt.shape == inputs.shape, 'gt: uint8, as large as inputs'
+        tensors.append(sample.gt)
+    if 'depth' in sample:
+        assert sample.depth.dtype == torch.float32 and sample.depth.shape == (1, *inputs.shape[-2:])
+        tensors.append(sample.depth)
+    if 'target' in item:
+        assert 'gt' not in item['target']['data_samples'], 'a target image has ground truth, which training could see'
+        tensors += _check_item(item['target'])
+    return tensors

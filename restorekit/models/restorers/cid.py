@@ -35,6 +35,9 @@ class CIDRestorer(Restorer):
         super().__init__(network, **kwargs)
         if anchor < 0:
             raise ValueError(f'anchor must be at least 0, but is {anchor}')
+        if (reweighter or alignment) and self.network.embedding_dim is None:
+            raise ValueError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
+                             'use a network with embed(x), such as EncoderDecoder, or drop both')
         if reweighter and reweighter.get('bank_size'):
             reweighter = dict(reweighter, embedding_dim=reweighter.get('embedding_dim', self.network.embedding_dim))
         self.reweighter = MODELS.build(reweighter) if reweighter else None
@@ -44,9 +47,6 @@ class CIDRestorer(Restorer):
             self.consistency.bind(self.network)
         self.anchor, self.share_interval = anchor, share_interval
         self._calls = 0
-        if (self.reweighter or self.alignment) and self.network.embedding_dim is None:
-            raise ValueError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
-                             'use a network with embed(x), such as EncoderDecoder, or drop both')
 
     def loss(self, inputs, data_samples, target=None):
         """Compute the supervised losses and those of the ingredients; see the class."""
@@ -63,14 +63,14 @@ class CIDRestorer(Restorer):
             weight, logged = self._weights(source)
             losses = self.supervised_losses(self.to_unit(output, data_samples), gt, weight)
             losses.update(logged)
-            if self.alignment is not None:
-                aligned = self.alignment(source, pool(self.network.embed(target)))
-                share = self._gradient_share(aligned, sum(v for k, v in losses.items() if k.startswith('loss')))
-                losses['loss_align'] = aligned
-                if share is not None:
-                    losses['align_grad_share'] = share
         if self.consistency is not None:
             losses['loss_consistency'] = self.consistency(self.network, target)
+        if self.alignment is not None:
+            aligned = self.alignment(source, pool(self.network.embed(target)))
+            share = self._gradient_share(aligned, sum(v for k, v in losses.items() if k.startswith('loss')))
+            losses['loss_align'] = aligned
+            if share is not None:
+                losses['align_grad_share'] = share
         self._calls += 1
         return losses
 
@@ -88,7 +88,8 @@ class CIDRestorer(Restorer):
         if self._calls % self.share_interval or not torch.is_grad_enabled():
             return None
         parameters = [p for p in self.network.parameters() if p.requires_grad]
-        of_align = torch.autograd.grad(aligned, parameters, retain_graph=True, allow_unused=True)
+        of_align = torch.autograd.grad(aligned, parameters, retain_graph=True, allow_unused=True) \
+            if aligned.requires_grad else [None] * len(parameters)
         reached = [(p, g) for p, g in zip(parameters, of_align, strict=True) if g is not None]
         if not reached:
             raise ValueError('alignment reaches no trainable parameter: every layer before the embedding is frozen; '

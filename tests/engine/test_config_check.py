@@ -1,0 +1,113 @@
+import pytest
+from mmengine.config import Config
+from tiny import PHASES, config
+
+from restorekit.config import ConfigError, load_config
+from restorekit.engine import MultiPhaseRunner, check_config, check_paths, join_data_root
+
+
+def tiny(**changes):
+    cfg = Config(config('work', phases=PHASES))
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def test_a_right_config_passes():
+    check_config(tiny(), 'a.py')
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'model.network.type': 'EncoderDecodr'}, r"a.py: model.network: 'EncoderDecodr' is not .*'EncoderDecoder'"),
+    ({'model.losses.pixel.type': 'L1Los'}, r"a.py: model.losses.pixel: 'L1Los' is not .*'L1Loss'"),
+    ({'train_dataloader.dataset.pipeline.2.degradation.type': 'AtmosfericScattering'},
+     r"a.py: train_dataloader.dataset.pipeline\[2\].degradation: 'AtmosfericScattering' .*'AtmosphericScattering'"),
+    ({'train_dataloader.sampler.type': 'CountrSampler'}, r"train_dataloader.sampler: 'CountrSampler' .*CounterSampler"),
+    ({'custom_hooks.0.type': 'StripsHook'}, r"custom_hooks\[0\]: 'StripsHook' is not .*'StripHook'"),
+    ({'optim_wrapper.optimizer.type': 'Adan'}, r"optim_wrapper.optimizer: 'Adan' is not .*'Adam'"),
+    ({'val_evaluator.0.type': 'PSRN'}, r"val_evaluator\[0\]: 'PSRN' is not .*'PSNR'")])
+def test_a_misspelt_component_gives_place_and_nearest_name(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_config(tiny(**changes), 'a.py')
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'model.network.encoder.base_chanels': 8},
+     "a.py: model.network.encoder: Res2Net takes no 'base_chanels'; did you mean 'base_channels'"),
+    ({'model.share_intervall': 8},
+     "a.py: model: CIDRestorer takes no 'share_intervall'; did you mean 'share_interval'"),
+    ({'model.frosen': ['network']}, "CIDRestorer takes no 'frosen'; did you mean 'frozen'"),  # of its parent
+    ({'train_dataloader.dataset.domian': 'x'}, "ProceduralScenes takes no 'domian'; did you mean 'domain'"),
+    ({'train_dataloader.dataset.pipeline.1.probability': 1},
+     r"pipeline\[1\]: RandomFlip takes no 'probability'.*'prob'"),
+    ({'train_cfg.max_iter': 3}, "train_cfg: ResumableIterLoop takes no 'max_iter'; did you mean 'max_iters'"),
+    ({'model.losses.pixel.zzz': 3}, "L1Loss takes no 'zzz'; it takes loss_weight"),
+    ({'default_hooks.checkpoint.max_keep_ckpt': 1}, "SafeCheckpointHook takes no 'max_keep_ckpt'.*'max_keep_ckpts'")])
+def test_a_misspelt_argument_gives_place_and_nearest_name(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_config(tiny(**changes), 'a.py')
+
+
+def test_a_misspelt_top_level_key_gives_the_nearest_and_a_new_one_may_be_used():
+    with pytest.raises(ConfigError, match="a.py: nothing reads the top-level key 'train_dataloder'; did you mean "
+                                          "'train_dataloader'"):
+        check_config(tiny(train_dataloder=dict(batch_size=2)), 'a.py')
+    check_config(tiny(my_crop=128), 'a.py')
+
+
+def test_phase_keys_belong_into_phases():
+    check_config(tiny(frozen=['network.encoder'], init_from='best'), 'a.py', phase=True)
+
+
+def test_a_mistake_in_a_file_names_the_file_and_the_phase(tmp_path):
+    cfg = tiny(**{'phases.supervised.model.reweighter.target_es': 0.5})
+    file = tmp_path / 'mine.py'
+    cfg.dump(str(file))
+    loaded = load_config(file)
+    loaded.work_dir = str(tmp_path / 'run')
+    with pytest.raises(ConfigError) as caught:
+        MultiPhaseRunner(loaded)
+    assert str(caught.value).startswith(f"{file}, phase 'supervised': model.reweighter: DecorrelationReweighter takes "
+                                        "no 'target_es'; did you mean 'target_ess'")
+    assert not (tmp_path / 'run').exists()
+
+
+def test_what_custom_imports_cannot_find_is_named():
+    with pytest.raises(ImportError, match='no_such_module_of_mine'):
+        check_config(tiny(custom_imports=dict(imports=['no_such_module_of_mine'])), 'a.py')
+
+
+def paired(**kwargs):
+    dataset = dict(dict(type='PairedDataset', input_dir='train/hazy', gt_dir='train/clear'), **kwargs)
+    return Config(dict(train_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[dataset])),
+                       val_dataloader=dict(dataset=dict(type='SingleDataset', image_dir=['a', 'b']))))
+
+
+def test_data_root_is_joined_before_relative_paths_only():
+    cfg = paired(gt_dir='/elsewhere/clear')
+    join_data_root(cfg)
+    assert cfg.train_dataloader.dataset.datasets[0].input_dir == 'train/hazy'  # no root: untouched
+    cfg.data_root = '/data'
+    join_data_root(cfg)
+    dataset = cfg.train_dataloader.dataset.datasets[0]
+    assert dataset.input_dir == '/data/train/hazy' and dataset.gt_dir == '/elsewhere/clear'
+    assert cfg.val_dataloader.dataset.image_dir == ['/data/a', '/data/b']
+
+
+def test_missing_data_names_folder_key_config_and_root(tmp_path):
+    cfg = paired()
+    with pytest.raises(FileNotFoundError) as caught:
+        check_paths(cfg, 'a.py')
+    text = str(caught.value)
+    assert text.startswith('a.py: train_dataloader.dataset.datasets[0].input_dir looks for ')
+    assert 'train/hazy, which is not there; no data root was given: pass --data-root FOLDER' in text
+    cfg.data_root = str(tmp_path)
+    join_data_root(cfg)
+    (tmp_path / 'train' / 'hazy').mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=rf'gt_dir .* {tmp_path}/train/clear, .*the data root is {tmp_path}'):
+        check_paths(cfg, 'a.py')
+    (tmp_path / 'train' / 'clear').mkdir()
+    (tmp_path / 'a').mkdir()
+    with pytest.raises(FileNotFoundError, match=f'val_dataloader.dataset.image_dir looks for {tmp_path}/b'):
+        check_paths(cfg, 'a.py')
+    (tmp_path / 'b').mkdir()
+    check_paths(cfg, 'a.py')

@@ -1,0 +1,71 @@
+"""Training and testing in two processes without a GPU, started as tools/dist_train.sh starts them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from tiny import PHASES, config, scenes
+
+import restorekit
+from restorekit.cli.main import main
+
+ROOT = Path(restorekit.__file__).parents[1]
+HOOK = """
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DumpWeights(Hook):
+    def after_train(self, runner):
+        torch.save(runner.model.module.state_dict(), f'{runner.work_dir}/rank_{get_rank()}.pt')
+"""
+
+
+def launch(tool, folder, *args):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1',
+         f'--master_port={port}', str(ROOT / 'tools' / tool), *map(str, args), '--launcher', 'pytorch'],
+        env=env, capture_output=True, text=True, timeout=120, cwd=folder)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
+    (tmp_path / 'two_process_hooks.py').write_text(HOOK)
+    cfg = config('unused', iters=2, phases=PHASES, custom_imports=dict(imports=['two_process_hooks']))
+    cfg.pop('work_dir')
+    cfg['custom_hooks'].append(dict(type='DumpWeights'))
+    cfg['val_dataloader']['dataset'] = scenes(length=5, scene_seed=9, domain='source')  # odd: one rank has one more
+    Config(cfg).dump(str(tmp_path / 'two.py'))
+    out = launch('train.py', tmp_path, 'two.py', '--work-dir', tmp_path / 'run')
+    assert out.count('=== Phase') == 3 and out.count('Checkpoint:') == 1  # only one process speaks
+    for phase in PHASES:
+        folder = tmp_path / 'run' / phase
+        assert [path.name for path in folder.glob('*.pth')] == ['iter_2.pth']
+        ranks = [torch.load(folder / f'rank_{rank}.pt') for rank in range(2)]
+        for key, value in ranks[0].items():
+            if 'running_' not in key:  # BatchNorm's statistics are those of each process until they are saved
+                assert torch.equal(value, ranks[1][key]), (phase, key)
+
+    checkpoint = tmp_path / 'run' / 'adapt' / 'iter_2.pth'
+    cfg.pop('custom_imports')
+    cfg['custom_hooks'].pop()
+    Config(cfg).dump(str(tmp_path / 'one.py'))
+    launch('test.py', tmp_path, 'one.py', checkpoint, '--out', tmp_path / 'two')
+    assert main(['test', str(tmp_path / 'one.py'), str(checkpoint), '--out', str(tmp_path / 'one')]) == 0
+    one, two = (json.loads((tmp_path / name / 'metrics.json').read_text())['metrics'] for name in ('one', 'two'))
+    assert two == pytest.approx(one, rel=1e-6) and 'source/PSNR@rgb' in one

@@ -1,0 +1,130 @@
+"""Every config outside ``_base_`` loads, passes the check of each phase, and builds."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from mmengine.config import Config
+
+from restorekit.config import configs_root, load_config
+from restorekit.engine import MultiPhaseRunner, RestoreRunner
+from restorekit.engine.config_check import join_data_root
+from restorekit.registry import DATASETS, MODELS
+
+ROOT = configs_root().parent
+CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
+                 if '_base_' not in path.relative_to(configs_root()).parts)
+METAFILES = sorted(configs_root().rglob('metafile.yml'))
+DEPTH_SUFFIX = '.png'
+
+
+def patterns_to_names(include):
+    """File names that shell patterns such as ``s3[0-3]_*`` and ``143?_*.png`` keep."""
+    patterns = [include] if isinstance(include, str) else include or ['1.png', '2.png']
+    names = []
+    for pattern in patterns:
+        name = ''
+        while pattern:
+            if pattern[0] == '[':
+                name, pattern = name + pattern[1], pattern[pattern.index(']') + 1:]
+            else:
+                name, pattern = name + {'?': '1', '*': '1'}.get(pattern[0], pattern[0]), pattern[1:]
+        names.append(name if name.endswith('.png') else f'{name}.png')
+    return names
+
+
+def write(path, depth=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape, dtype = ((24, 32), np.uint16) if depth else ((24, 32, 3), np.uint8)
+    assert cv2.imwrite(str(path), np.full(shape, 100, dtype))
+
+
+def make_folders(node):
+    """Fill the (joined) folders of every dataset below ``node`` with the files it looks for; procedural ones shrink."""
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            make_folders(item)
+    if not isinstance(node, dict):
+        return
+    for item in node.values():
+        make_folders(item)
+    names = patterns_to_names(node.get('include'))
+    kind = node.get('type')
+    if kind == 'ProceduralScenes':
+        node.update(length=2, height=16, width=16)
+    elif kind == 'PairedDataset':
+        for name in names:
+            write(Path(node['input_dir'], name))
+            clear = f'{name[:-4].split("_")[0]}.png' if node.get('pairing') == 'prefix' else name
+            write(Path(node['gt_dir'], clear))
+    elif kind == 'ClearDepthDataset':
+        for name in names:
+            write(Path(node['clear_dir'], name))
+            if node.get('depth_dir'):
+                write(Path(node['depth_dir'], Path(name).stem + DEPTH_SUFFIX), depth=True)
+    elif kind == 'SingleDataset':
+        folders = node['image_dir']
+        for folder in [folders] if isinstance(folders, str) else folders:
+            for name in names:
+                write(Path(folder, name))
+
+
+def test_there_are_configs():
+    assert {'cid/cid_quickstart.py', 'cid/cid_small_real.py'} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_builds_in_every_phase(name, tmp_path, monkeypatch):
+    cfg = load_config(name, data_root=tmp_path / 'data')
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.log_level = 'ERROR'
+    folders = Config(cfg.to_dict())
+    for part in (folders, *(folders.get('phases') or {}).values()):
+        joined = Config(dict(part.to_dict(), data_root=str(tmp_path / 'data')))
+        join_data_root(joined)
+        make_folders(joined.to_dict())  # only to write files
+    runner = MultiPhaseRunner(cfg)  # checks every phase's config and its paths
+    assert list(runner.phases) == list(cfg.get('phases') or ['train'])
+    for phase, phase_cfg in runner.configs.items():
+        for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            if phase_cfg.get(loader):
+                dataset = phase_cfg[loader]['dataset'].to_dict()
+                make_folders(dataset)
+                item = DATASETS.build(dataset)[0]
+                if loader != 'train_dataloader':
+                    assert 'gt' in item['data_samples'], f'{phase}: a validation sample without ground truth'
+                phase_cfg[loader].update(dataset=dataset, num_workers=0, persistent_workers=False)
+        built = RestoreRunner.from_cfg(phase_cfg)
+        optimizer = built.build_optim_wrapper(built.optim_wrapper)
+        trained = {id(p) for group in optimizer.optimizer.param_groups for p in group['params']}
+        assert trained == {id(p) for p in built.model.parameters() if p.requires_grad} != set()
+        for module in phase_cfg.model.get('frozen', ()):
+            assert not any(p.requires_grad for p in built.model.get_submodule(module).parameters())
+        built.build_train_loop(phase_cfg.train_cfg)
+        built.build_val_loop(phase_cfg.val_cfg)
+        built.visualizer.close()
+
+
+@pytest.mark.parametrize('path', sorted((configs_root() / '_base_' / 'networks').glob('*.py')), ids=lambda p: p.stem)
+def test_base_networks_have_the_size_they_say(path):
+    network = MODELS.build(Config.fromfile(path).model.network)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    assert size == {'cid_res2net101': 49_351_930, 'aod_net': 1_761}.get(path.stem, size)
+
+
+@pytest.mark.skipif(not METAFILES, reason='no metafiles')
+@pytest.mark.parametrize('path', METAFILES, ids=lambda p: p.parent.name)
+def test_metafile_names_configs_that_exist(path):
+    models = yaml.safe_load(path.read_text())['Models']
+    assert models
+    for model in models:
+        assert (ROOT / model['Config']).is_file(), f'{path}: there is no {model["Config"]} ({model["Name"]})'
+        assert '_base_' not in model['Config']
+
+
+@pytest.mark.skipif(not METAFILES, reason='no metafiles')
+def test_model_index_imports_every_metafile():
+    imported = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    assert sorted(imported) == [path.relative_to(ROOT).as_posix() for path in METAFILES]

@@ -1,0 +1,94 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from restorekit.functional.image_io import read_image
+from restorekit.structures import RestoreSample
+from restorekit.visualization import SaveImagesHook, StripHook, contact_sheet, strip, to_array
+
+
+def plain(height, width, value):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_strip_puts_images_side_by_side_at_one_height():
+    made = strip([plain(10, 20, 0), plain(20, 20, 100), plain(5, 1, 200)], gap=3)
+    assert made.shape == (10, 20 + 3 + 10 + 3 + 2, 3)
+    assert (made[:, :20] == 0).all() and (made[:, 20:23] == 255).all() and (made[:, 23:33] == 100).all()
+    assert (made[:, 36:] == 200).all()
+
+
+def test_contact_sheet_has_columns_of_one_width_and_holes_stay_white():
+    rows = [[plain(10, 20, 0), plain(10, 30, 50)], [plain(10, 40, 100)]]
+    sheet = contact_sheet(rows, height=10, gap=4)
+    assert sheet.shape == (10 + 4 + 10, 40 + 4 + 30, 3)
+    assert (sheet[:10, :20] == 0).all() and (sheet[:10, 20:44] == 255).all() and (sheet[:10, 44:] == 50).all()
+    assert (sheet[14:, :40] == 100).all() and (sheet[14:, 40:] == 255).all() and (sheet[10:14] == 255).all()
+
+
+def test_titles_take_a_line_and_labels_are_written_into_the_first_image():
+    rows = [[plain(30, 200, 90)], [plain(30, 200, 90)]]
+    sheet = contact_sheet(rows, titles=['hazy'], labels=['one', ''], height=30)
+    assert sheet.shape == (24 + 30 + 4 + 30, 200, 3)
+    assert (sheet[:24] < 128).any()  # text on white
+    assert (sheet[24:54] != 90).any() and (sheet[58:] == 90).all()
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 300), (300, 1)])
+def test_any_shape_fits_a_sheet(shape):
+    assert contact_sheet([[plain(*shape, 7)]], ['a'], ['b'], height=20).shape[0] == 44
+
+
+def test_to_array_rounds_and_clips():
+    image = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.7]).view(1, 1, 5).expand(3, 1, 5)
+    assert to_array(image)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    bytes_ = torch.arange(6, dtype=torch.uint8).view(1, 2, 3).expand(3, 2, 3)
+    assert np.array_equal(to_array(bytes_)[..., 1], np.arange(6).reshape(2, 3))
+
+
+class Visualizer:
+    def __init__(self):
+        self.shown = {}
+
+    def add_image(self, name, image, step):
+        self.shown[name] = (image.shape, step)
+
+
+def outputs(domains, gt=True):
+    made = []
+    for i, domain in enumerate(domains):
+        sample = RestoreSample(metainfo=dict(domain=domain, img_path=f'/data/{i}.jpg'))
+        sample.pred = torch.full((3, 4, 6), i / 10)
+        if gt:
+            sample.gt = torch.full((3, 4, 6), 7, dtype=torch.uint8)
+        made.append(sample)
+    return made
+
+
+def test_strip_hook_shows_the_first_of_each_domain(tmp_path):
+    runner = SimpleNamespace(work_dir=str(tmp_path), visualizer=Visualizer(), iter=30)
+    hook = StripHook(per_domain=1)
+    for _ in range(2):  # at every validation the same
+        hook.before_val_epoch(runner)
+        for domains in (['source', 'source'], ['source', None]):
+            inputs = [torch.full((3, 4, 6), 9, dtype=torch.uint8)] * 2
+            hook.after_val_iter(runner, 0, dict(inputs=inputs), outputs(domains, gt=domains[1] is not None))
+    files = sorted(path.name for path in (tmp_path / 'samples').iterdir())
+    assert files == ['source_0_gt.png', 'source_0_input.png', 'source_0_pred.png', 'val_0_input.png', 'val_0_pred.png']
+    assert runner.visualizer.shown == {'strips/source_0': ((4, 26, 3), 30), 'strips/val_0': ((4, 16, 3), 30)}
+    assert (read_image(tmp_path / 'samples' / 'source_0_input.png') == 9).all()
+    assert (read_image(tmp_path / 'samples' / 'source_0_gt.png') == 7).all()
+    assert (read_image(tmp_path / 'samples' / 'val_0_pred.png') == round(0.1 * 255)).all()
+
+
+def test_saved_images_of_equal_name_do_not_meet(tmp_path):
+    hook = SaveImagesHook(tmp_path)
+    samples = outputs(['a', 'b', 'a', None])
+    for sample, path in zip(samples, ('x/1.jpg', 'x/1.jpg', 'y/1.jpg', 'z/1.png'), strict=True):
+        sample.set_metainfo(dict(img_path=path))
+    hook.after_test_iter(None, 0, None, samples)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob('*.png')) == [
+        '1.png', 'a/1.png', 'a/y_1.png', 'b/1.png']
+    assert (read_image(tmp_path / 'a' / 'y_1.png') == round(0.2 * 255)).all()
