@@ -20,8 +20,9 @@ class ConcatDataset(_Wrapper):
 
     Args:
         datasets (list[dict] | dict[str, dict]): The datasets; named ones can be changed one by one in a child config.
-        weights (list[float] | dict[str, float], optional): Probability that a draw comes from each dataset (normalised); the image
-            inside it is then drawn uniformly, from the draw's seed. Default: one after the other, each image once.
+        weights (list[float] | dict[str, float], optional): Probability that a draw comes from each dataset
+            (normalised); the image inside it is then drawn uniformly, from the draw's seed. Default: one after the
+            other, each image once.
         seed (int): See :class:`RestoreDataset`.
     """
 
@@ -63,8 +64,8 @@ class ConcatDataset(_Wrapper):
 class DomainPairDataset(_Wrapper):
     """A source item with an unlabelled image of the target domain beside it, drawn independently.
 
-    With a target, an item has one more key, ``target=dict(inputs=..., data_samples=...)``; a ground truth the target dataset may
-    have is removed, so nothing can learn from it.
+    With a target, an item has one more key, ``target=dict(inputs=..., data_samples=...)``; a ground truth the target
+    dataset may have is removed, so nothing can learn from it.
 
     Args:
         source (dict): Dataset with ground truth; its length is this dataset's length.

@@ -18,9 +18,9 @@ class AffineDecoder(Decoder):
     ``J = I / t + A (1 - 1 / t)``, which is of this form with ``K = 1 / t`` and ``B = A (1 - 1 / t)``; so are a colour
     cast's removal and a change of exposure. K starts at 1 and B at 0: an untrained decoder returns its input.
 
-    The deepest map passes a 1x1 convolution and a ``DehazeBlock``; the result is the embedding. From map to map a 1x1 convolution and
-    bilinear upsampling lead upwards (pixel shuffling leaves a grid in skies when training is short), a ``DehazeBlock``
-    follows, and the next map, reduced by a 1x1 convolution, is concatenated.
+    The deepest map passes a 1x1 convolution and a ``DehazeBlock``; the result is the embedding. From map to map a 1x1
+    convolution and bilinear upsampling lead upwards (pixel shuffling leaves a grid in skies when training is short), a
+    ``DehazeBlock`` follows, and the next map, reduced by a 1x1 convolution, is concatenated.
     At the shallowest stride the result is upsampled bilinearly and joined with a shallow view of the image.
 
     Args:
@@ -52,7 +52,7 @@ class AffineDecoder(Decoder):
         self.projects, self.reduces, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self._ratios = [deep // shallow for deep, shallow in zip(strides[:0:-1], strides[-2::-1], strict=True)]
         width = embedding_channels
-        for ratio, skip in zip(self._ratios, in_channels[-2::-1], strict=True):
+        for skip in in_channels[-2::-1]:
             self.projects.append(nn.Conv2d(width, channels, 1))
             self.reduces.append(nn.Conv2d(skip, channels, 1))
             self.blocks.append(DehazeBlock(channels))
