@@ -229,3 +229,9 @@ def test_import_is_patched_and_needs_no_torch():
     root = Path(compat.__file__).parents[1]
     result = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True, timeout=60)
     assert json.loads(result.stdout) == ['restorekit.compat', 'restorekit.compat', True, False], result.stderr
+
+
+def test_hub_builds_our_models():
+    from mmengine.hub import get_config, get_model
+    assert get_config('restorekit::cid/cid_quickstart.py').model.type == 'CIDRestorer'
+    assert type(get_model('restorekit::cid/cid_quickstart.py')).__name__ == 'CIDRestorer'

@@ -35,6 +35,8 @@ def init_distributed(launcher):
                                'start with `torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch`')
     if torch.cuda.is_available():
         from mmengine.dist import init_dist
+        if launcher == 'mpi':  # mmengine reads it for the device, but leaves LOCAL_RANK, which it wraps models by
+            os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
         init_dist(launcher, backend='nccl')
     elif launcher == 'pytorch':
         distributed.init_process_group('gloo')
