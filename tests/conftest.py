@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread, restorekit's scope, small image folders."""
+"""Shared fixtures: one thread, small image folders."""
 
 import os
 import sys
@@ -11,20 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import DefaultScope
 
 from restorekit.compat import patch_runner
 
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
 patch_runner()
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    """Names resolve as under a config's ``default_scope='restorekit'``."""
-    with DefaultScope.overwrite_default_scope('restorekit'):
-        yield
 
 
 @pytest.fixture

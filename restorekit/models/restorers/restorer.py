@@ -34,7 +34,9 @@ class Restorer(BaseModel):
     """
 
     def __init__(self, network, losses=None, frozen=(), data_preprocessor=None, init_cfg=None):
-        super().__init__(data_preprocessor or dict(type='RestorePreprocessor'), init_cfg)
+        preprocessor = data_preprocessor or dict(type='RestorePreprocessor')
+        # built here and not by MMEngine, whose registry knows ours only under a default scope
+        super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network = MODELS.build(network) if isinstance(network, dict) else network
         self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()})
         if hasattr(self.data_preprocessor, 'bind'):
