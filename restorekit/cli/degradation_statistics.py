@@ -1,6 +1,5 @@
 """Compare the statistics of synthetic hazy images with those of real photos."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def add_arguments(parser):
     parser.add_argument('--depth-options', nargs='+', action=OptionAction, default={}, metavar='K=V',
                         help='how the maps are coded, e.g. kind=disparity scale=2')
     parser.add_argument('--data-root', metavar='DIR', help='folder joined before the relative paths of --dataset')
-    parser.add_argument('--count', type=int, default=600, help='synthetic images (default 600)')
+    parser.add_argument('--count', type=int, default=1000, help='synthetic images (default 1000)')
     parser.add_argument('--size', type=int, default=256, help='shorter side everything is shrunk to (default 256)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--figure', metavar='FILE', help='write the histograms as an image')
@@ -29,9 +28,9 @@ def add_arguments(parser):
 
 def run(args):
     """Measure, print the table, write figure and numbers; returns 0."""
+    from restorekit.config import ConfigError
     if args.count < 1 or args.size < 16:
-        raise argparse.ArgumentTypeError(f'--count must be at least 1 and --size at least 16, got {args.count} and '
-                                         f'{args.size}')
+        raise ConfigError(f'--count must be at least 1 and --size at least 16, got {args.count} and {args.size}')
     prepare_process('none')
     from restorekit.datasets import scan_images
     from restorekit.degradations import coverage, image_statistics
@@ -156,14 +155,13 @@ def draw_figure(path, groups):
         for axis, key in zip(axes, ('dark_channel', 'saturation'), strict=False):
             density = sum(item[key] for item in items) / len(items)
             axis.plot([(i + 0.5) / len(density) for i in range(len(density))], density, **style)
-            axis.set(title=key.replace('_', ' '), xlabel='value', ylabel='share of pixels', yscale='symlog')
+            axis.set(title=key.replace('_', ' '), xlabel='value', ylabel='share of pixels')
         noise = sorted(item['vector'][5] for item in items)
         axes[2].plot(noise, [(i + 1) / len(noise) for i in range(len(noise))], **style)
         red, green, blue = ([item['vector'][i] for item in items] for i in range(3))
         ratio = [[a / max(b, 1e-3) for a, b in zip(x, green, strict=True)] for x in (red, blue)]
         axes[3].scatter(*ratio, s=8, alpha=0.5, zorder=0 if name == 'synthetic' else 1,
                         color='lightgrey' if name == 'synthetic' else None)
-    axes[0].set_yscale('linear')
     axes[2].set(title='noise level', xlabel='1/255', ylabel='share of images')
     axes[3].set(title='airlight colour', xlabel='red / green', ylabel='blue / green', xlim=(0.5, 2), ylim=(0, 1.6))
     axes[0].legend(fontsize=8)
