@@ -13,8 +13,8 @@ def add_arguments(parser):
                         'on its own and all together')
     source = parser.add_mutually_exclusive_group()
     source.add_argument('--clear', metavar='DIR', help='clear images to degrade; default: scenes drawn by code')
-    source.add_argument('--dataset', metavar='KEY', help='key of the config that holds a data set of clear images, such '
-                        'as source_dataset; its pipelines are not run')
+    source.add_argument('--dataset', metavar='KEY', help='key of the config that holds a data set of clear images, '
+                        'such as source_dataset; its pipelines are not run')
     parser.add_argument('--depth', metavar='DIR', help='depth maps of --clear, same names')
     parser.add_argument('--depth-options', nargs='+', action=OptionAction, default={}, metavar='K=V',
                         help='how the maps are coded, e.g. kind=disparity scale=2')
@@ -130,7 +130,8 @@ def percentiles(items):
 def table(groups, scores):
     """Lay out the percentiles of each group and the coverage of each real one as text."""
     from restorekit.degradations.statistics import STATISTICS
-    lines = ['2nd, 50th and 98th percentile', f'{"":12} {"images":>6} ' + ' '.join(f'{name:>16}' for name in STATISTICS)]
+    lines = ['2nd, 50th and 98th percentile',
+             f'{"":12} {"images":>6} ' + ' '.join(f'{name:>17}' for name in STATISTICS)]
     for name, items in groups.items():
         cells = [' '.join(f'{value:5.2f}' for value in row) for row in percentiles(items).values()]
         lines.append(f'{name:12.12} {len(items):6} {" ".join(f"{cell:>17}" for cell in cells)}')

@@ -103,8 +103,8 @@ def coverage(real, synthetic, neighbours=5):
         1.0
     """
     if len(real) <= neighbours or not synthetic:
-        raise ValueError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic one, '
-                         f'got {len(real)} and {len(synthetic)}')
+        raise ValueError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic '
+                         f'one, got {len(real)} and {len(synthetic)}')
     a, b = (np.stack([item['vector'] for item in items]) for items in (real, synthetic))
     low, high = np.percentile(b, [2, 98], axis=0)
     scale = np.maximum(a.std(axis=0), 1e-6)
