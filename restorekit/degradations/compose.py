@@ -71,7 +71,8 @@ def run_parts(parts, image, depth, owned=False):
     for child, params in parts:
         rows = params['rows'].to(image.device)
         inner = {name: value for name, value in params.items() if name != 'rows'}
-        result[rows] = child.run(image[rows], None if depth is None else depth[rows], inner, True)
+        part = image.index_select(0, rows)
+        result[rows] = child.run(part, None if depth is None else depth.index_select(0, rows), inner, True)
     return result
 
 
