@@ -176,4 +176,4 @@ def save(path, image, colours=None):
         write_image(path, image)
     else:
         from PIL import Image
-        Image.fromarray(image).quantize(colours, dither=Image.Dither.NONE).save(path, format='PNG', optimize=True)
+        Image.fromarray(image).quantize(colours).save(path, format='PNG', optimize=True)
