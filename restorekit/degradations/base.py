@@ -290,8 +290,11 @@ class Degradation:
         # never the caller's own tensor: it may be the ground truth
         return result.clone() if result is image else result
 
-    def run(self, image, depth, params):
-        """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips."""
+    def run(self, image, depth, params, owned=False):
+        """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips.
+
+        ``owned`` says that no one else needs ``image``; compositions may then overwrite it.
+        """
         if self.needs_depth:
             if depth is None:
                 depth = self._proxy(image, params)

@@ -46,25 +46,42 @@ class _Composition(Degradation):
         seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
         return with_rows(self.children[index].sample(seeds, height, width), rows, len(draw))
 
-    def run(self, image, depth, params):
+    def run(self, image, depth, params, owned=False):
         # every child clips already
-        return self.degrade(image, depth, params)
+        return self.degrade(image, depth, params, owned)
 
     def _parts(self, indices, params):
         return [(self.children[index], params[self.names[index]]) for index in indices]
 
 
-def run_parts(parts, image, depth):
-    """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through."""
-    result = None
+def run_parts(parts, image, depth, owned=False):
+    """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through.
+
+    ``owned`` says that no one else needs ``image``: then it may be overwritten, which spares a copy of the batch.
+    """
+    if not parts:
+        return image
+    if 'rows' not in parts[0][1]:
+        child, params = parts[0]
+        return child.run(image, depth, params, owned)
+    if sum(len(params['rows']) for _, params in parts) == len(image):
+        result = torch.empty_like(image)
+    else:
+        result = image if owned and not image.requires_grad else image.clone()
     for child, params in parts:
-        if 'rows' not in params:
-            return child.run(image, depth, params)
         rows = params['rows'].to(image.device)
         inner = {name: value for name, value in params.items() if name != 'rows'}
-        result = image.clone() if result is None else result
-        result[rows] = child.run(image[rows], None if depth is None else depth[rows], inner)
-    return image if result is None else result
+        part = image.index_select(0, rows)
+        result[rows] = child.run(part, None if depth is None else depth.index_select(0, rows), inner, True)
+    return result
+
+
+def run_in_turn(parts, image, depth, owned=False):
+    """Run each (child, params) of ``parts`` on the result of the one before."""
+    start = image
+    for part in parts:
+        image = run_parts([part], image, depth, owned or image is not start)
+    return image
 
 
 @DEGRADATIONS.register_module()
@@ -85,10 +102,8 @@ class Sequential(_Composition):
         rows = range(len(draw))
         return {name: self._sample_child(i, draw, rows, height, width) for i, name in enumerate(self.names)}
 
-    def degrade(self, image, depth, params):
-        for part in self._parts(range(len(self.children)), params):
-            image = run_parts([part], image, depth)
-        return image
+    def degrade(self, image, depth, params, owned=False):
+        return run_in_turn(self._parts(range(len(self.children)), params), image, depth, owned)
 
 
 @DEGRADATIONS.register_module()
@@ -126,8 +141,8 @@ class OneOf(_Composition):
             params[self.names[index]] = self._sample_child(index, draw, rows, height, width)
         return params
 
-    def degrade(self, image, depth, params):
-        return run_parts(self._parts(sorted(set(params['choice'].tolist())), params), image, depth)
+    def degrade(self, image, depth, params, owned=False):
+        return run_parts(self._parts(sorted(set(params['choice'].tolist())), params), image, depth, owned)
 
 
 @DEGRADATIONS.register_module()
@@ -161,8 +176,8 @@ class Maybe(_Composition):
             params[self.names[0]] = self._sample_child(0, draw, rows, height, width)
         return params
 
-    def degrade(self, image, depth, params):
-        return run_parts(self._parts([0], params), image, depth) if bool(params['applied'].any()) else image
+    def degrade(self, image, depth, params, owned=False):
+        return run_parts(self._parts([0], params), image, depth, owned) if bool(params['applied'].any()) else image
 
 
 @DEGRADATIONS.register_module()
@@ -185,13 +200,13 @@ class Shuffle(_Composition):
         params.update((name, self._sample_child(i, draw, rows, height, width)) for i, name in enumerate(self.names))
         return params
 
-    def degrade(self, image, depth, params):
+    def degrade(self, image, depth, params, owned=False):
         orders = [tuple(order) for order in params['order'].tolist()]
         parts = []
         for order in sorted(set(orders)):
             rows = [i for i, item in enumerate(orders) if item == order]
             parts.append((_Ordered(self, order), with_rows(select(params, rows), rows, len(orders))))
-        return run_parts(parts, image, depth)
+        return run_parts(parts, image, depth, owned)
 
 
 class _Ordered:
@@ -200,7 +215,5 @@ class _Ordered:
     def __init__(self, shuffle, order):
         self.shuffle, self.order = shuffle, order
 
-    def run(self, image, depth, params):
-        for part in self.shuffle._parts(self.order, params):
-            image = run_parts([part], image, depth)
-        return image
+    def run(self, image, depth, params, owned=False):
+        return run_in_turn(self.shuffle._parts(self.order, params), image, depth, owned)

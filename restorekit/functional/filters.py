@@ -24,13 +24,23 @@ def gaussian_blur(image, sigma):
     """
     sigma = torch.as_tensor(sigma, dtype=torch.float64, device='cpu').reshape(-1).numpy()
     sigma = np.broadcast_to(sigma, (image.shape[0],))
-    radius = int(math.ceil(3 * sigma.max())) if sigma.size else 0
+    radii = np.ceil(3 * sigma).astype(int)
+    if len(set(radii.tolist())) <= 1:
+        return _blur(image, sigma, int(radii.max(initial=0)))
+    # a group for each radius: otherwise every image pays for the widest kernel
+    result = torch.empty_like(image)
+    for radius in sorted(set(radii.tolist())):
+        rows = torch.from_numpy(np.flatnonzero(radii == radius)).to(image.device)
+        result[rows] = _blur(image[rows], sigma[radii == radius], radius)
+    return result
+
+
+def _blur(image, sigma, radius):
     if radius == 0:
         return image
     taps = np.arange(radius + 1)
     weight = np.exp(-0.5 * (taps / np.maximum(sigma[:, None], 1e-6)) ** 2)
-    weight[taps > np.ceil(3 * sigma)[:, None]] = 0
-    # a running sum: the taps that only a neighbour in the batch needs then add exact zeros
+    # a running sum: a plain one may round differently for another number of rows
     total = 2 * np.cumsum(weight, axis=1)[:, -1:] - weight[:, :1]
     weight = torch.from_numpy(weight / total).to(image)[:, :, None, None, None]
     for dim in (2, 3):
@@ -39,7 +49,7 @@ def gaussian_blur(image, sigma):
         image = image * weight[:, 0]
         for k in range(1, radius + 1):
             pair = padded.narrow(dim, radius - k, size) + padded.narrow(dim, radius + k, size)
-            image = image + pair.mul_(weight[:, k])
+            image = image.add_(pair.mul_(weight[:, k]))
     return image
 
 

@@ -79,3 +79,25 @@ def test_noise_term_has_the_drawn_strength():
     image = torch.full((1, 3, 64, 64), 0.5)
     residual = operator(image, image[:, :1], seeds=[1])[0] - image
     assert abs(residual.std() * 255 - 10) < 0.3
+
+
+@pytest.mark.parametrize('t_min', [0.05, 0.1, 0.2])
+def test_the_literal_scene_never_has_more_than_a_quarter_of_its_contrast(t_min):
+    depth = torch.linspace(0, 1, 2001).reshape(1, 1, 1, -1)
+    beta = ONE * -math.log(t_min)
+    white, black = (cid_scatter(torch.full((1, 3, 1, 2001), level), depth, ONE, ONE, beta, mode='faithful')
+                    for level in (1., 0.))
+    contrast = (white - black)[0, 0, 0]
+    assert contrast.max() == pytest.approx(math.exp(-1) / -math.log(t_min), abs=1e-4)
+    assert torch.exp(-beta * depth)[0, 0, 0, contrast.argmax()] == pytest.approx(math.exp(-1), abs=2e-3)
+
+
+def test_scattering_with_coloured_airlight_is_no_special_case():
+    image, depth = _scene()
+    light = torch.tensor([[0.9, 0.7, 0.5]])
+    cid = cid_scatter(image, depth, light, ONE, ONE, kappa=0.)
+    transmission = torch.exp(-depth)
+    torch.testing.assert_close(cid, light[:, :, None, None] * (image * transmission + 1 - transmission))
+    # the light multiplies the scene too: the two differ by J t (1 - A)
+    asm = image * transmission + light[:, :, None, None] * (1 - transmission)
+    torch.testing.assert_close(asm - cid, image * transmission * (1 - light[:, :, None, None]))

@@ -107,7 +107,7 @@ def test_any_shape_stays_finite_and_in_range(name, shape, kind, value, seed):
 
 @pytest.mark.parametrize('name', CONFIGS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
-def test_other_float_types(name, dtype):
+def test_half_types_are_computed_in_float32_and_float64_in_its_own(name, dtype):
     operator = DEGRADATIONS.build(CONFIGS[name])
     image, depth = _scene(2, 24, 31, dtype)
     result, params = operator(image, depth, seeds=[1, 2])
@@ -137,6 +137,44 @@ def test_more_beta_means_less_contrast(name):
     for less, more in zip(contrasts, contrasts[1:], strict=False):
         assert (more <= less + 1e-6).all()
     assert contrasts[-1].mean() < 0.5 * contrasts[0].mean()
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_wrong_input_is_refused_by_every_operator(name):
+    operator = DEGRADATIONS.build(CONFIGS[name])
+    image, depth = _scene(2, 8, 9)
+    holes = depth.clone()
+    holes[1, 0, 3, 3] = float('nan')
+    cases = [
+        (TypeError, 'image must be a float tensor in .0, 1., got torch.uint8', ((image * 255).byte(), depth)),
+        (ValueError, r'image values must lie in \[0, 1\]', (image * 2, depth)),
+        (ValueError, r'image values must lie in \[0, 1\]', (image - 0.5, depth)),
+        (ValueError, 'NaN is not allowed', (image.clone().fill_(float('nan')), depth)),
+        (ValueError, 'depth must be finite', (image, holes)),
+        (ValueError, 'depth must be finite', (image, depth / 0)),
+        (ValueError, r'depth must have shape \(2, 1, 8, 9\) like the image, got \(2, 1, 9, 8\)',
+         (image, depth.mT.contiguous())),
+        (ValueError, 'depth must have shape', (image, depth[:1])),
+        (ValueError, 'image is empty', (image[:, :, :0], depth[:, :, :0])),
+    ]
+    for error, message, inputs in cases:
+        with pytest.raises(error, match=message):
+            operator(*inputs, seeds=[1, 2])
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+@settings(max_examples=4, deadline=None)
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), count=st.integers(2, 5), seed=st.integers(0, 2 ** 62),
+       dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]), with_depth=st.booleans())
+def test_a_batch_equals_its_singles_at_any_shape_and_type(name, shape, count, seed, dtype, with_depth):
+    operator = DEGRADATIONS.build(CONFIGS[name])
+    image, depth = _scene(count, *shape, dtype)
+    depth = depth if with_depth else None
+    result = operator(image, depth, seeds=range(seed, seed + count))[0]
+    assert result.dtype == dtype and torch.isfinite(result).all() and result.min() >= 0 and result.max() <= 1
+    for i in range(count):
+        one = None if depth is None else depth[i:i + 1]
+        assert torch.equal(operator(image[i:i + 1], one, seeds=[seed + i])[0], result[i:i + 1])
 
 
 @pytest.mark.parametrize('config, error, message', [

@@ -1,7 +1,8 @@
 """Transforms of a dataset's pipeline."""
 
 from .degrade import Degrade
+from .estimate_depth import EstimateDepth
 from .geometry import CenterCrop, GeometricTransform, LimitSize, RandomCrop, RandomFlip, RandomResize, RandomRotate90
 
-__all__ = ['CenterCrop', 'Degrade', 'GeometricTransform', 'LimitSize', 'RandomCrop', 'RandomFlip', 'RandomResize',
-           'RandomRotate90']
+__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'RandomCrop', 'RandomFlip',
+           'RandomResize', 'RandomRotate90']

@@ -1,0 +1,73 @@
+import argparse
+
+import cv2
+import numpy as np
+import pytest
+
+from restorekit.cli import browse_degradations
+from restorekit.cli.common import run_guarded
+from restorekit.degradations import OneOf, params_to_json
+from restorekit.functional.image_io import read_image
+
+
+def call(*arguments):
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser()
+    browse_degradations.add_arguments(parser)
+    return run_guarded(browse_degradations.run, parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_a_row_for_the_preset_and_each_operator_in_it(tmp_path, make_images):
+    image, depth = make_images(tmp_path, ['clear.png'], size=(48, 64))[0], tmp_path / 'depth.png'
+    cv2.imwrite(str(depth), np.full((48, 64), 128, np.uint8))
+    out = tmp_path / 'sheets' / 'night.png'
+    assert call('night', '--image', image, '--depth', depth, '--out', out, '--columns', 3, '--draws', 6,
+                '--height', 48) == 0
+    sheet = read_image(out)
+    assert sheet.shape[1] == 4 * 64 + 3 * 4
+    assert np.array_equal(sheet[24 + 24:24 + 48, :64], read_image(image)[24:])
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    logs = EventAccumulator(str(out.with_suffix('')))
+    logs.Reload()
+    assert logs.Tags()['images'] == [f'degradations/{row}' for row in ('night', 'NightHaze', 'PoissonGaussianNoise')]
+
+
+def test_columns_go_from_weak_to_strong(tmp_path):
+    out = tmp_path / 'day.png'
+    assert call('day', 'dust', '--out', out, '--columns', 4, '--draws', 8, '--height', 32, '--colours', 64) == 0
+    raw = cv2.imread(str(out))
+    # first row, below the titles and beside the label: clear, then the strengths
+    cells = [raw[24:56, k * 46:k * 46 + 42].astype(float) for k in range(5)]
+    differences = [np.sqrt(np.square(cell - cells[0])[26:].mean()) for cell in cells]
+    assert differences[0] == 0 and differences[1] < differences[4]
+    from PIL import Image
+    with Image.open(out) as picture:
+        assert picture.mode == 'P'
+
+
+def test_every_operator_is_shown():
+    shown = browse_degradations.collect(['operators'])
+    assert {'AtmosphericScattering', 'NightHaze', 'Underwater', 'JPEG'} <= set(shown)
+    assert not {'Sequential', 'OneOf', 'Maybe', 'Shuffle'} & set(shown)
+    assert list(browse_degradations.collect(['ridcp_like'])) == [
+        'ridcp_like', 'LowLight', 'PoissonGaussianNoise', 'AtmosphericScattering', 'JPEG']
+
+
+def test_parameters_are_written_without_seeds_and_by_what_was_applied():
+    chain = OneOf([dict(type='Maybe', p=1., child=dict(type='Dust', red=0.75, green=1., beta=0.5,
+                                                       wavelength_exponent=0., depth_offset=0., contrast=0.))])
+    text = browse_degradations.describe(params_to_json(chain.sample([3], 8, 8))[0])
+    assert text == 'Dust: airlight 0.75 0.75 0.75 beta 0.5 0.5 0.5 depth_offset 0 contrast 0'
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (('day', '--columns', 0), '--columns must be at least 1'),
+    (('day', '--draws', 2), '--draws 2 are too few for --columns 5'),
+    (('day', '--depth', 'd.png'), 'give --image too'),
+    (('day', '--colours', 1), '--colours must be within'),
+    (('day', '--style', 'sea'), "--style must be one of city, city_night, highland, got 'sea'"),
+    (('days',), "unknown preset 'days': did you mean 'day'"),
+    (('day', '--image', 'none.png'), 'none.png')])
+def test_mistakes_are_explained(arguments, message, tmp_path, capsys):
+    assert call(*arguments, '--out', tmp_path / 'x.png') == 1
+    assert message in capsys.readouterr().err
