@@ -8,12 +8,11 @@ _base_ = ['../_base_/networks/cid_small.py', '../_base_/datasets/multi_domain_ha
 model = dict(type='CIDRestorer',
              losses=dict(pixel=dict(type='L1Loss'), ssim=dict(type='SSIMLoss', loss_weight=0.1)))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=2500, val_interval=1000)
+train_cfg = dict(max_iters=2000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval=250))
 
 phases = dict(
     pretrain=dict(
-        train_cfg=dict(max_iters=2500),
         model=dict(consistency=dict(
             type='MeanTeacherConsistency', loss_weight=0.1,
             perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.6), airlight=(0.6, 1.0))))),
@@ -23,6 +22,6 @@ phases = dict(
         model=dict(reweighter=dict(type='DecorrelationReweighter', num_maps=2, dims=64, bank_size=64, target_ess=0.8))),
     adapt=dict(
         frozen=['network.encoder'],
-        train_cfg=dict(max_iters=1200, val_interval=600),
+        train_cfg=dict(max_iters=1000, val_interval=500),
         optim_wrapper=dict(optimizer=dict(lr=3e-4)),
         model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.5))))

@@ -3,6 +3,7 @@
 import torch
 from mmengine.model import BaseDataPreprocessor
 
+from restorekit.degradations import params_to_json
 from restorekit.functional.padding import pad_to_multiple
 from restorekit.functional.ranges import rescale
 from restorekit.registry import DEGRADATIONS, MODELS
@@ -71,8 +72,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
         depth = torch.stack([sample.depth for sample in samples]) if all('depth' in s for s in samples) else None
         params = self.degradation.sample([sample.seed for sample in samples], *clear.shape[-2:])
         hazy = (self.degradation.apply(clear, depth, params) * 255).round() / 255
-        for sample, image in zip(samples, clear, strict=True):
+        for sample, image, drawn in zip(samples, clear, params_to_json(params), strict=True):
             sample.gt = (image * 255).round().byte()
+            sample.set_metainfo(dict(degradation=drawn))
         return hazy
 
     def _pad(self, images, samples):
