@@ -71,7 +71,7 @@ def load_scene(args):
         if depth is not None and depth.shape != image.shape[:2]:
             raise ConfigError(f'--depth is {depth.shape}, --image {image.shape[:2]} (height, width)')
     else:
-        from restorekit.datasets.scene_renderer import STYLES, render_scene
+        from restorekit.datasets.scenes.renderer import STYLES, render_scene
         if args.style not in STYLES:
             raise ConfigError(f'--style must be one of {", ".join(STYLES)}, got {args.style!r}')
         image, depth = render_scene(args.seed, args.height * 2, args.height * 8 // 3, args.style)

@@ -14,7 +14,7 @@ def add_arguments(parser):
     source = parser.add_mutually_exclusive_group()
     source.add_argument('--clear', metavar='DIR', help='clear images to degrade; default: scenes drawn by code')
     source.add_argument('--dataset', metavar='KEY', help='key of the config that holds a data set of clear images, '
-                        'such as source_dataset; its pipelines are not run')
+                        'such as train_dataloader.dataset.source; its pipelines are not run')
     parser.add_argument('--depth', metavar='DIR', help='depth maps of --clear, same names')
     parser.add_argument('--depth-options', nargs='+', action=OptionAction, default={}, metavar='K=V',
                         help='how the maps are coded, e.g. kind=disparity scale=2')
@@ -97,9 +97,12 @@ def clear_dataset(args):
 
     from restorekit.engine import join_data_root
     config = load_config(args.config, data_root=args.data_root)
-    if not isinstance(config.get(args.dataset), dict):
-        raise ConfigError(f'{args.config} has no data set {args.dataset!r}; it sets {", ".join(config)}')
-    config.train_dataloader = dict(dataset=config[args.dataset])
+    dataset = config._cfg_dict
+    for key in args.dataset.split('.'):
+        if not isinstance(dataset, dict) or key not in dataset:
+            raise ConfigError(f'{args.config} has no data set {args.dataset!r}; it sets {", ".join(config)}')
+        dataset = dataset[key]
+    config.train_dataloader = dict(dataset=dataset)
     join_data_root(config)
     dataset = config.train_dataloader.dataset
     _drop_pipelines(dataset)

@@ -4,7 +4,7 @@ from restorekit.functional.random import derive_seed
 from restorekit.registry import DATASETS
 
 from .base import RestoreDataset
-from .scene_renderer import render_scene
+from .scenes import render_scene
 
 
 @DATASETS.register_module()
@@ -15,7 +15,7 @@ class ProceduralScenes(RestoreDataset):
         length (int): Number of different scenes.
         height (int): Height in pixels.
         width (int): Width in pixels.
-        style (str): Scene statistics, see ``restorekit.datasets.scene_renderer.STYLES``.
+        style (str): Scene statistics, see ``restorekit.datasets.scenes.STYLES``.
         scene_seed (int): Names the collection: two values share no scene, so held-out sets take another one.
         **kwargs: See :class:`RestoreDataset`.
 

@@ -21,7 +21,7 @@ import torch
 from mmengine.registry import DefaultScope
 
 from restorekit.cli.browse_degradations import collect
-from restorekit.datasets.scene_renderer import render_scene
+from restorekit.datasets.scenes.renderer import render_scene
 from restorekit.degradations import build_degradation, load_preset, normal_field
 
 SIZE = 256

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from restorekit.datasets.scene_parts import SUPERSAMPLING, Camera, pulse
-from restorekit.datasets.scene_renderer import SKY_DEPTH, STYLES, _draw, render_scene
+from restorekit.datasets.scenes.parts import SUPERSAMPLING, Camera, pulse
+from restorekit.datasets.scenes.renderer import SKY_DEPTH, STYLES, _draw, render_scene
 
 
 @pytest.mark.parametrize('style', STYLES)

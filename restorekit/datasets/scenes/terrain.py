@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .scene_parts import chunks, draw_sky, draw_tree, noise, sample, smoothstep
+from .parts import chunks, draw_sky, draw_tree, noise, sample, smoothstep
 
 
 class _Relief:

@@ -7,9 +7,9 @@ import numpy as np
 
 from restorekit.functional.random import derive_seed
 
-from .scene_parts import SUPERSAMPLING, Camera, Canvas, Light, smoothstep
-from .scene_street import draw_street
-from .scene_terrain import draw_terrain
+from .parts import SUPERSAMPLING, Camera, Canvas, Light, smoothstep
+from .street import draw_street
+from .terrain import draw_terrain
 
 #: Named scene statistics; a pair is the range of a uniform draw, lengths are metres, angles degrees.
 STYLES = {

@@ -5,8 +5,8 @@ import math
 import cv2
 import numpy as np
 
-from .scene_buildings import Facades
-from .scene_parts import chunks, draw_sky, draw_tree, noise, pulse, sample, smoothstep
+from .buildings import Facades
+from .parts import chunks, draw_sky, draw_tree, noise, pulse, sample, smoothstep
 
 _WALLS = np.array([
     (0.46, 0.40, 0.31), (0.36, 0.19, 0.13), (0.30, 0.15, 0.11), (0.52, 0.48, 0.42), (0.30, 0.29, 0.28),

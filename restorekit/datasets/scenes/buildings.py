@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .scene_parts import chunks, noise, pulse, sample, smoothstep
+from .parts import chunks, noise, pulse, sample, smoothstep
 
 
 class Facades:
