@@ -4,6 +4,7 @@ import os
 import random
 import signal
 
+import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
 from mmengine.config import Config
@@ -164,6 +165,7 @@ def newest(folder):
             for phase in PHASES if list((folder / phase).glob('iter_*.pth'))}
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
 def test_ten_kills_change_nothing_and_lose_no_more_than_since_the_last_checkpoint(tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     MultiPhaseRunner(run_config(whole))  # imports what is named in the config
