@@ -90,9 +90,9 @@ def _is_user_error(error):
     from restorekit.config import ConfigError
     from restorekit.functional.image_io import ImageFileError
     from restorekit.models.restorers import NonFiniteError
-    kinds = (ConfigError, CheckpointError, CheckpointWriteError, ImageFileError, NonFiniteError, FileNotFoundError, FileExistsError,
-             NotADirectoryError, PermissionError, ImportError)
-    if isinstance(error, kinds) or isinstance(error, OSError) and error.errno in _DISK:
+    kinds = (ConfigError, CheckpointError, CheckpointWriteError, ImageFileError, NonFiniteError, FileNotFoundError,
+             FileExistsError, NotADirectoryError, PermissionError, ImportError)
+    if isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _DISK):
         return True
     # what restorekit itself raises, and not a library below it, was written to be read
     raised_by = traceback.extract_tb(error.__traceback__)[-1].filename

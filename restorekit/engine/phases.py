@@ -233,8 +233,8 @@ class MultiPhaseRunner:
             remove_temporaries(self.work_dir)
             self._write_state()
         except OSError as error:
-            raise type(error)(error.errno, f'the work dir {self.work_dir} cannot be written to '
-                                           f'({error.strerror}); pass another --work-dir. Nothing was changed') from error
+            text = f'the work dir {self.work_dir} cannot be written to ({error.strerror}); pass another --work-dir'
+            raise type(error)(error.errno, f'{text}. Nothing was changed') from error
 
     def _check_changes(self):
         """Refuse, unless told not to, to go on with phases that were started with another config."""

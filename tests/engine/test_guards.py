@@ -16,8 +16,8 @@ from restorekit.cli.common import run_guarded
 from restorekit.config import ConfigError
 from restorekit.engine import EmbeddingMonitorHook, MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_diff import differences, relevant
-from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.models.losses import L1Loss
+from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.registry import MODELS
 
 

@@ -9,7 +9,8 @@ from mmengine.runner import ValLoop
 from tiny import PAIR, config, fork
 
 from restorekit.checkpoint import atomic_save, load_checkpoint_file
-from restorekit.engine import RestoreRunner, runner as runner_module
+from restorekit.engine import RestoreRunner
+from restorekit.engine import runner as runner_module
 from restorekit.engine.hooks import SafeCheckpointHook
 from restorekit.engine.hooks.checkpoint import average_batch_norm
 

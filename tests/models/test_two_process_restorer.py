@@ -13,11 +13,11 @@ INGREDIENTS = dict(
     plain={},
     reweighting=dict(reweighter=dict(type='DecorrelationReweighter', penalty=0.02, bank_size=8)),
     density_ratio=dict(reweighter=dict(type='DensityRatioReweighter')),
-    coral=dict(alignment=dict(type='CORALLoss', loss_weight=5.0)),
-    tokens_and_queue=dict(alignment=dict(type='CORALLoss', loss_weight=5.0, samples='tokens', tokens_per_image=99,
-                                         queue_size=32)),
+    coral=dict(alignment=dict(type='CORALLoss', bounded=False, loss_weight=200.0)),
+    tokens_and_queue=dict(alignment=dict(type='CORALLoss', loss_weight=200.0, samples='tokens', tokens_per_image=99,
+                                         queue_size=240)),
     everything=dict(reweighter=dict(type='DecorrelationReweighter', penalty=0.02), anchor=0.5,
-                    alignment=dict(type='MeanCovarianceLoss')))
+                    alignment=dict(type='MeanCovarianceLoss', loss_weight=5.0)))
 
 
 class Small(RestorationNetwork):

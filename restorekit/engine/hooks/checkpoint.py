@@ -7,7 +7,6 @@ import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
-
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from restorekit.checkpoint import atomic_write_text, plain, remove_temporaries, restore_history

@@ -42,8 +42,8 @@ class CORALLoss(Alignment):
     a batch has fewer rows than dimensions. Distributed, the rows of all processes are compared, with gradients.
 
     For two batches of one law E[u] is about 1 / (2 (n - 1)) at unit variance, whatever d: at n = 16 most of 'biased'
-    is noise, whose gradient shrinks the embedding where it can be trained. ``samples='tokens'`` and a target queue lower
-    it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away.
+    is noise, whose gradient shrinks the embedding where it can be trained. ``samples='tokens'`` and a target queue
+    lower it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away.
 
     Args:
         bounded (bool): Return 1 - exp(-u) instead of u.
