@@ -25,6 +25,10 @@ class CheckpointError(RuntimeError):
     """A checkpoint file cannot be read, may not be read, or belongs to another network."""
 
 
+class CheckpointWriteError(OSError):
+    """A checkpoint cannot be written; what was there before is untouched."""
+
+
 # ---- reading
 
 def load_checkpoint_file(path, map_location='cpu'):
@@ -305,6 +309,13 @@ def atomic_save(obj, path):
 def atomic_write_text(text, path):
     """Write ``text`` (UTF-8) to ``path`` so that the file is the old one or the whole new one."""
     _atomic(path, lambda file: file.write(text.encode()))
+
+
+def remove_temporaries(folder):
+    """Remove what a killed :func:`atomic_save` or :func:`atomic_write_text` left in ``folder``."""
+    for path in Path(folder).glob('*.tmp-*'):
+        if path.name.rpartition('.tmp-')[2].isdecimal():
+            path.unlink(missing_ok=True)
 
 
 def _atomic(path, write):

@@ -1,6 +1,7 @@
 """What the commands share: options, threads, and errors that read as sentences."""
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -81,14 +82,17 @@ def run_guarded(function, args):
         return 1
 
 
+_DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
+
+
 def _is_user_error(error):
-    from restorekit.checkpoint import CheckpointError
+    from restorekit.checkpoint import CheckpointError, CheckpointWriteError
     from restorekit.config import ConfigError
     from restorekit.functional.image_io import ImageFileError
-    from restorekit.models.restorers import NonFiniteLossError
-    kinds = (ConfigError, CheckpointError, ImageFileError, NonFiniteLossError, FileNotFoundError, FileExistsError,
-             NotADirectoryError, PermissionError, ImportError)
-    if isinstance(error, kinds):
+    from restorekit.models.restorers import NonFiniteError
+    kinds = (ConfigError, CheckpointError, CheckpointWriteError, ImageFileError, NonFiniteError, FileNotFoundError,
+             FileExistsError, NotADirectoryError, PermissionError, ImportError)
+    if isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _DISK):
         return True
     # what restorekit itself raises, and not a library below it, was written to be read
     raised_by = traceback.extract_tb(error.__traceback__)[-1].filename

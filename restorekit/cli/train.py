@@ -12,6 +12,8 @@ def add_arguments(parser):
     parser.add_argument('--work-dir', metavar='DIR', help='where logs and checkpoints go; default: the next free '
                         'work_dirs/CONFIG, work_dirs/CONFIG-2, ...')
     parser.add_argument('--resume', action='store_true', help='continue the last run where it stopped')
+    parser.add_argument('--allow-config-change', action='store_true', help='with --resume: continue although the '
+                        'config is not the one the run was started with')
     parser.add_argument('--load-from', metavar='FILE', help="checkpoint the first phase's network starts from "
                         '(fine-tuning)')
     parser.add_argument('--phase', metavar='NAME', help='run this phase alone')
@@ -40,7 +42,8 @@ def run(args):
     patch_runner()
     init_distributed(args.launcher)
     cfg.work_dir = broadcast_object(str(_work_dir(args, cfg)))
-    runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase, options=args.cfg_options)
+    runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase, options=args.cfg_options,
+                              allow_config_change=args.allow_config_change)
     runner.train()
     report(runner)
     return 0

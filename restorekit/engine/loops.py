@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
 from restorekit.functional.random import derive_seed, seed_generators
-from restorekit.models.restorers import NonFiniteLossError
+from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import LOOPS
 
 
@@ -68,9 +68,9 @@ class ResumableIterLoop(IterBasedTrainLoop):
             seed_generators(derive_seed(seed, rank, self._iter))
             try:
                 self.run_iter(data_batch)
-            except NonFiniteLossError as error:
+            except NonFiniteError as error:
                 last = self.runner.message_hub.get_info('last_ckpt')
-                raise NonFiniteLossError(
+                raise type(error)(
                     f'{error} at iteration {self._iter + 1} of {self._max_iters} ({self.runner.work_dir}); training '
                     f'stopped before the weights changed. The last good checkpoint is '
                     f'{last or "none yet (none was due)"}. Lower the learning rate, clip gradients '

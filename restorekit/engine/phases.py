@@ -10,12 +10,13 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 
-from restorekit.checkpoint import atomic_write_text
+from restorekit.checkpoint import atomic_write_text, remove_temporaries
 from restorekit.compat import patch_runner
 from restorekit.config import ConfigError
 from restorekit.registry import RUNNERS, unknown_name_message
 
 from .config_check import check_config, check_paths, join_data_root
+from .config_diff import differences, relevant
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -89,19 +90,21 @@ class MultiPhaseRunner:
         cfg (Config | dict): The config. ``work_dir`` must be set.
         resume (bool): Continue what ``work_dir`` holds.
         phase (str, optional): Run this phase alone.
+        allow_config_change (bool): Resume although a config differs from the one its phase was started with.
         options (dict, optional): Overrides that hold in every phase (``--cfg-options``); keys starting with
             ``phases.`` were for one phase and are ignored here.
 
     Raises:
-        ConfigError: For a mistake in any phase's config, before the first one starts.
+        ConfigError: For a mistake in any phase's config, before the first one starts; from ``train``, if ``resume``
+            finds configs changed in what bears on the result.
         FileExistsError: If ``work_dir`` holds a run and ``resume`` is False.
     """
 
-    def __init__(self, cfg, resume=False, phase=None, options=None):
+    def __init__(self, cfg, resume=False, phase=None, options=None, allow_config_change=False):
         patch_runner()
         self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
         self.where = str(self.cfg.filename or 'config')
-        self.resume, self.options = resume, options or {}
+        self.resume, self.options, self.allow_config_change = resume, options or {}, allow_config_change
         self.work_dir = Path(self.cfg.work_dir)
         phases = self.cfg.get('phases')
         self.single = not phases
@@ -111,6 +114,7 @@ class MultiPhaseRunner:
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
         self.state = self._read_state()
+        self.recorded = {}
         self.configs = {name: self.phase_config(name) for name in self.phases}
 
     @classmethod
@@ -131,6 +135,7 @@ class MultiPhaseRunner:
             raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; '
                               + unknown_name_message(init_from, known, 'values of init_from'))
         check_config(cfg, where, phase=not self.single)
+        self.recorded[name] = relevant(cfg)  # before the data root is joined: data may be moved
         join_data_root(cfg)
         check_paths(cfg, where)
         if 'frozen' in cfg:
@@ -181,6 +186,10 @@ class MultiPhaseRunner:
     def last_checkpoint(self, name):
         """The last complete checkpoint of a phase, or None."""
         folder = self.work_dir if self.single else self.work_dir / name
+        # a file of this name is complete; a kill may have come before last_checkpoint was told of the newest
+        numbered = {int(path.stem[5:]): path for path in folder.glob('iter_*.pth') if path.stem[5:].isdecimal()}
+        if numbered:
+            return numbered[max(numbered)]
         pointer = folder / 'last_checkpoint'
         if not pointer.is_file():
             return None
@@ -215,8 +224,32 @@ class MultiPhaseRunner:
         if holds_run and not self.resume and not redoing:
             raise FileExistsError(f'{self.work_dir} already holds a run; pass --resume to continue it, or another '
                                   '--work-dir to start anew (nothing was changed)')
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        self._write_state()
+        if holds_run:
+            self._check_changes()
+        names = [self.only] if self.only else self.phases
+        self.state['configs'] = {**self.state.get('configs', {}), **{name: self.recorded[name] for name in names}}
+        try:
+            self.work_dir.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(self.work_dir)
+            self._write_state()
+        except OSError as error:
+            text = f'the work dir {self.work_dir} cannot be written to ({error.strerror}); pass another --work-dir'
+            raise type(error)(error.errno, f'{text}. Nothing was changed') from error
+
+    def _check_changes(self):
+        """Refuse, unless told not to, to go on with phases that were started with another config."""
+        started = {name: cfg for name, cfg in self.state.get('configs', {}).items()
+                   if name in (self.phases if self.only is None else [self.only])
+                   and (name in self.state['phases'] or self.last_checkpoint(name) is not None)}
+        lines = [line if self.single else f'{name}: {line}' for name, cfg in started.items()
+                 for line in differences(cfg, self.recorded[name])]
+        text = f'the config is not the one {self.work_dir} was started with:\n  ' + '\n  '.join(lines)
+        if lines and not self.allow_config_change:
+            raise ConfigError(f'{text}\nTake the change back, start anew in another --work-dir, or pass '
+                              '--allow-config-change to go on with it (finished phases stay as they are; nothing was '
+                              'changed)')
+        if lines:
+            self._say(text)
 
     def _read_state(self):
         if not self.state_path.is_file():

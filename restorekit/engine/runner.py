@@ -1,8 +1,11 @@
 """MMEngine's runner, with checkpoints that are plain data, written whole and loaded strictly."""
 
+import errno
 import os.path as osp
 import platform
+import shutil
 import time
+from pathlib import Path
 
 import mmengine
 import torch
@@ -13,6 +16,7 @@ from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
 
 from restorekit.checkpoint import (
+    CheckpointWriteError,
     atomic_save,
     load_checkpoint_file,
     load_network_weights,
@@ -41,6 +45,9 @@ class RestoreRunner(Runner):
     - ``load_from`` loads the network strictly and nothing else; resuming loads everything strictly.
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
+    - ``compile`` compiles the network, not the training step.
+    - :class:`GradientGuardHook` and :class:`EmbeddingMonitorHook` are default hooks.
+    - Gradients accumulated over iterations are saved and resumed.
     """
 
     def setup_env(self, env_cfg):
@@ -68,6 +75,23 @@ class RestoreRunner(Runner):
             optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
         return super().build_optim_wrapper(optim_wrapper)
 
+    def register_default_hooks(self, hooks=None):
+        """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
+        guards = dict(gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'))
+        given = {**guards, **(hooks or {})}
+        super().register_default_hooks({name: hook for name, hook in given.items()
+                                        if hook is not None or name not in guards})
+
+    def _maybe_compile(self, target):
+        """Compile the network's passes and not, as MMEngine, the whole training step, which breaks into pieces."""
+        options = self.cfg.get('compile')
+        if options is None or options is False:
+            return
+        network = (self.model.module if is_model_wrapper(self.model) else self.model).network
+        for name in ('forward', 'forward_features', 'embed'):
+            setattr(network, name, torch.compile(getattr(network, name), **({} if options is True else options)))
+        self.logger.info(f'{type(network).__name__} is compiled at its first pass, which takes a while')
+
     def load_checkpoint(self, filename, map_location='cpu', strict=True, revise_keys=None):
         """Load the network's weights from ``filename`` (or, when resuming, everything), strictly.
 
@@ -87,6 +111,9 @@ class RestoreRunner(Runner):
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if resuming:
             load_network_weights(model, checkpoint['state_dict'], str(filename))
+            for name, parameter in model.named_parameters():
+                if name in checkpoint.get('gradients', ()):
+                    parameter.grad = checkpoint['gradients'][name].to(parameter)
         self._has_loaded = True
         self.logger.info(f'Loaded {"the state of training" if resuming else "the network"} from {filename}')
         return checkpoint
@@ -115,13 +142,34 @@ class RestoreRunner(Runner):
                           message_hub=to_cpu(self.message_hub.state_dict()))
         if save_optimizer:
             checkpoint['optimizer'] = to_cpu(self.optim_wrapper.state_dict())
+            gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+            if gradients:  # in the middle of an accumulation; a step leaves none
+                checkpoint['gradients'] = to_cpu(gradients)
         if save_param_scheduler and self.param_schedulers is not None:
             schedulers = self.param_schedulers
             checkpoint['param_schedulers'] = \
                 {name: [s.state_dict() for s in group] for name, group in schedulers.items()} \
                 if isinstance(schedulers, dict) else [s.state_dict() for s in schedulers]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-        atomic_save(plain(checkpoint), osp.join(out_dir, filename))
+        checkpoint = plain(checkpoint)
+        path = osp.join(out_dir, filename)
+        try:
+            atomic_save(checkpoint, path)
+        except (OSError, RuntimeError) as error:  # torch turns some of the disk's errors into a RuntimeError
+            cause = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(cause, OSError) and 'write' not in str(error):
+                raise
+            reason = getattr(cause, 'strerror', None) or error
+            free = shutil.disk_usage(out_dir).free / 2**20 if osp.isdir(out_dir) else 0
+            raise CheckpointWriteError(
+                getattr(cause, 'errno', None) or errno.EIO,
+                f'{path} could not be written at iteration {meta["iter"]}: {reason} ({free:.0f} MiB free). Training '
+                f'stopped. The last good checkpoint is {self._last_good() or "none yet"}; make room, then '
+                'continue with --resume') from error
+
+    def _last_good(self):
+        pointer = osp.join(self.work_dir, 'last_checkpoint')
+        return Path(pointer).read_text().strip() if osp.isfile(pointer) else None
 
     def get_hooks_info(self):
         """Name the hooks in one line (MMEngine lists each at every stage)."""

@@ -1,6 +1,10 @@
 """A tiny CID that trains in a blink, for the engine's tests."""
 
+import contextlib
 import copy
+import multiprocessing
+import os
+import signal
 
 RANDOM_HAZE = dict(type='AtmosphericScattering', beta=(0.5, 2.0))
 
@@ -51,3 +55,31 @@ PHASES = dict(
         frozen=['network.encoder'],
         train_dataloader=dict(dataset=PAIR),
         model=dict(alignment=dict(type='CORALLoss', loss_weight=0.1), share_interval=1)))
+
+
+def fork(function, *args, timeout=120, ranks=None):
+    """Run ``function(*args)`` in a forked process, or ``function(rank, *args)`` in one per rank; return exit codes.
+
+    A forked process has all imports already, which would take seconds each time. Each leads a process group of its
+    own, so that nothing of it outlives the test.
+    """
+    context = multiprocessing.get_context('fork')
+    children = [context.Process(target=_in_group, args=(function, args if ranks is None else (rank, *args)))
+                for rank in range(ranks or 1)]
+    for child in children:
+        child.start()
+    try:
+        for child in children:
+            child.join(timeout)
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.join()
+    codes = [child.exitcode for child in children]
+    return codes if ranks is not None else codes[0]
+
+
+def _in_group(function, args):
+    os.setsid()
+    function(*args)

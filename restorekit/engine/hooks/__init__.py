@@ -1,5 +1,6 @@
 """Hooks of training."""
 
 from .checkpoint import SafeCheckpointHook
+from .guards import EmbeddingMonitorHook, GradientGuardHook
 
-__all__ = ['SafeCheckpointHook']
+__all__ = ['EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']

@@ -3,17 +3,22 @@
 import os.path as osp
 from collections import deque
 
-from mmengine.dist import is_main_process, master_only
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from restorekit.checkpoint import atomic_write_text, plain, restore_history
+from restorekit.checkpoint import atomic_write_text, plain, remove_temporaries, restore_history
 from restorekit.registry import HOOKS
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """MMEngine's checkpoint hook; the old checkpoint goes only after the new one is complete.
+    """MMEngine's checkpoint hook; the old checkpoint, also the old best, goes only after the new one is complete.
+
+    What a kill leaves over (half a temporary file, an old checkpoint) is removed by the resumed run. In a distributed
+    run BatchNorm's statistics, which each process has its own of, are averaged over the processes before saving.
 
     With any runner, it also makes what is saved plain data (loads with ``weights_only=True``) and takes Python text
     out of what is loaded, so that nothing from a checkpoint is executed. Arguments as MMEngine's, with iterations
@@ -33,7 +38,24 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path = info('best_ckpt')
         elif self.save_best is not None:
             self.best_ckpt_path_dict.update({key: info(f'best_ckpt_{key}') for key in self.key_indicators})
-        self.keep_ckpt_ids = deque(info('keep_ckpt_ids', []))
+        kept = info('keep_ckpt_ids', [])
+        old = kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        self.keep_ckpt_ids = deque(kept[len(old):])
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if get_world_size() > 1 and self.interval > 0 and self.interval % counts:
+            raise ValueError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
+                             f'optim_wrapper.accumulative_counts={counts}: what the other processes have accumulated '
+                             f'would be lost on resume; use {self.interval // counts * counts + counts}')
+        last = osp.join(self.out_dir, osp.basename(info('last_ckpt') or ''))  # the folder may have been moved
+        if self.file_backend.isfile(last):
+            self.last_ckpt = last
+            runner.message_hub.update_info('last_ckpt', last)
+        if is_main_process():  # finish what a kill cut off
+            remove_temporaries(runner.work_dir)
+            remove_temporaries(self.out_dir)
+            if self.last_ckpt:
+                atomic_write_text(self.last_ckpt, osp.join(runner.work_dir, 'last_checkpoint'))
+            self._remove(old)
 
     def before_save_checkpoint(self, runner, checkpoint):
         """Turn everything in ``checkpoint`` into tensors and plain Python data."""
@@ -49,12 +71,14 @@ class SafeCheckpointHook(CheckpointHook):
         old = []
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
             kept = [*self.keep_ckpt_ids, step]
-            old, kept = kept[:-self.max_keep_ckpts], kept[-self.max_keep_ckpts:]
-            self.keep_ckpt_ids = deque(kept)
+            # the checkpoint lists those it makes old, too: a run killed before they are gone removes them later
             runner.message_hub.update_info('keep_ckpt_ids', kept)
+            old = kept[:-self.max_keep_ckpts]
+            self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts:])
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = osp.join(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        average_batch_norm(runner.model)
         runner.save_checkpoint(self.out_dir, filename, save_optimizer=self.save_optimizer,
                                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
                                **self.args)
@@ -62,9 +86,55 @@ class SafeCheckpointHook(CheckpointHook):
             atomic_write_text(self.last_ckpt, osp.join(runner.work_dir, 'last_checkpoint'))
             self._remove(old)
 
-    @master_only
+    def _save_best_checkpoint(self, runner, metrics):
+        """Save the best as MMEngine does, and remove the old best after the new one is complete, not before."""
+        def paths():
+            return [self.best_ckpt_path] if len(self.key_indicators) == 1 else list(self.best_ckpt_path_dict.values())
+        if self.save_best is None:
+            return
+        missing = [key for key in self.key_indicators if key != 'auto' and key not in metrics]
+        if missing:
+            raise ValueError(f'default_hooks.checkpoint.save_best names {", ".join(missing)}, but the validation gives '
+                             f'{", ".join(metrics) or "no metric"}')
+        old, backend = paths(), self.file_backend
+        self.file_backend = _KeepsFiles(backend)
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        self._remove_files([path for path in old if path and path not in paths()])
+
+    def _remove_files(self, paths):
+        if is_main_process():
+            for path in paths:
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+
     def _remove(self, steps):
-        for step in steps:
-            path = osp.join(self.out_dir, self.filename_tmpl.format(step))
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
+        self._remove_files([osp.join(self.out_dir, self.filename_tmpl.format(step)) for step in steps])
+
+
+class _KeepsFiles:
+    """A file backend that finds no file to remove."""
+
+    def __init__(self, backend):
+        self.backend = backend
+
+    def __getattr__(self, name):
+        return getattr(self.backend, name)
+
+    def isfile(self, path):
+        return False
+
+    isdir = isfile
+
+
+@torch.no_grad()
+def average_batch_norm(model):
+    """Give every process the mean of all processes' running statistics of BatchNorm; all must call."""
+    if get_world_size() == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            for statistic in (module.running_mean, module.running_var):
+                all_reduce(statistic, op='mean')

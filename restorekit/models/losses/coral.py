@@ -1,7 +1,6 @@
 """Alignment of second-order statistics: CORAL, plain and bounded."""
 
 import torch
-from torch import nn
 
 from restorekit.functional.covariance import (
     CENTERS,
@@ -10,9 +9,9 @@ from restorekit.functional.covariance import (
     covariance_products,
     unbiased_square_norm,
 )
-from restorekit.functional.distributed import gather_rows
-from restorekit.functional.precision import at_least_float32, no_autocast
 from restorekit.registry import MODELS
+
+from .alignment import Alignment
 
 ESTIMATORS = ('biased', 'unbiased', 'relative')
 
@@ -35,7 +34,7 @@ def coral_loss(source, target, bounded=True, center='true', estimator='biased'):
 
 
 @MODELS.register_module()
-class CORALLoss(nn.Module):
+class CORALLoss(Alignment):
     """Distance between the covariances of source and target embeddings.
 
     u = ||C_s - C_t||_F^2 / (4 d^2) (Sun and Saenko, "Deep CORAL: correlation alignment for deep domain adaptation",
@@ -43,7 +42,8 @@ class CORALLoss(nn.Module):
     a batch has fewer rows than dimensions. Distributed, the rows of all processes are compared, with gradients.
 
     For two batches of one law E[u] is about 1 / (2 (n - 1)) at unit variance, whatever d: at n = 16 most of 'biased'
-    is noise, whose gradient shrinks the embedding where it can be trained.
+    is noise, whose gradient shrinks the embedding where it can be trained. ``samples='tokens'`` and a target queue
+    lower it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away.
 
     Args:
         bounded (bool): Return 1 - exp(-u) instead of u.
@@ -51,7 +51,7 @@ class CORALLoss(nn.Module):
         estimator (str): 'biased' as above; 'unbiased', with U-statistics for ||C_s||^2 and ||C_t||^2: zero on average
             for equal laws, can be negative, needs center='true' and 4 samples per domain; 'relative', ||C_s - C_t||^2
             / (||C_s||^2 + ||C_t||^2), in [0, 1], unchanged by scale, so that a vanishing embedding does not lower it.
-        loss_weight (float): Factor of the whole loss.
+        **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
 
     Forward:
         source (Tensor): (n, d), n >= 2.
@@ -66,8 +66,8 @@ class CORALLoss(nn.Module):
         tensor(0.)
     """
 
-    def __init__(self, bounded=True, center='true', estimator='biased', loss_weight=1.0):
-        super().__init__()
+    def __init__(self, bounded=True, center='true', estimator='biased', **kwargs):
+        super().__init__(**kwargs)
         if center not in CENTERS:
             raise ValueError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
         if estimator not in ESTIMATORS:
@@ -76,28 +76,10 @@ class CORALLoss(nn.Module):
         if estimator == 'unbiased' and center != 'true':
             raise ValueError("CORALLoss: estimator='unbiased' is defined for center='true' only")
         self.options = {'bounded': bounded, 'center': center, 'estimator': estimator}
-        self.loss_weight = loss_weight
+        self.smallest_batch = 4 if estimator == 'unbiased' else 2
 
-    def forward(self, source, target):
-        check_embeddings(source, target)
-        with no_autocast(source):
-            source, target = at_least_float32(gather_rows(source), gather_rows(target))
-            check_batches(source, target, 4 if self.options['estimator'] == 'unbiased' else 2, 'CORALLoss')
-            return self.loss_weight * coral_loss(source, target, **self.options)
+    def distance(self, source, target):
+        return coral_loss(source, target, **self.options)
 
     def extra_repr(self):
         return ', '.join(f'{key}={value!r}' for key, value in {**self.options, 'loss_weight': self.loss_weight}.items())
-
-
-def check_embeddings(source, target):
-    """Raise a ValueError unless the embeddings are (n, d) and (m, d)."""
-    if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or source.shape[1] == 0:
-        raise ValueError(f'alignment takes source (n, d) and target (m, d), got {tuple(source.shape)} and '
-                         f'{tuple(target.shape)}; pool a map with embedding.mean(dim=(2, 3))')
-
-
-def check_batches(source, target, smallest, name):
-    """Raise a ValueError unless each domain has at least ``smallest`` samples."""
-    if min(len(source), len(target)) < smallest:
-        raise ValueError(f'{name} needs at least {smallest} samples of each domain over all processes, got '
-                         f'{len(source)} source and {len(target)} target; raise the batch size')

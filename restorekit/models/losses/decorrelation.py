@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from restorekit.functional.random import derive_seed
 from restorekit.registry import MODELS, unknown_name_message
 
 from .reweighter import Reweighter, effective_sample_size
@@ -118,8 +119,10 @@ class DecorrelationReweighter(Reweighter):
         mapping (str): 'rff', random Fourier features of the embedding standardised per dimension over batch and
             bank, or 'stablenet', the released code's.
         num_maps (int): Number of maps ('stablenet' makes a cosine and a sine of each).
-        dims (int | None): Dimensions drawn without replacement at each call; None or more than there are: all. With
-            far more dimensions than samples a few hundred tell as much.
+        dims (int | None): Dimensions used; None or as many as there are: all. With far more dimensions than samples a
+            few hundred tell as much, at a cost that falls with them.
+        reduction (str): How they become ``dims``: 'subset', drawn without replacement at each call, or 'projection' on
+            a random orthonormal basis, the same at every call.
         steps (int): Steps of gradient descent.
         lr (float): Step size; a tenth of it in the second half.
         momentum (float): Momentum, in [0, 1).
@@ -151,7 +154,7 @@ class DecorrelationReweighter(Reweighter):
 
     def __init__(self, mapping='rff', num_maps=5, dims=None, steps=20, lr=1.0, momentum=0.9, penalty=None,
                  target_ess=None, bank_size=0, embedding_dim=None, resample='call', clip=(0.2, 5.0), warmup_iters=0,
-                 seed=0):
+                 seed=0, reduction='subset'):
         super().__init__(clip, warmup_iters, seed)
         if mapping not in _MAPPINGS:
             raise ValueError('DecorrelationReweighter: mapping '
@@ -176,7 +179,10 @@ class DecorrelationReweighter(Reweighter):
             raise ValueError(f'DecorrelationReweighter: a bank needs bank_size >= 0 and embedding_dim, got '
                              f'bank_size={bank_size} and embedding_dim={embedding_dim}; embedding_dim is the '
                              "network's attribute of that name")
-        self.mapping, self.num_maps, self.dims, self.resample = mapping, num_maps, dims, resample
+        if reduction not in ('subset', 'projection'):
+            raise ValueError(f"DecorrelationReweighter: reduction must be 'subset' or 'projection', got {reduction!r}")
+        self.mapping, self.num_maps, self.resample = mapping, num_maps, resample
+        self.dims, self.reduction, self._basis = dims, reduction, None
         self.steps, self.lr, self.momentum = steps, lr, momentum
         self.penalty, self.target_ess = 0.1 if penalty is None else penalty, target_ess
         self.bank_size, self.embedding_dim = bank_size, embedding_dim
@@ -193,7 +199,7 @@ class DecorrelationReweighter(Reweighter):
         if self.bank_size:
             rows = torch.cat([rows, self.bank[self.bank_size - int(self.bank_count):].to(rows)])
         if self.dims is not None and self.dims < d:
-            rows = rows[:, torch.randperm(d, generator=self.generator())[:self.dims].to(rows.device)]
+            rows = self._reduced(rows)
         if len(rows) < 3 or rows.shape[1] < 2:
             # no pair of dimensions; or two rows, whose covariance does not say which of them should weigh more
             return rows.new_full((n,), 1 / n), {'objective_before': 0.0, 'objective_after': 0.0}
@@ -211,6 +217,16 @@ class DecorrelationReweighter(Reweighter):
         if self.bank_size:
             self.bank.copy_(torch.cat([self.bank, rows.to(self.bank)])[-self.bank_size:])
             self.bank_count.copy_((self.bank_count + len(rows)).clamp_max(self.bank_size))
+
+    def _reduced(self, rows):
+        d = rows.shape[1]
+        if self.reduction == 'subset':
+            return rows[:, torch.randperm(d, generator=self.generator())[:self.dims].to(rows.device)]
+        if self._basis is None or len(self._basis) != d:
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, d, self.dims))
+            self._basis = torch.linalg.qr(torch.randn(d, self.dims, generator=generator, dtype=torch.float64))[0]
+        self._basis = self._basis.to(rows.device)
+        return rows @ self._basis.to(rows)
 
     def _maps(self, rows, step):
         generator, d = self.generator(step), rows.shape[1]

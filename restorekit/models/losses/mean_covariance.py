@@ -1,13 +1,9 @@
 """Alignment of means and covariances."""
 
-from torch import nn
-
 from restorekit.functional.covariance import covariance_distance
-from restorekit.functional.distributed import gather_rows
-from restorekit.functional.precision import at_least_float32, no_autocast
 from restorekit.registry import MODELS
 
-from .coral import check_batches, check_embeddings
+from .alignment import Alignment
 
 
 def mean_covariance_loss(source, target):
@@ -17,7 +13,7 @@ def mean_covariance_loss(source, target):
 
 
 @MODELS.register_module()
-class MeanCovarianceLoss(nn.Module):
+class MeanCovarianceLoss(Alignment):
     """loss_weight * (mean((mu_s - mu_t)^2) + mean((C_s - C_t)^2)), over d and d^2 entries.
 
     Source: Gulrajani and Lopez-Paz, "In search of lost domain generalization", 2021 (their CORAL). The covariance
@@ -25,7 +21,7 @@ class MeanCovarianceLoss(nn.Module):
     all processes, with gradients.
 
     Args:
-        loss_weight (float): Factor of the whole loss.
+        **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
 
     Forward:
         source (Tensor): (n, d), n >= 2.
@@ -41,13 +37,5 @@ class MeanCovarianceLoss(nn.Module):
         4.0
     """
 
-    def __init__(self, loss_weight=1.0):
-        super().__init__()
-        self.loss_weight = loss_weight
-
-    def forward(self, source, target):
-        check_embeddings(source, target)
-        with no_autocast(source):
-            source, target = at_least_float32(gather_rows(source), gather_rows(target))
-            check_batches(source, target, 2, 'MeanCovarianceLoss')
-            return self.loss_weight * mean_covariance_loss(source, target)
+    def distance(self, source, target):
+        return mean_covariance_loss(source, target)

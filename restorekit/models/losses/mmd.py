@@ -1,13 +1,10 @@
 """Alignment by maximum mean discrepancy."""
 
 import torch
-from torch import nn
 
-from restorekit.functional.distributed import gather_rows
-from restorekit.functional.precision import at_least_float32, no_autocast
 from restorekit.registry import MODELS
 
-from .coral import check_batches, check_embeddings
+from .alignment import Alignment
 
 
 def mmd_loss(source, target, scales=(0.25, 0.5, 1.0, 2.0, 4.0)):
@@ -27,7 +24,7 @@ def mmd_loss(source, target, scales=(0.25, 0.5, 1.0, 2.0, 4.0)):
 
 
 @MODELS.register_module()
-class MMDLoss(nn.Module):
+class MMDLoss(Alignment):
     """loss_weight * squared maximum mean discrepancy between source and target embeddings.
 
     MMD^2 = mean k(s, s') + mean k(t, t') - 2 mean k(s, t), with k(x, y) the mean over ``scales`` of
@@ -37,7 +34,7 @@ class MMDLoss(nn.Module):
 
     Args:
         scales (Sequence[float]): Bandwidths as multiples of the median, positive.
-        loss_weight (float): Factor of the whole loss.
+        **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
 
     Forward:
         source (Tensor): (n, d), n >= 2.
@@ -52,16 +49,11 @@ class MMDLoss(nn.Module):
         True
     """
 
-    def __init__(self, scales=(0.25, 0.5, 1.0, 2.0, 4.0), loss_weight=1.0):
-        super().__init__()
+    def __init__(self, scales=(0.25, 0.5, 1.0, 2.0, 4.0), **kwargs):
+        super().__init__(**kwargs)
         if not len(scales) or not all(scale > 0 for scale in scales):
             raise ValueError(f'MMDLoss: scales must be positive multiples of the median distance, got {scales}')
         self.scales = tuple(scales)
-        self.loss_weight = loss_weight
 
-    def forward(self, source, target):
-        check_embeddings(source, target)
-        with no_autocast(source):
-            source, target = at_least_float32(gather_rows(source), gather_rows(target))
-            check_batches(source, target, 2, 'MMDLoss')
-            return self.loss_weight * mmd_loss(source, target, self.scales)
+    def distance(self, source, target):
+        return mmd_loss(source, target, self.scales)

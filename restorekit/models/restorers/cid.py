@@ -22,7 +22,9 @@ class CIDRestorer(Restorer):
 
     Args:
         reweighter (dict, optional): (N, d) to (N,), for example ``DecorrelationReweighter``.
-        alignment (dict, optional): (n, d), (m, d) to scalar, for example ``CORALLoss``.
+        alignment (dict, optional): (n, d), (m, d) to scalar, for example ``CORALLoss``. Rows are pooled embeddings,
+            unless it makes its own with ``rows(embedding map)``. ``embedding_std_source`` and ``embedding_std_target``
+            are logged with it (:class:`EmbeddingMonitorHook` warns when they collapse).
         consistency (dict, optional): Loss on unlabelled images, for example ``MeanTeacherConsistency``.
         anchor (float): Weight a of the un-reweighted term beside the reweighted one, >= 0.
         share_interval (int): Every so many iterations, log ``align_grad_share``: the norm of alignment's gradient
@@ -38,15 +40,19 @@ class CIDRestorer(Restorer):
         if (reweighter or alignment) and self.network.embedding_dim is None:
             raise ValueError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
                              'use a network with embed(x), such as EncoderDecoder, or drop both')
-        if reweighter and reweighter.get('bank_size'):
-            reweighter = dict(reweighter, embedding_dim=reweighter.get('embedding_dim', self.network.embedding_dim))
-        self.reweighter = MODELS.build(reweighter) if reweighter else None
-        self.alignment = MODELS.build(alignment) if alignment else None
+        self.reweighter = self._build(reweighter, 'bank_size')
+        self.alignment = self._build(alignment, 'queue_size')
         self.consistency = MODELS.build(consistency) if consistency else None
         if self.consistency is not None and hasattr(self.consistency, 'bind'):
             self.consistency.bind(self.network)
         self.anchor, self.share_interval = anchor, share_interval
         self._calls = 0
+
+    def _build(self, ingredient, memory):
+        """Build an ingredient; one with a memory of ``memory`` rows is told their dimension."""
+        if ingredient and ingredient.get(memory):
+            ingredient = dict(ingredient, embedding_dim=ingredient.get('embedding_dim', self.network.embedding_dim))
+        return MODELS.build(ingredient) if ingredient else None
 
     def loss(self, inputs, data_samples, target=None):
         """Compute the supervised losses and those of the ingredients; see the class."""
@@ -59,14 +65,16 @@ class CIDRestorer(Restorer):
             losses = self.supervised_losses(self.to_unit(output, data_samples), gt)
         else:
             output, embedding = self.network.forward_features(inputs)
-            source = pool(embedding)
-            weight, logged = self._weights(source)
+            weight, logged = self._weights(embedding)
             losses = self.supervised_losses(self.to_unit(output, data_samples), gt, weight)
             losses.update(logged)
         if self.consistency is not None:
             losses['loss_consistency'] = self.consistency(self.network, target)
         if self.alignment is not None:
-            aligned = self.alignment(source, pool(self.network.embed(target)))
+            maps = embedding, self.network.embed(target)
+            aligned = self.alignment(*map(getattr(self.alignment, 'rows', pool), maps))
+            losses.update((f'embedding_std_{domain}', spread(values))
+                          for domain, values in zip(('source', 'target'), maps, strict=True))
             share = self._gradient_share(aligned, sum(v for k, v in losses.items() if k.startswith('loss')))
             losses['loss_align'] = aligned
             if share is not None:
@@ -74,11 +82,12 @@ class CIDRestorer(Restorer):
         self._calls += 1
         return losses
 
-    def _weights(self, source):
+    def _weights(self, embedding):
         """Per-sample weights (mean 1 + anchor over all ranks) and what the reweighter logs."""
         if self.reweighter is None:
             return None, {}
-        weights = self.reweighter(source.detach())
+        source = pool(embedding.detach())
+        weights = self.reweighter(source)
         log = {f'reweight_{name}': source.new_tensor(value) for name, value in self.reweighter.log.items()}
         world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         return weights * (len(source) * world) + self.anchor, log
@@ -103,3 +112,9 @@ class CIDRestorer(Restorer):
 def pool(embedding):
     """Average an embedding map (N, C, h, w) over its positions: (N, C)."""
     return embedding.mean(dim=(-2, -1))
+
+
+@torch.no_grad()
+def spread(embedding):
+    """Standard deviation over images of the pooled embedding, averaged over its dimensions: what collapses to 0."""
+    return pool(embedding).float().std(dim=0, correction=0).mean()

@@ -12,8 +12,16 @@ from restorekit.functional.ranges import rescale
 from restorekit.registry import MODELS
 
 
-class NonFiniteLossError(FloatingPointError):
-    """A loss became NaN or infinite; training stops before the weights do."""
+class NonFiniteError(FloatingPointError):
+    """Something in training became NaN or infinite; training stops before the weights do."""
+
+
+class NonFiniteLossError(NonFiniteError):
+    """A loss became NaN or infinite."""
+
+
+class NonFiniteGradientError(NonFiniteError):
+    """A gradient became NaN or infinite."""
 
 
 @MODELS.register_module()
