@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from .functional.state_dict import state_dict_problems
 from .registry import MODELS, unknown_name_message
 
 HISTORY = 'HistoryBuffer'  # value of the key 'type' of a history written as plain data
@@ -383,17 +384,10 @@ def load_network_weights(network, state, source):
         >>> load_network_weights(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1).state_dict(), 'a.pth')
     """
     own = network.state_dict()
-    differences = {
-        'missing': [key for key in own if key not in state],
-        'unexpected': [key for key in state if key not in own],
-        'wrong-shaped': [f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}' for key in own
-                         if key in state and state[key].shape != own[key].shape],
-    }
-    if any(differences.values()):
-        lines = [f'{len(keys)} {kind}: {", ".join(keys[:5])}{", ..." if len(keys) > 5 else ""}'
-                 for kind, keys in differences.items() if keys]
+    problems = state_dict_problems(state, own, limit=5)
+    if problems:
         raise CheckpointError(f'{source} is a checkpoint of another network than this {type(network).__name__} '
-                              f'of {len(own)} tensors.\n  ' + '\n  '.join(lines))
+                              f'of {len(own)} tensors.\n  ' + '\n  '.join(problems))
     network.load_state_dict(state)
 
 

@@ -105,7 +105,7 @@ def load_config(name, options=None, data_root=None):
     if options:
         try:
             cfg.merge_from_dict(dict(options))
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)

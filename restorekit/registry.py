@@ -9,6 +9,8 @@ import difflib
 
 from mmengine import registry as _root
 
+OWN_COMPONENT = 'If it is your own, name its module in the config: custom_imports=dict(imports=[...])'
+
 
 class Registry(_root.Registry):
     """MMEngine's registry, with errors that name the nearest registered components."""
@@ -38,7 +40,7 @@ class Registry(_root.Registry):
             if name in registry._module_dict:
                 return registry._module_dict[name]
             registry = registry.parent if scope is None else None
-        raise KeyError(unknown_name_message(key, self.names(), f'{self.name} registry'))
+        raise KeyError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
 
     def __contains__(self, key):
         return self.split_scope_key(key)[1] in self.names()
@@ -52,8 +54,7 @@ def unknown_name_message(name, known, where):
         hint = f'did you mean {" or ".join(map(repr, near))}?'
     else:
         hint = f'known names: {", ".join(known)}' if len(known) <= 40 else f'{len(known)} names are known'
-    return (f'{name!r} is not in the {where}; {hint} '
-            f'If it is your own, name its module in the config: custom_imports=dict(imports=[...])')
+    return f'{name!r} is not in the {where}; {hint}'
 
 
 def _child(name, *modules):

@@ -365,8 +365,10 @@ def test_weights_of_another_network_are_refused_with_numbers():
         ck.load_network_weights(net, state, 'dir/other.pth')
     message = str(error.value)
     assert 'dir/other.pth is a checkpoint of another network than this Sequential' in message
-    assert '7 missing: 0.weight, 1.weight, 2.weight, 3.weight, 4.weight, ...' in message and '5.weight' not in message
-    assert '1 unexpected: extra' in message and '1 wrong-shaped: 7.weight (4, 2) instead of (3, 2)' in message
+    assert "7 missing: '0.weight', '1.weight', '2.weight', '3.weight', '4.weight' and 2 more" in message
+    assert '5.weight' not in message
+    assert "1 unexpected: 'extra'" in message
+    assert "1 of the wrong shape: '7.weight' is (4, 2), not (3, 2)" in message
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 

@@ -2,6 +2,7 @@
 # Test under Slurm (CUDA only):
 #   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments]
 set -euo pipefail
+if [ $# -lt 4 ]; then echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments]" >&2; exit 2; fi
 PARTITION=$1 JOB_NAME=$2 CONFIG=$3 CHECKPOINT=$4
 GPUS=${GPUS:-8} GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 # shellcheck disable=SC2086

@@ -2,6 +2,7 @@
 # Train under Slurm (CUDA only):
 #   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments]
 set -euo pipefail
+if [ $# -lt 3 ]; then echo "usage: $0 PARTITION JOB_NAME CONFIG [arguments]" >&2; exit 2; fi
 PARTITION=$1 JOB_NAME=$2 CONFIG=$3
 GPUS=${GPUS:-8} GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 # shellcheck disable=SC2086

@@ -14,6 +14,12 @@ from mmengine.config import DictAction
 class OptionAction(DictAction):
     """``k=v`` pairs; a value may be a number, true/false/none, a list, or a dict in YAML's flow form."""
 
+    def __call__(self, parser, namespace, values, option_string=None):
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
+        super().__call__(parser, namespace, values, option_string)
+
     @staticmethod
     def _parse_iterable(value):
         if value.strip().lower() == 'none':
@@ -42,6 +48,7 @@ def prepare_process(launcher, workers=0):
     import cv2
     import torch
     cv2.setNumThreads(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of broken files our errors say the name
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if 'OMP_NUM_THREADS' not in os.environ:
         torch.set_num_threads(1 if launcher != 'none' else max(1, cores - workers))

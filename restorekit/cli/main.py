@@ -26,8 +26,9 @@ def build_parser():
 def main(argv=None):
     """Run the command line; returns the exit status."""
     args = build_parser().parse_args(argv)
-    if os.getcwd() not in sys.path:  # where the modules of one's own are that custom_imports names
-        sys.path.append(os.getcwd())
+    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(getattr(args, 'config', None) or ''))):
+        if folder not in sys.path:  # where the modules of one's own are that custom_imports names
+            sys.path.append(folder)
     return run_guarded(COMMANDS[args.command].run, args)
 
 

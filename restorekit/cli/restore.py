@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 def run(args):
     """Restore; returns 0, or 1 if any input failed (the others are restored all the same)."""
-    from restorekit.functional.image_io import IMAGE_SUFFIXES, ImageFileError, read_image, write_image
+    from restorekit.functional.image_io import IMAGE_SUFFIXES, read_image, write_image
     jobs = plan(args.inputs, args.out, IMAGE_SUFFIXES)
     prepare_process('none')
     from restorekit.inference import RestorationPipeline
@@ -30,7 +30,7 @@ def run(args):
         try:
             image, alpha = read_image(source, keep_alpha=True)
             write_image(target, pipeline.restore(image), alpha)
-        except (ImageFileError, OSError) as error:
+        except (ValueError, OSError) as error:
             failed += 1
             print(f'[{number}/{len(jobs)}] failed: {error}', file=sys.stderr)
             continue
@@ -54,7 +54,8 @@ def plan(inputs, out, suffixes):
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            files = sorted(f for f in path.rglob('*') if f.is_file() and f.suffix.lower() in suffixes)
+            files = sorted(f for f in path.rglob('*') if f.is_file() and f.suffix.lower() in suffixes
+                           and not f.name.startswith('.'))
             found += [(f, f.relative_to(path)) for f in files]
             if not files:
                 raise FileNotFoundError(f'no images in folder {text} (looked for {", ".join(suffixes)})')

@@ -34,7 +34,7 @@ def run(args):
         cfg.load_from = args.load_from
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    prepare_process(args.launcher, workers=cfg.get('train_dataloader', {}).get('num_workers', 0))
+    prepare_process(args.launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
     from restorekit.compat import patch_runner
     from restorekit.engine import MultiPhaseRunner
@@ -70,7 +70,7 @@ def report(runner):
         return
     table = results_table(runner.state)
     picture = before_after(runner.work_dir, runner.state, runner.single)
-    checkpoint = [record['checkpoint'] for record in runner.state['phases'].values() if record.get('checkpoint')][-1]
+    checkpoint = [runner.checkpoint(name) for name in runner.state['phases'] if runner.checkpoint(name)][-1]
     print()
     if table:
         print(table)

@@ -22,6 +22,9 @@ TOP_LEVEL_KEYS = frozenset("""
 PHASE_KEYS = frozenset({'frozen', 'init_from'})
 PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
+_CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
+_DEFAULT_HOOKS = frozenset({'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
+                            'gradients', 'embeddings'})
 
 
 def check_config(cfg, where, phase=False):
@@ -42,10 +45,39 @@ def check_config(cfg, where, phase=False):
         near = difflib.get_close_matches(key, known_keys, n=1, cutoff=0.8)
         if key not in known_keys and near:
             raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
+    hooks = cfg.get('default_hooks') or {}
+    _check_known({name: hook for name, hook in hooks.items() if hook is not None and 'type' not in hook},
+                 _DEFAULT_HOOKS, 'default_hooks', where)
     components = _components()
+    for place, known in _untyped():
+        node = cfg
+        for key in place.split('.'):
+            node = node.get(key) if isinstance(node, dict) or node is cfg else None
+        if isinstance(node, dict) and 'type' not in node:
+            _check_known(node, known, place, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components)
+
+
+def _untyped():
+    """The dicts of a config that have no ``type``, with the keys their readers take."""
+    from mmengine.optim import OptimWrapper
+    from mmengine.runner import Runner
+    from torch.utils.data import DataLoader
+    loader = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'}
+    yield from ((f'{name}_dataloader', loader) for name in ('train', 'val', 'test'))
+    yield 'randomness', {*inspect.signature(Runner.set_randomness).parameters}
+    yield 'optim_wrapper', {*inspect.signature(OptimWrapper.__init__).parameters, 'constructor', 'paramwise_cfg'}
+    yield 'optim_wrapper.clip_grad', _CLIP_GRAD
+
+
+def _check_known(node, known, place, where):
+    for key in node:
+        if key not in known and key not in _NOT_KEYWORDS:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f'did you mean {near[0]!r}?' if near else f'it takes {", ".join(sorted(known - {"self"}))}'
+            raise ConfigError(f'{where}: {place} has no {key!r}; {hint}')
 
 
 def check_paths(cfg, where):
@@ -117,11 +149,11 @@ def _components():
 def _check(node, place, where, components):
     if isinstance(node, dict):
         name = node.get('type')
-        if isinstance(name, str) and place != 'param_scheduler.type':
+        if isinstance(name, str):
             component = components.get(name.split('.')[-1] if '.' in name else name)
             if component is None:
                 message = registries.unknown_name_message(name, components, 'registries')
-                raise ConfigError(f'{where}: {place}: {message}')
+                raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
         for key, value in node.items():
             _check(value, f'{place}.{key}', where, components)
@@ -131,34 +163,36 @@ def _check(node, place, where, components):
 
 
 def _check_keywords(node, component, place, where):
-    accepted = _keywords(component)
-    if accepted is None:
-        return
+    accepted, closed = _keywords(component)
+    if place == 'optim_wrapper':
+        accepted = {*accepted, 'constructor', 'paramwise_cfg'}
     for key in node:
-        if key not in accepted and key not in _NOT_KEYWORDS:
-            near = difflib.get_close_matches(key, accepted, n=3, cutoff=0.5)
+        if key in accepted or key in _NOT_KEYWORDS:
+            continue
+        near = difflib.get_close_matches(key, accepted, n=3, cutoff=0.5 if closed else 0.85)
+        if closed or near:
             hint = f'did you mean {" or ".join(map(repr, near))}?' if near else \
                 f'it takes {", ".join(sorted(accepted))}'
             raise ConfigError(f'{where}: {place}: {component.__name__} takes no {key!r}; {hint}')
 
 
 def _keywords(component):
-    """Names of the keyword arguments a component takes, or None where they cannot be known."""
-    if not inspect.isclass(component):
-        parameters = inspect.signature(component).parameters.values()
-        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    """Names of the keyword arguments a component takes, and whether these are all.
+
+    ``**kwargs`` of restorekit's classes go to their base; those of other classes may go anywhere.
+    """
     names = set()
-    for cls in component.__mro__:
-        init = cls.__dict__.get('__init__') or cls.__dict__.get('__new__')
+    for cls in component.__mro__ if inspect.isclass(component) else [component]:
+        init = cls if not inspect.isclass(cls) else cls.__dict__.get('__init__') or cls.__dict__.get('__new__')
         if init is None or cls is object:
             continue
-        if not hasattr(init, '__code__'):
-            init = getattr(init, '__func__', init)
         try:
-            parameters = list(inspect.signature(init).parameters.values())[1:]
+            parameters = inspect.signature(getattr(init, '__func__', init)).parameters.values()
         except (TypeError, ValueError):
-            return None
-        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+            return names, False
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {'self', 'cls'}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names
-    return None if component.__mro__[0].__dict__.get('__new__') else names
+            return names, True
+        if not cls.__module__.startswith('restorekit.'):
+            return names, False
+    return names, False

@@ -52,8 +52,22 @@ def model_wrapper_cfg():
         >>> model_wrapper_cfg()['type']
         'MMDistributedDataParallel'
     """
-    cfg = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False}
+    cfg = {'type': 'MMDistributedDataParallel'}  # broadcasts rank 0's buffers, which are what a checkpoint holds
     return cfg if torch.cuda.is_available() else {**cfg, 'device_ids': None}
+
+
+def run_on_main(function, *args):
+    """Call ``function`` on rank 0 and return its result, or raise its error, on every rank."""
+    outcome = None
+    if not distributed.is_initialized() or distributed.get_rank() == 0:
+        try:
+            outcome = (function(*args), None)
+        except Exception as error:
+            outcome = (None, error)
+    result, error = broadcast_object(outcome)
+    if error is not None:
+        raise error
+    return result
 
 
 def broadcast_object(value):

@@ -2,21 +2,23 @@
 
 import copy
 import json
+import os
 import time
 import uuid
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import get_rank, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from restorekit.checkpoint import atomic_write_text, remove_temporaries
 from restorekit.compat import patch_runner
 from restorekit.config import ConfigError
-from restorekit.registry import RUNNERS, unknown_name_message
+from restorekit.registry import MODELS, RUNNERS, unknown_name_message
 
 from .config_check import check_config, check_paths, join_data_root
 from .config_diff import differences, relevant
+from .distributed import run_on_main
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -54,8 +56,20 @@ def phase_overrides(cfg, name, options=None):
         raise ConfigError(f'{cfg.filename}: phase {name!r} must be a dict of overrides, but is {override!r}')
     base = {key: value for key, value in cfg.to_dict().items() if key != 'phases'}
     merged = _config(merge(base, override), cfg.filename)
-    merged.merge_from_dict({key: value for key, value in (options or {}).items() if not key.startswith('phases.')})
+    for key, value in (options or {}).items():
+        if not key.startswith('phases.') and not _below_none(merged, key):
+            merged.merge_from_dict({key: value})
     return merged
+
+
+def _below_none(cfg, key):
+    """Whether the dotted ``key`` lies below something that this phase set to None, so that it has no meaning there."""
+    node = cfg
+    for part in key.split('.')[:-1]:
+        node = node.get(part, {}) if hasattr(node, 'get') else {}
+        if node is None:
+            return True
+    return False
 
 
 def _config(data, filename):
@@ -113,7 +127,7 @@ class MultiPhaseRunner:
             raise ConfigError(f'{self.where}: ' + unknown_name_message(phase, self.phases, 'phases of this config'))
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
-        self.state = self._read_state()
+        self.state = run_on_main(self._read_state)
         self.recorded = {}
         self.configs = {name: self.phase_config(name) for name in self.phases}
 
@@ -134,12 +148,18 @@ class MultiPhaseRunner:
             known = ['previous', 'best', *names[:names.index(name)]]
             raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; '
                               + unknown_name_message(init_from, known, 'values of init_from'))
+        load_from = cfg.get('load_from')
+        if load_from and load_from != self.cfg.get('load_from') and name != names[0]:
+            raise ConfigError(f'{where}: load_from is where the first phase starts; here say init_from={load_from!r}')
+        if load_from and '://' not in load_from and not Path(load_from).is_file():
+            raise FileNotFoundError(f'{where}: load_from names {Path(load_from).absolute()}, which is not there')
         check_config(cfg, where, phase=not self.single)
         self.recorded[name] = relevant(cfg)  # before the data root is joined: data may be moved
         join_data_root(cfg)
         check_paths(cfg, where)
         if 'frozen' in cfg:
             cfg.model.frozen = cfg.pop('frozen')
+        MODELS.build(copy.deepcopy(cfg.model))  # a mistake in the last phase shall not wait for the others
         cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
         stem = Path(self.where).stem
         cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
@@ -147,7 +167,7 @@ class MultiPhaseRunner:
 
     def train(self):
         """Train what is left to train; returns the last phase's model."""
-        self._claim_work_dir()
+        run_on_main(self._claim_work_dir)
         model = None
         names = [self.only] if self.only else list(self.phases)
         for number, name in enumerate(names, 1):
@@ -162,9 +182,7 @@ class MultiPhaseRunner:
     def _train_phase(self, name):
         cfg = copy.deepcopy(self.configs[name])
         init_from = cfg.pop('init_from', 'previous')
-        resuming = self.resume and self.last_checkpoint(name) is not None
-        cfg.resume = resuming
-        cfg.load_from = str(self.last_checkpoint(name)) if resuming else self._initial_weights(name, init_from, cfg)
+        cfg.resume, cfg.load_from = run_on_main(self._start, name, init_from, cfg.get('load_from'))
         runner = RestoreRunner.from_cfg(cfg)
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')
@@ -172,13 +190,14 @@ class MultiPhaseRunner:
         runner.register_hook(recorder, priority='LOWEST')
         start = time.time()
         model = runner.train()
+        record = self.state['phases'].setdefault(name, {})
+        record.update(finished=True, checkpoint=self._relative(runner.message_hub.get_info('last_ckpt')),
+                      best_checkpoint=self._relative(runner.message_hub.get_info('best_ckpt')),
+                      iterations=runner.iter,
+                      seconds=round(record.get('seconds', 0) + time.time() - start, 1), metrics=recorder.metrics,
+                      align_grad_share=_mean_scalar(runner, 'train/align_grad_share'),
+                      align_loss=_mean_scalar(runner, 'train/loss_align'))
         if is_main_process():
-            record = self.state['phases'].setdefault(name, {})
-            record.update(finished=True, checkpoint=runner.message_hub.get_info('last_ckpt'),
-                          best_checkpoint=runner.message_hub.get_info('best_ckpt'), iterations=runner.iter,
-                          seconds=round(record.get('seconds', 0) + time.time() - start, 1), metrics=recorder.metrics,
-                          align_grad_share=_mean_scalar(runner, 'train/align_grad_share'),
-                          align_loss=_mean_scalar(runner, 'train/loss_align'))
             self._write_state()
         runner.visualizer.close()
         return model
@@ -197,18 +216,33 @@ class MultiPhaseRunner:
         path = path if path.is_file() else folder / path.name  # the work dir may have been moved
         return path if path.is_file() else None
 
-    def _initial_weights(self, name, init_from, cfg):
+    def _start(self, name, init_from, load_from):
+        """Where a phase starts: (True, its own last checkpoint) or (False, the checkpoint of its first weights)."""
+        last = self.last_checkpoint(name) if self.resume else None
+        if last is not None:
+            return True, str(last)
+        return False, self._initial_weights(name, init_from, load_from)
+
+    def _relative(self, path):
+        """A path below the work dir without it, so that the work dir may be moved."""
+        return os.path.relpath(path, self.work_dir) if path else None
+
+    def checkpoint(self, name, which='checkpoint'):
+        """The recorded last (or ``'best_checkpoint'``) checkpoint of a finished phase, or None."""
+        path = self.state['phases'].get(name, {}).get(which)
+        return self.work_dir / path if path else None
+
+    def _initial_weights(self, name, init_from, load_from):
         names = list(self.phases)
         position = names.index(name)
         if init_from is None or (position == 0 and init_from in ('previous', 'best')):
-            return cfg.get('load_from')
+            return load_from
         if init_from not in ('previous', 'best') and init_from not in names:
             return init_from
-        if cfg.get('load_from') and self.only:
-            return cfg.load_from
+        if load_from and self.only:
+            return load_from
         source = init_from if init_from in names else names[position - 1]
-        record = self.state['phases'].get(source, {})
-        path = record.get('best_checkpoint') if init_from == 'best' else self.last_checkpoint(source)
+        path = self.checkpoint(source, 'best_checkpoint') if init_from == 'best' else self.last_checkpoint(source)
         if path is None or not Path(path).is_file():
             which = 'best checkpoint (is default_hooks.checkpoint.save_best set?)' if init_from == 'best' \
                 else 'checkpoint'
@@ -217,8 +251,6 @@ class MultiPhaseRunner:
         return str(path)
 
     def _claim_work_dir(self):
-        if get_rank() != 0:
-            return
         holds_run = self.state['phases'] or any(self.last_checkpoint(name) for name in self.phases)
         redoing = self.only is not None and self.last_checkpoint(self.only) is None
         if holds_run and not self.resume and not redoing:
@@ -226,6 +258,8 @@ class MultiPhaseRunner:
                                   '--work-dir to start anew (nothing was changed)')
         if holds_run:
             self._check_changes()
+        elif self.resume:
+            self._say(f'Nothing to resume in {self.work_dir}: starting from the beginning')
         names = [self.only] if self.only else self.phases
         self.state['configs'] = {**self.state.get('configs', {}), **{name: self.recorded[name] for name in names}}
         try:

@@ -41,14 +41,14 @@ def read_image(path, keep_alpha=False):
         raise ImageFileError(f'{path} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
     buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    image = _decode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR, path)
     if image is None or image.size == 0:
-        raise ImageFileError(f'{path} ({len(data)} bytes) is not an image that can be decoded '
+        raise ImageFileError(f'{path} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded '
                              f'(it starts with {data[:8]!r}); replace or remove it')
     image = np.ascontiguousarray(_to_uint8(image)[..., ::-1])
     if not keep_alpha:
         return image
-    stored = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    stored = _decode(buffer, cv2.IMREAD_UNCHANGED, path)
     has_alpha = stored.ndim == 3 and stored.shape[2] == 4 and stored.shape[:2] == image.shape[:2]
     return image, (_to_uint8(stored[..., 3]) if has_alpha else None)
 
@@ -70,9 +70,13 @@ def write_image(path, image, alpha=None, quality=95):
     if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
         bgr = np.dstack([bgr, alpha])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in ('.jpg', '.jpeg') else []
-    ok, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
+    try:
+        ok, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
+    except cv2.error:
+        ok = False
     if not ok:
-        raise ValueError(f'OpenCV could not encode {path} as {suffix}')
+        raise ValueError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
+                         'choose another format')
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
@@ -82,12 +86,28 @@ def write_image(path, image, alpha=None, quality=95):
         temporary.unlink(missing_ok=True)
 
 
+def _decode(buffer, flags, path):
+    try:
+        return cv2.imdecode(buffer, flags)
+    except cv2.error as error:
+        raise ImageFileError(f'{path} cannot be decoded: {error.err or error}') from error
+
+
 def _truncated(data):
-    """Whether a JPEG or PNG lacks its end marker (OpenCV decodes such files to a half-grey image)."""
+    """Whether a JPEG or PNG lacks its end (OpenCV decodes such files to a half-grey image).
+
+    What follows the end does not matter: phones append films to photos.
+    """
     if data[:2] == b'\xff\xd8':
-        return b'\xff\xd9' not in data[-4096:]
+        position = 2
+        while data[position:position + 1] == b'\xff' and data[position + 1:position + 2] != b'\xda':
+            position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')  # a thumbnail's end lies inside
+        return b'\xff\xd9' not in data[position:]
     if data[:8] == b'\x89PNG\r\n\x1a\n':
-        return b'IEND' not in data[-4096:]
+        position = 8
+        while position + 8 <= len(data) and data[position + 4:position + 8] != b'IEND':
+            position += 12 + int.from_bytes(data[position:position + 4], 'big')
+        return position + 8 > len(data)
     return False
 
 

@@ -41,8 +41,8 @@ def load_network(checkpoint, config=None, device='cpu'):
         if network_cfg is None:
             raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
     else:
-        meta = loaded.get('meta') if isinstance(loaded, dict) else None
-        description = (meta.get('restorekit') or {}).get('network') if isinstance(meta, dict) else None
+        record = (loaded.get('meta') or {}).get('restorekit') if isinstance(loaded.get('meta'), dict) else None
+        description = record.get('network') if isinstance(record, dict) else None
         if description is None:
             raise CheckpointError(f'{checkpoint} does not say what network it holds (it was not written by restorekit, '
                                   'or is a bare state dict); name its config with --config')
@@ -50,7 +50,10 @@ def load_network(checkpoint, config=None, device='cpu'):
             network_cfg = network_config_from_json(description)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f'{checkpoint}: {error}; name its config with --config') from error
-    network = MODELS.build(network_cfg)
+    try:
+        network = MODELS.build(network_cfg)
+    except (TypeError, ValueError, KeyError) as error:
+        raise CheckpointError(f'the network of {config or checkpoint} cannot be built: {error}') from error
     load_network_weights(network, network_state(loaded), str(checkpoint))
     return network.to(device).eval().requires_grad_(False)
 
@@ -71,6 +74,8 @@ class RestorationPipeline:
 
     def __init__(self, checkpoint, config=None, device=None):
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        if self.device.type == 'cuda' and not torch.cuda.is_available():
+            raise ValueError(f'device {device!r} was asked for, but torch finds no CUDA here; use cpu')
         self.restorer = MODELS.build(dict(type='Restorer', network=load_network(checkpoint, config, self.device)))
         self.restorer.to(self.device).eval()
 

@@ -51,24 +51,26 @@ class StripHook(Hook):
 
 @HOOKS.register_module()
 class SaveImagesHook(Hook):
-    """Save every restored image of a test as PNG (or under its own lossless suffix).
+    """Save every restored image of a test as PNG.
 
     Args:
         out_dir (str): Target folder; files are named like the inputs, in a sub-folder per domain if there is one.
+            Inputs of equal names get a number.
     """
 
     def __init__(self, out_dir):
         self.out_dir = Path(out_dir)
-        self._names = {}
+        self._sources = {}
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Save the images of a batch."""
         for sample in outputs:
             source = Path(sample.get('img_path') or f'{batch_idx:06d}.png')
-            folder = self.out_dir / (sample.get('domain') or '')
-            target = folder / (source.stem + '.png')
-            if self._names.setdefault(target, source) != source:  # equal names from two folders
-                target = folder / f'{source.parent.name}_{source.stem}.png'
+            folder, number = self.out_dir / (sample.get('domain') or ''), 1
+            target = folder / f'{source.stem}.png'
+            while self._sources.setdefault(target, source) != source:
+                number += 1
+                target = folder / f'{source.stem}-{number}.png'
             write_image(target, to_array(sample.pred))
 
 

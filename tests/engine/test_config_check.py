@@ -111,3 +111,19 @@ def test_missing_data_names_folder_key_config_and_root(tmp_path):
         check_paths(cfg, 'a.py')
     (tmp_path / 'b').mkdir()
     check_paths(cfg, 'a.py')
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'train_dataloader.bach_size': 3}, "train_dataloader has no 'bach_size'; did you mean 'batch_size'"),
+    ({'randomness.sed': 3}, "randomness has no 'sed'; did you mean 'seed'"),
+    ({'optim_wrapper.clip_grad': dict(max_nrom=1)}, "clip_grad has no 'max_nrom'; did you mean 'max_norm'"),
+    ({'optim_wrapper.acumulative_counts': 2}, "optim_wrapper has no 'acumulative_counts'"),
+    ({'default_hooks.chekpoint': dict(interval=4)}, "default_hooks has no 'chekpoint'; did you mean 'checkpoint'")])
+def test_a_misspelt_key_of_a_dict_without_type(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_config(tiny(**changes), 'a.py')
+
+
+def test_what_other_libraries_pass_on_is_not_refused():
+    check_config(tiny(custom_hooks=[dict(type='EMAHook', momentum=0.1)]), 'a.py')
+    check_config(tiny(**{'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'}), 'a.py')

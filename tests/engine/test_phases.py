@@ -31,7 +31,8 @@ def test_each_phase_has_its_folder_and_record(finished):
     assert list(record) == ['pretrain', 'supervised', 'adapt']
     for name in record:
         assert record[name]['finished'] and record[name]['iterations'] == 4
-        assert record[name]['checkpoint'] == str(finished.work_dir / name / 'iter_4.pth')
+        assert finished.checkpoint(name) == finished.work_dir / name / 'iter_4.pth'
+        assert record[name]['checkpoint'] == f'{name}/iter_4.pth'
         assert sorted(p.name for p in (finished.work_dir / name).glob('*.pth')) == ['iter_2.pth', 'iter_4.pth']
         assert record[name]['metrics']['source/PSNR@rgb'] > 5
     assert 0 < record['adapt']['align_grad_share'] < 1 and record['pretrain']['align_grad_share'] is None
@@ -172,9 +173,13 @@ def test_init_from_best(tmp_path):
     cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
     runner = MultiPhaseRunner(Config(cfg))
     runner.train()
-    best = runner.state['phases']['first']['best_checkpoint']
-    assert 'best_source_PSNR@rgb' in best
-    assert runner._initial_weights('second', 'best', cfg) == best
+    best = runner.checkpoint('first', 'best_checkpoint')
+    assert 'best_source_PSNR@rgb' in best.name
+    assert runner._initial_weights('second', 'best', None) == str(best)
+    moved = tmp_path.with_name(tmp_path.name + '_moved')
+    tmp_path.rename(moved)
+    again = MultiPhaseRunner(Config(dict(cfg, work_dir=str(moved))), resume=True)
+    assert again._initial_weights('second', 'best', None) == str(moved / best.relative_to(tmp_path))
 
 
 def test_broken_state_file_is_not_overwritten(tmp_path):
@@ -182,3 +187,29 @@ def test_broken_state_file_is_not_overwritten(tmp_path):
     with pytest.raises(ConfigError, match='run_state.json is not the state of a run'):
         MultiPhaseRunner(Config(config(tmp_path)))
     assert (tmp_path / 'run_state.json').read_text() == '{"pha'
+
+
+def test_options_below_what_a_phase_dropped_are_left_out():
+    phases = dict(PHASES, supervised=dict(train_dataloader=dict(dataset=dict(target=None))))
+    cfg = Config(config('x', phases=phases))
+    cfg.train_dataloader.dataset = PHASES['pretrain']['train_dataloader']['dataset']
+    options = {'train_dataloader.dataset.target.length': 5, 'train_cfg.max_iters': 7}
+    assert phase_overrides(cfg, 'adapt', options).train_dataloader.dataset.target.length == 5
+    supervised = phase_overrides(cfg, 'supervised', options)
+    assert supervised.train_dataloader.dataset.target is None and supervised.train_cfg.max_iters == 7
+
+
+@pytest.mark.parametrize(('change', 'error', 'message'), [
+    (dict(frozen=['network.encdr']), ValueError, "frozen names 'network.encdr'"),
+    (dict(model=dict(anchor=-1)), ValueError, 'anchor must be at least 0'),
+    (dict(load_from='x.pth'), ConfigError, "'adapt': load_from is where the first phase starts; .*'x.pth'")])
+def test_a_mistake_in_the_last_phase_does_not_wait_for_the_others(tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        MultiPhaseRunner(Config(config(tmp_path / 'run', phases=dict(PHASES, adapt=dict(PHASES['adapt'], **change)))))
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_missing_first_checkpoint_leaves_nothing_behind(tmp_path):
+    with pytest.raises(FileNotFoundError, match='load_from names .*nope.pth, which is not there'):
+        MultiPhaseRunner(Config(config(tmp_path / 'run', phases=PHASES, load_from=str(tmp_path / 'nope.pth'))))
+    assert not (tmp_path / 'run').exists()

@@ -82,3 +82,31 @@ def test_failed_write_leaves_the_old_file(tmp_path):
         write_image(tmp_path / 'a.png', np.zeros((0, 4, 3), np.uint8))
     assert np.array_equal(read_image(tmp_path / 'a.png'), RGB)
     assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_a_film_behind_the_photo_does_no_harm_and_a_thumbnail_hides_no_cut(tmp_path, suffix):
+    big = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    write_image(tmp_path / f'a{suffix}', big)
+    data = (tmp_path / f'a{suffix}').read_bytes()
+    expected = read_image(tmp_path / f'a{suffix}')
+    (tmp_path / f'b{suffix}').write_bytes(data + b'film' * 5000)
+    assert np.array_equal(read_image(tmp_path / f'b{suffix}'), expected)
+    if suffix == '.jpg':
+        thumbnail = b'Exif\x00\x00' + b'\xff\xd8 a small picture \xff\xd9'
+        segment = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+        (tmp_path / 'c.jpg').write_bytes(data[:2] + segment + data[2:])
+        assert np.array_equal(read_image(tmp_path / 'c.jpg'), expected)
+        (tmp_path / 'd.jpg').write_bytes(data[:2] + segment + data[2:-2000])
+        with pytest.raises(ImageFileError, match='d.jpg is truncated'):
+            read_image(tmp_path / 'd.jpg')
+
+
+def test_an_image_too_large_to_decode_is_named(tmp_path):
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    header = struct.pack('>IIBBBBB', 60000, 60000, 8, 2, 0, 0, 0)
+    (tmp_path / 'huge.png').write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
+                                        + chunk(b'IDAT', zlib.compress(b'\x00' * 100)) + chunk(b'IEND', b''))
+    with pytest.raises(ImageFileError, match='huge.png'):
+        read_image(tmp_path / 'huge.png')

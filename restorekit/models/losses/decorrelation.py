@@ -158,7 +158,7 @@ class DecorrelationReweighter(Reweighter):
         super().__init__(clip, warmup_iters, seed)
         if mapping not in _MAPPINGS:
             raise ValueError('DecorrelationReweighter: mapping '
-                             + unknown_name_message(mapping, _MAPPINGS, 'list of mappings').split(' If it is')[0])
+                             + unknown_name_message(mapping, _MAPPINGS, 'list of mappings'))
         if resample not in ('call', 'step'):
             raise ValueError(f"DecorrelationReweighter: resample must be 'call' or 'step', got {resample!r}")
         for name, number in (('num_maps', num_maps), ('steps', steps), ('dims', dims)):

@@ -2,6 +2,7 @@
 
 import torch
 
+from restorekit.functional.distributed import world_size
 from restorekit.registry import MODELS
 
 from .restorer import Restorer
@@ -89,8 +90,7 @@ class CIDRestorer(Restorer):
         source = pool(embedding.detach())
         weights = self.reweighter(source)
         log = {f'reweight_{name}': source.new_tensor(value) for name, value in self.reweighter.log.items()}
-        world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-        return weights * (len(source) * world) + self.anchor, log
+        return weights * (len(source) * world_size()) + self.anchor, log
 
     def _gradient_share(self, aligned, others):
         """Alignment's share of the gradient, on the parameters both terms reach; None between measurements."""
