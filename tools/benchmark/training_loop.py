@@ -96,7 +96,7 @@ def with_runner(iterations):
 
 def main():
     options = parser(__doc__, rounds=5)
-    options.add_argument('--iterations', type=int, default=400, help='timed iterations of each (default 400)')
+    options.add_argument('--iterations', type=int, default=200, help='timed iterations of each (default 200)')
     args = options.parse_args()
     torch.set_num_threads(1)
     rows, pairs = [['pair', 'bare loop', 'RestoreRunner', 'difference']], []
