@@ -37,7 +37,9 @@ def seed_generators(seed):
     """Seed Python's, numpy's and torch's (CPU and CUDA) global generators from one integer."""
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # torch.manual_seed formats three stack traces where it is not
+        torch.cuda.manual_seed_all(seed)
 
 
 @contextlib.contextmanager

@@ -27,9 +27,10 @@ class GradientGuardHook(Hook):
         names = {parameter: name for name, parameter in model.named_parameters()}
         wrappers = runner.optim_wrapper
         for wrapper in wrappers.optim_wrappers.values() if isinstance(wrappers, OptimWrapperDict) else [wrappers]:
-            wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_: check_gradients(optimizer, names))
             if wrapper.clip_grad_kwargs and not hasattr(wrapper, 'loss_scaler'):
                 _check_before_clipping(wrapper, names)
+            else:
+                wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_: check_gradients(optimizer, names))
 
 
 def _check_before_clipping(wrapper, names):
