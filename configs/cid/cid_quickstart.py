@@ -3,13 +3,13 @@ _base_ = ['../_base_/networks/cid_small.py', '../_base_/datasets/procedural.py',
           '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='CIDRestorer', losses=dict(pixel=dict(type='L1Loss')))
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=160, val_interval=160)
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
+train_cfg = dict(max_iters=180, val_interval=180)
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
 
 phases = dict(
     pretrain=dict(  # semi-supervised: synthetic pairs + consistency on real images
-        train_cfg=dict(max_iters=240, val_interval=240),
+        train_cfg=dict(max_iters=260, val_interval=260),
         model=dict(consistency=dict(
             type='MeanTeacherConsistency', loss_weight=0.1,
             perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.5), airlight=(0.7, 1.0))))),

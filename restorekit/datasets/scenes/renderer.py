@@ -15,7 +15,7 @@ from .terrain import draw_terrain
 STYLES = {
     'city': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
-        'far': (70, 130), 'sun_elevation': (22, 62), 'clouds': (0.1, 1.1), 'warmth': (0.0, 0.35), 'night': False,
+        'far': (70, 130), 'sun_elevation': (22, 62), 'clouds': (0.1, 0.95), 'warmth': (0.0, 0.35), 'night': False,
     },
     'city_night': {
         'kind': 'street', 'focal': (0.75, 1.35), 'horizon': (0.46, 0.62), 'camera_height': (1.5, 3.2), 'yaw': (-16, 16),
