@@ -17,6 +17,7 @@ from restorekit.registry import RUNNERS, unknown_name_message
 
 from .config_check import check_config, check_paths, join_data_root
 from .config_diff import differences, relevant
+from .distributed import broadcast_object, init_distributed
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -147,7 +148,9 @@ class MultiPhaseRunner:
 
     def train(self):
         """Train what is left to train; returns the last phase's model."""
+        init_distributed(self.cfg.get('launcher', 'none'))
         self._claim_work_dir()
+        self.state = broadcast_object(self.state)
         model = None
         names = [self.only] if self.only else list(self.phases)
         for number, name in enumerate(names, 1):
@@ -162,9 +165,11 @@ class MultiPhaseRunner:
     def _train_phase(self, name):
         cfg = copy.deepcopy(self.configs[name])
         init_from = cfg.pop('init_from', 'previous')
-        resuming = self.resume and self.last_checkpoint(name) is not None
-        cfg.resume = resuming
-        cfg.load_from = str(self.last_checkpoint(name)) if resuming else self._initial_weights(name, init_from, cfg)
+        # the first process says where to start, when it is done with the phase before
+        cfg.resume, cfg.load_from = broadcast_object(self._start(name, init_from, cfg) if get_rank() == 0 else None)
+        if cfg.resume and not Path(cfg.load_from).is_file():
+            raise FileNotFoundError(f'process {get_rank()} has no {cfg.load_from}, which the first one resumes from; '
+                                    'put the work dir on a disk that all machines share')
         runner = RestoreRunner.from_cfg(cfg)
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')
@@ -182,6 +187,11 @@ class MultiPhaseRunner:
             self._write_state()
         runner.visualizer.close()
         return model
+
+    def _start(self, name, init_from, cfg):
+        """Whether to resume, and from which file (None: from nothing)."""
+        last = self.last_checkpoint(name) if self.resume else None
+        return (False, self._initial_weights(name, init_from, cfg)) if last is None else (True, str(last))
 
     def last_checkpoint(self, name):
         """The last complete checkpoint of a phase, or None."""
