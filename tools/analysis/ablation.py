@@ -32,7 +32,7 @@ def parse_args():
     parser.add_argument('--pretrain-iters', type=int, help='iterations before the variants part')
     parser.add_argument('--iters', type=int, help='iterations of each variant')
     parser.add_argument('--batch', type=int, help='batch size')
-    parser.add_argument('--crop', type=int, help='crop, of views of twice the size')
+    parser.add_argument('--crop', type=int, default=96, help='crop, of views of twice the size (default 96)')
     parser.add_argument('--workers', type=int, help='data workers')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={}, metavar='K=V')
     return parser.parse_args()
