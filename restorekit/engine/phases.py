@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 
 from restorekit.checkpoint import atomic_write_text, remove_temporaries
@@ -18,7 +18,7 @@ from restorekit.registry import MODELS, RUNNERS, unknown_name_message
 
 from .config_check import check_config, check_paths, join_data_root
 from .config_diff import differences, relevant
-from .distributed import run_on_main
+from .distributed import broadcast_object, init_distributed, run_on_main
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -127,7 +127,7 @@ class MultiPhaseRunner:
             raise ConfigError(f'{self.where}: ' + unknown_name_message(phase, self.phases, 'phases of this config'))
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
-        self.state = run_on_main(self._read_state)
+        self.state = self._read_state()
         self.recorded = {}
         self.configs = {name: self.phase_config(name) for name in self.phases}
 
@@ -167,7 +167,9 @@ class MultiPhaseRunner:
 
     def train(self):
         """Train what is left to train; returns the last phase's model."""
+        init_distributed(self.cfg.get('launcher', 'none'))
         run_on_main(self._claim_work_dir)
+        self.state = broadcast_object(self.state)
         model = None
         names = [self.only] if self.only else list(self.phases)
         for number, name in enumerate(names, 1):
@@ -183,6 +185,9 @@ class MultiPhaseRunner:
         cfg = copy.deepcopy(self.configs[name])
         init_from = cfg.pop('init_from', 'previous')
         cfg.resume, cfg.load_from = run_on_main(self._start, name, init_from, cfg.get('load_from'))
+        if cfg.resume and not Path(cfg.load_from).is_file():
+            raise FileNotFoundError(f'process {get_rank()} has no {cfg.load_from}, which the first one resumes from; '
+                                    'put the work dir on a disk that all machines share')
         runner = RestoreRunner.from_cfg(cfg)
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')

@@ -155,9 +155,11 @@ class RestoreRunner(Runner):
         path = osp.join(out_dir, filename)
         try:
             atomic_save(checkpoint, path)
-        except (OSError, RuntimeError) as error:  # torch turns some of the disk's errors into a RuntimeError
-            cause = error if isinstance(error, OSError) else error.__context__
-            if not isinstance(cause, OSError) and 'write' not in str(error):
+        except (OSError, RuntimeError) as error:
+            cause = error
+            while cause is not None and not isinstance(cause, OSError):
+                cause = cause.__context__
+            if cause is None and 'inline_container' not in str(error):  # what torch makes of a disk's error
                 raise
             reason = getattr(cause, 'strerror', None) or error
             free = shutil.disk_usage(out_dir).free / 2**20 if osp.isdir(out_dir) else 0

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 
 import pytest
 import torch
@@ -165,6 +166,7 @@ def newest(folder):
             for phase in PHASES if list((folder / phase).glob('iter_*.pth'))}
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='forks, and looks into /proc')
 @pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
 def test_ten_kills_change_nothing_and_lose_no_more_than_since_the_last_checkpoint(tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'

@@ -27,12 +27,12 @@ def parse_args():
     parser.add_argument('--config', default='cid/cid_ablation')
     parser.add_argument('--data-root', required=True, metavar='DIR')
     parser.add_argument('--work-dir', default='work_dirs/ablation', metavar='DIR')
-    parser.add_argument('--out', metavar='FILE', help='where the tables go, as Markdown (default: WORK_DIR/ablation.md)')
+    parser.add_argument('--out', metavar='FILE', help='where the tables go (default: WORK_DIR/ablation.md)')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0, 1, ... (default 3)')
     parser.add_argument('--pretrain-iters', type=int, help='iterations before the variants part')
     parser.add_argument('--iters', type=int, help='iterations of each variant')
     parser.add_argument('--batch', type=int, help='batch size')
-    parser.add_argument('--crop', type=int, help='crop, of views of twice the size')
+    parser.add_argument('--crop', type=int, default=96, help='crop, of views of twice the size (default 96)')
     parser.add_argument('--workers', type=int, help='data workers')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={}, metavar='K=V')
     return parser.parse_args()
@@ -63,7 +63,6 @@ def train(args, seed):
     options = options_of(args, load_config(args.config))
     cfg = load_config(args.config, options={**options, 'randomness.seed': seed}, data_root=args.data_root)
     cfg.work_dir = str(Path(args.work_dir, f'seed{seed}'))
-    # a phase that has no target takes no options of its pipeline: options hold in the config the phases start from
     runner = MultiPhaseRunner(cfg, resume=True)
     runner.train()
     for name in VARIANTS:

@@ -1,0 +1,64 @@
+"""Two processes, both killed in the second of three phases, end with the bits of two that were not."""
+
+import os
+import signal
+import socket
+
+import pytest
+import torch
+import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from tiny import PHASES, config, fork
+
+from restorekit.checkpoint import load_checkpoint_file
+from restorekit.engine import MultiPhaseRunner, ResumableIterLoop
+
+pytestmark = [
+    pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed'),
+    pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs '
+                                                         'it')]
+
+
+def run_config(folder):
+    phases = dict(PHASES, adapt=dict(PHASES['adapt'], init_from='best'))
+    cfg = config(folder, iters=4, interval=2, phases=phases, launcher='pytorch')
+    cfg['custom_hooks'] = []
+    cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
+    return Config(cfg, format_python_code=False)
+
+
+def train(rank, port, folder, resume, die_at=None):
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
+                      MASTER_PORT=str(port))
+    original = ResumableIterLoop.run_iter
+
+    def run_iter(self, batch):
+        if (os.path.basename(self.runner.work_dir), self._iter) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(self, batch)
+    ResumableIterLoop.run_iter = run_iter
+    with DefaultScope.overwrite_default_scope('restorekit'):
+        MultiPhaseRunner(run_config(folder), resume=resume).train()
+    torch.distributed.destroy_process_group()
+
+
+def port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def test_resumed_processes_end_with_the_same_bits(tmp_path):
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    MultiPhaseRunner(run_config(whole))  # imports what is named in the config
+    assert fork(train, port(), whole, False, ranks=2) == [0, 0]
+    assert fork(train, port(), killed, False, ('supervised', 3), ranks=2) == [-signal.SIGKILL] * 2
+    assert not (killed / 'adapt').exists()
+    assert fork(train, port(), killed, True, ranks=2) == [0, 0]
+    for phase in PHASES:
+        a, b = (load_checkpoint_file(folder / phase / 'iter_4.pth')['state_dict'] for folder in (whole, killed))
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            assert torch.equal(value, b[key]), (phase, key)
