@@ -20,4 +20,4 @@ phases = dict(
     adapt=dict(  # encoder frozen; second-order statistics of synthetic and real embeddings aligned
         frozen=['network.encoder'],
         optim_wrapper=dict(optimizer=dict(lr=1e-3)),
-        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.5))))
+        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.1))))

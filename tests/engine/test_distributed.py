@@ -83,7 +83,7 @@ def test_mmengine_alone_starts_nothing_without_a_gpu(monkeypatch):
 
 
 def test_wrapper_asks_for_no_gpu_where_there_is_none(cpu, monkeypatch):
-    assert model_wrapper_cfg() == {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False, 'device_ids': None}
+    assert model_wrapper_cfg() == {'type': 'MMDistributedDataParallel', 'device_ids': None}
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     assert 'device_ids' not in model_wrapper_cfg()  # mmengine fills in the rank's own
 
