@@ -267,3 +267,11 @@ def test_steps_that_a_loss_scaler_skips_are_left_to_it(fused):
     with pytest.raises(NonFiniteGradientError, match=r'gradient of 1 of 1 trained parameters is .* \(network.weight\)'):
         optimizer.grad_scale = None  # what the scaler leaves on a fused optimizer
         optimizer.step()
+
+
+def test_the_guards_can_be_dropped(tmp_path):
+    cfg = quick(tmp_path)
+    cfg['default_hooks'].update(gradients=None, embeddings=None)
+    names = {type(hook).__name__ for hook in build(cfg).hooks}
+    assert not names & {'GradientGuardHook', 'EmbeddingMonitorHook'} and 'SafeCheckpointHook' in names
+    assert {'GradientGuardHook', 'EmbeddingMonitorHook'} < {type(hook).__name__ for hook in build(quick(tmp_path)).hooks}
