@@ -63,6 +63,7 @@ def patch_mmengine():
 
 def patch_runner():
     """Make mmengine's runner half whole (imports torch): newer Pythons, and checkpoints that cannot run code."""
+    from mmengine.logging import HistoryBuffer
     from mmengine.runner import checkpoint
     from mmengine.utils import dl_utils
 
@@ -72,6 +73,10 @@ def patch_runner():
         _replace(dl_utils.mmcv_full_available, mmcv_full_available)
     if _find_spec('distutils') is None and _mentions(dl_utils.collect_env, 'distutils'):  # gone in Python 3.12
         _replace(dl_utils.collect_env, _collect_env)
+
+    if _mentions(HistoryBuffer.update, 'append'):  # copies the whole history, of every scalar, at every iteration
+        _append_to_history.__wrapped__ = HistoryBuffer.update
+        HistoryBuffer.update = _append_to_history
 
     schemes = checkpoint.CheckpointLoader
     if schemes._schemes[''] is not ours.load_from_local:
@@ -205,6 +210,25 @@ def _collect_env():
     """Collect the environment as mmengine does, which only needs the name of one of distutils' errors."""
     with _distutils_errors():
         return _collect_env.__wrapped__()
+
+
+# ---- long runs
+
+def _append_to_history(self, log_val, count=1):
+    """Append a value and its count to a HistoryBuffer, in room that is doubled when it is full."""
+    if not isinstance(log_val, (int, float)) or not isinstance(count, (int, float)):
+        _append_to_history.__wrapped__(self, log_val, count)  # its error
+    import numpy as np
+    room, kept = self._log_history.base, len(self._log_history)
+    owner, end = self.__dict__.get('_room', (None, 0))
+    if owner != id(self) or room is None or end == room.shape[1]:  # new, a copy, or full
+        room, end = np.empty((2, max(1024, 2 * kept))), kept
+        room[0, :kept], room[1, :kept] = self._log_history, self._count_history
+    room[:, end] = log_val, count
+    end += 1
+    start = end - min(kept + 1, self.max_length)
+    self._log_history, self._count_history = room[0, start:end], room[1, start:end]
+    self._room = id(self), end
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from .encoders import Res2Net, TimmEncoder
 from .losses import *  # noqa: F403
 from .networks import AODNet, EncoderDecoder, RestorationNetwork
 from .preprocessor import RestorePreprocessor
-from .restorers import CIDRestorer, NonFiniteLossError, Restorer
+from .restorers import CIDRestorer, NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
 
 patch_runner()
 
 __all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
-           'EncoderDecoder', 'NonFiniteLossError', 'PixelAttention', 'PyramidEnhancer', 'Res2Net', 'RestorationNetwork',
-           'RestorePreprocessor', 'Restorer', 'TimmEncoder']
+           'EncoderDecoder', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError', 'PixelAttention',
+           'PyramidEnhancer', 'Res2Net', 'RestorationNetwork', 'RestorePreprocessor', 'Restorer', 'TimmEncoder']

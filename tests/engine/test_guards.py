@@ -16,6 +16,7 @@ from restorekit.cli.common import run_guarded
 from restorekit.config import ConfigError
 from restorekit.engine import EmbeddingMonitorHook, MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_diff import differences, relevant
+from restorekit.engine.hooks.guards import check_gradients
 from restorekit.models.losses import L1Loss
 from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.registry import MODELS
@@ -251,3 +252,27 @@ def test_batch_of_one(tmp_path):
     with pytest.raises(ValueError, match='CORALLoss needs at least 2 samples of each domain over all processes, got 1 '
                                          'source and 1 target; raise train_dataloader.batch_size'):
         run(dict(alignment=dict(type='CORALLoss')))
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_steps_that_a_loss_scaler_skips_are_left_to_it(fused):
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([parameter], fused=fused)
+    optimizer.register_step_pre_hook(lambda optimizer, *_: check_gradients(optimizer, {parameter: 'network.weight'}))
+    scaler = torch.amp.GradScaler('cpu', init_scale=4.0)
+    scaler.scale((parameter * float('inf')).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert parameter.tolist() == [1, 1, 1] and scaler.get_scale() == 2
+    with pytest.raises(NonFiniteGradientError, match=r'gradient of 1 of 1 trained parameters is .* \(network.weight\)'):
+        optimizer.grad_scale = None  # what the scaler leaves on a fused optimizer
+        optimizer.step()
+
+
+def test_the_guards_can_be_dropped(tmp_path):
+    cfg = quick(tmp_path)
+    cfg['default_hooks'].update(gradients=None, embeddings=None)
+    names = {type(hook).__name__ for hook in build(cfg).hooks}
+    assert not names & {'GradientGuardHook', 'EmbeddingMonitorHook'} and 'SafeCheckpointHook' in names
+    names = {type(hook).__name__ for hook in build(quick(tmp_path)).hooks}
+    assert {'GradientGuardHook', 'EmbeddingMonitorHook'} < names

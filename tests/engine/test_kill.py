@@ -85,11 +85,6 @@ def before_the_old_one_goes(phase, at):
            lambda hook, steps: hook.last_ckpt.endswith(f'{phase}/iter_{checkpoint_of(at)}.pth') and steps)
 
 
-def before_the_old_best_goes(phase, at):
-    before(SafeCheckpointHook, '_remove_files',
-           lambda hook, paths: f'/{phase}' in hook.out_dir and any('best' in path for path in paths))
-
-
 def in_validation(phase, at):
     before(ValLoop, 'run_iter', lambda loop, index, batch: phase_of(loop.runner) == phase and index == 1
            and loop.runner.iter >= at)
