@@ -221,7 +221,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path):
         train(quick(tmp_path / 'run'), load_from=str(tmp_path / 'aod.pth'))
     text = str(caught.value)
     assert 'aod.pth is a checkpoint of another network than this EncoderDecoder' in text
-    assert 'missing: encoder.' in text and '10 unexpected: conv1.weight' in text
+    assert "missing: 'encoder." in text and "10 unexpected: 'conv1.weight'" in text
 
 
 def test_fine_tuning_takes_the_network_and_no_training_state(tmp_path):
