@@ -2,7 +2,7 @@
 # are ours: the authors published none. Give the encoder's ImageNet weights (gasvn's res2net101_v1b_26w_4s or timm's
 # res2net101d) with --cfg-options phases.pretrain.model.network.encoder.pretrained=FILE_OR_URL
 _base_ = ['../_base_/networks/cid_res2net101.py', '../_base_/datasets/multi_domain_haze.py',
-          '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
+          '../_base_/phases/cid.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='CIDRestorer',
              losses=dict(pixel=dict(type='L1Loss'), ssim=dict(type='SSIMLoss', loss_weight=0.5)))
@@ -12,15 +12,5 @@ train_dataloader = dict(batch_size=32, num_workers=8, dataset=dict(
 train_cfg = dict(max_iters=100000, val_interval=5000)
 
 phases = dict(
-    pretrain=dict(
-        model=dict(consistency=dict(
-            type='MeanTeacherConsistency', loss_weight=0.1,
-            perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.6), airlight=(0.6, 1.0))))),
-    supervised=dict(
-        frozen=['network.encoder'],
-        train_dataloader=dict(dataset=dict(target=None)),
-        model=dict(reweighter=dict(type='DecorrelationReweighter', num_maps=2, dims=128, bank_size=128,
-                                   target_ess=0.8, warmup_iters=1000))),
-    adapt=dict(
-        frozen=['network.encoder'],
-        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.1))))
+    supervised=dict(model=dict(reweighter=dict(dims=128, bank_size=128, warmup_iters=1000))),
+    adapt=dict(model=dict(alignment=dict(loss_weight=0.1))))

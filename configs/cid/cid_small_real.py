@@ -3,7 +3,7 @@
 # can express J = (I - A) / t + A and starts as the identity, so that it is useful after minutes, not days.
 # 2 CPU cores:  python tools/train.py configs/cid/cid_small_real.py --data-root DATA
 _base_ = ['../_base_/networks/cid_small.py', '../_base_/datasets/multi_domain_haze.py',
-          '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
+          '../_base_/phases/cid.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='CIDRestorer',
              losses=dict(pixel=dict(type='L1Loss'), ssim=dict(type='SSIMLoss', loss_weight=0.1)))
@@ -12,16 +12,8 @@ train_cfg = dict(max_iters=2000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval=250))
 
 phases = dict(
-    pretrain=dict(
-        model=dict(consistency=dict(
-            type='MeanTeacherConsistency', loss_weight=0.1,
-            perturbation=dict(type='AtmosphericScattering', beta=(0.1, 0.6), airlight=(0.6, 1.0))))),
-    supervised=dict(
-        frozen=['network.encoder'],
-        train_dataloader=dict(dataset=dict(target=None)),
-        model=dict(reweighter=dict(type='DecorrelationReweighter', num_maps=2, dims=64, bank_size=64, target_ess=0.8))),
+    supervised=dict(model=dict(reweighter=dict(dims=64, bank_size=64))),
     adapt=dict(
-        frozen=['network.encoder'],
         train_cfg=dict(max_iters=1000, val_interval=500),
         optim_wrapper=dict(optimizer=dict(lr=3e-4)),
-        model=dict(alignment=dict(type='CORALLoss', bounded=True, loss_weight=0.5))))
+        model=dict(alignment=dict(loss_weight=0.5))))

@@ -88,7 +88,9 @@ def test_only_the_bad_parameters_are_named_though_clipping_would_spread_them(tmp
 def test_large_finite_gradients_are_left_alone(tmp_path):
     cfg = quick(tmp_path, iters=1)
     cfg['model']['losses']['pixel']['loss_weight'] = 1e25
-    build(cfg).train()
+    runner = build(cfg)
+    runner.train()
+    assert runner.iter == 1 and all(p.isfinite().all() for p in runner.model.parameters())
 
 
 def test_collapse_of_the_embeddings_is_warned_of_once(tmp_path):
@@ -236,7 +238,9 @@ def test_small_target_domain_never_runs_out(tmp_path):
     cfg = quick(tmp_path, iters=4)
     cfg['train_dataloader'].update(batch_size=3, dataset=dict(PAIR, target=scenes(length=1, domain='target')))
     cfg['model']['alignment'] = dict(type='CORALLoss')
-    build(cfg).train()
+    runner = build(cfg)
+    runner.train()
+    assert runner.iter == 4
 
 
 def test_batch_of_one(tmp_path):
