@@ -148,3 +148,17 @@ def test_options_out_of_range(config, message):
 def test_unbiased_coral_needs_four():
     with pytest.raises(ValueError, match='CORALLoss needs at least 4 samples of each domain'):
         MODELS.build({'type': 'CORALLoss', 'estimator': 'unbiased'})(torch.rand(3, 5), torch.rand(8, 5))
+
+
+def test_bounded_stays_bounded_where_the_unbiased_estimate_is_negative():
+    generator = torch.Generator().manual_seed(0)
+    seen = 0
+    for _ in range(20):
+        source, target = (30 * torch.randn(6, 12, generator=generator) for _ in range(2))
+        if coral_loss(source, target, bounded=False, estimator='unbiased') < 0:
+            seen += 1
+            source.requires_grad_()
+            value = coral_loss(source, target, bounded=True, estimator='unbiased')
+            value.backward()
+            assert value == 0 and (source.grad == 0).all()
+    assert seen > 3

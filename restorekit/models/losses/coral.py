@@ -30,7 +30,8 @@ def coral_loss(source, target, bounded=True, center='true', estimator='biased'):
             loss = covariance_distance(source, target, center) / (ss + tt + floor)
         else:
             loss = (unbiased_square_norm(source) + unbiased_square_norm(target) - 2 * st) / (4 * source.shape[1] ** 2)
-    return -torch.expm1(-loss) if bounded else loss
+    # the unbiased estimate may be negative, and 1 - exp(-u) falls without bound there: training would follow it down
+    return -torch.expm1(-loss.clamp_min(0)) if bounded else loss
 
 
 @MODELS.register_module()
@@ -46,7 +47,7 @@ class CORALLoss(Alignment):
     lower it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away.
 
     Args:
-        bounded (bool): Return 1 - exp(-u) instead of u.
+        bounded (bool): Return 1 - exp(-u) instead of u; a negative (unbiased) u counts as 0.
         center (str): 'true', or 'upstream': C + mu mu^T as CID's released code, which aligns means too.
         estimator (str): 'biased' as above; 'unbiased', with U-statistics for ||C_s||^2 and ||C_t||^2: zero on average
             for equal laws, can be negative, needs center='true' and 4 samples per domain; 'relative', ||C_s - C_t||^2
