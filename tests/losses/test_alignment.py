@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.models.losses import CORALLoss
+from restorekit.models.losses import CORALLoss, coral_loss
 from restorekit.registry import MODELS
 
 torch.set_num_threads(1)
