@@ -309,7 +309,12 @@ def atomic_save(obj, path):
 
 def atomic_write_text(text, path):
     """Write ``text`` (UTF-8) to ``path`` so that the file is the old one or the whole new one."""
-    _atomic(path, lambda file: file.write(text.encode()))
+    atomic_write_bytes(text.encode(), path)
+
+
+def atomic_write_bytes(data, path):
+    """Write ``data`` to ``path`` so that the file is the old one or the whole new one."""
+    _atomic(path, lambda file: file.write(data))
 
 
 def remove_temporaries(folder):

@@ -5,8 +5,6 @@ fewer. A file that differs is refused with every differing key named. The output
 decoder declares it (see ``CIDDecoder``).
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -155,12 +153,7 @@ def _check(state, expected, what):
 
 
 def _save_safetensors(state, path):
-    from safetensors.torch import save_file
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.close(handle)
-    try:
-        save_file({key: value.contiguous() for key, value in state.items()}, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    from safetensors.torch import save
+
+    from restorekit.checkpoint import atomic_write_bytes
+    atomic_write_bytes(save({key: value.contiguous() for key, value in state.items()}), path)
