@@ -54,6 +54,30 @@ def prepare_process(launcher, workers=0):
         torch.set_num_threads(1 if launcher != 'none' else max(1, cores - workers))
 
 
+def _start_worker():
+    import cv2
+    import torch
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def imap(function, jobs, workers, chunk=1):
+    """Call ``function`` on every job, in processes of one thread each; yields the results as they come.
+
+    ``chunk`` jobs travel to a process at a time.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    workers = min(workers or cores, len(jobs))
+    if workers == 1:
+        prepare_process('none', workers=cores)  # one thread, as in a worker
+        yield from map(function, jobs)
+        return
+    import torch.multiprocessing as multiprocessing
+    with multiprocessing.get_context('spawn').Pool(workers, initializer=_start_worker) as pool:
+        yield from pool.imap_unordered(function, jobs, chunk)
+
+
 def next_free(folder):
     """``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
     number, candidate = 1, Path(folder)

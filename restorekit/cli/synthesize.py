@@ -6,7 +6,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from .common import OptionAction
+from .common import OptionAction, imap
 
 MANIFEST, SETTINGS, PARTS = 'manifest.jsonl', 'settings.json', '.parts'
 
@@ -51,7 +51,7 @@ def run(args):
     failures = []
     if todo:
         bar = ProgressBar(len(todo), file=sys.stderr)
-        for failure in _imap(maker, todo, args.workers):
+        for failure in imap(maker, todo, args.workers):
             failures += [failure] if failure else []
             bar.update()
         print(file=sys.stderr)
@@ -143,27 +143,6 @@ class Maker:
                               seed=seed, params=params_to_json(params)[0]))
         write_image(out / f'clear/{name}.png', loaded['gt'])
         write_text(_part(out, name), ''.join(json.dumps(line) + '\n' for line in lines))
-
-
-def _start_worker():
-    import cv2
-    import torch
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-
-
-def _imap(function, jobs, workers):
-    """Call ``function`` on every job, in processes of one thread each; yields the results as they come."""
-    from .common import prepare_process
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    workers = min(workers or cores, len(jobs))
-    if workers == 1:
-        prepare_process('none', workers=cores)  # one thread, as in a worker
-        yield from map(function, jobs)
-        return
-    import torch.multiprocessing as multiprocessing
-    with multiprocessing.get_context('spawn').Pool(workers, initializer=_start_worker) as pool:
-        yield from pool.imap_unordered(function, jobs)
 
 
 def write_text(path, text):

@@ -3,5 +3,5 @@
 _base_ = ['loaders/val.py']
 val_dataloader = dict(dataset=dict(
     type='PairedDataset', input_dir='HazeRD/data/simu', gt_dir='HazeRD/data/img',
-    pairing=dict(input=r'([^_]+_[^_]+)_.+', gt=r'(.+)_RGB'), expected=75, domain='hazerd'))
+    pairing=dict(input=r'^([^_]+_[^_]+)_', gt=r'^(.+)_RGB'), expected=75, domain='hazerd'))
 test_dataloader = val_dataloader
