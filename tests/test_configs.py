@@ -10,12 +10,13 @@ from mmengine.config import Config
 
 from restorekit.config import configs_root, load_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
-from restorekit.engine.config_check import join_data_root
+from restorekit.engine.config_check import check_config, join_data_root
 from restorekit.registry import DATASETS, MODELS
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
                  if '_base_' not in path.relative_to(configs_root()).parts)
+BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
 
@@ -69,6 +70,80 @@ def make_folders(node):
         for folder in [folders] if isinstance(folders, str) else folders:
             for name in names:
                 write(Path(folder, name))
+
+
+def pairs(hazy, clear, numbers):
+    """Names of pairs; the number is counted from 1 with two digits."""
+    return [pattern.format(number) for number in numbers for pattern in (hazy, clear)]
+
+
+O_HAZE, I_HAZE = 'O-HAZE/# O-HAZY NTIRE 2018', 'I-HAZE/# I-HAZY NTIRE 2018'
+SOTS = dict(indoor=['SOTS/indoor/hazy/1400_1.png', 'SOTS/indoor/hazy/1400_10.png', 'SOTS/indoor/gt/1400.png'],
+            outdoor=['SOTS/outdoor/hazy/0001_0.8_0.2.jpg', 'SOTS/outdoor/gt/0001.png'])
+LAYOUTS = dict(  # files of a download; of the small sets all
+    sots_indoor=SOTS['indoor'], sots_outdoor=SOTS['outdoor'],
+    its=['ITS/hazy/1_1_0.90179.png', 'ITS/hazy/1_2_0.97842.png', 'ITS/clear/1.png', *SOTS['indoor']],
+    ots=['OTS_BETA/haze/0005_0.8_0.04.jpg', 'OTS_BETA/clear/0005.jpg', *SOTS['outdoor']],
+    rtts=['RTTS/JPEGImages/AM_Bing_211.png', 'RTTS/Annotations/AM_Bing_211.xml'],
+    urhi=['UnannotatedHazyImages/HF_Google_119.jpeg'],
+    haze4k=[f'Haze4K/{split}/{name}' for split in ('train', 'test') for name in ('haze/1_0.89_1.56.png', 'gt/1.png')],
+    o_haze=pairs(O_HAZE + '/hazy/{:02d}_outdoor_hazy.jpg', O_HAZE + '/GT/{:02d}_outdoor_GT.jpg', range(1, 46)),
+    i_haze=pairs(I_HAZE + '/hazy/{:02d}_indoor_hazy.jpg', I_HAZE + '/GT/{:02d}_indoor_GT.jpg',
+                 [*range(1, 26), *range(31, 36)]),
+    dense_haze=pairs('Dense_Haze_NTIRE19/hazy/{:02d}_hazy.png', 'Dense_Haze_NTIRE19/GT/{:02d}_GT.png', range(1, 56)),
+    nh_haze=pairs('NH-HAZE/{:02d}_hazy.png', 'NH-HAZE/{:02d}_GT.png', range(1, 56)),
+    hazerd=[f'HazeRD/data/simu/IMG_{scene}_{sight}.jpg' for scene in range(15) for sight in (50, 100, 200, 500, 1000)] +
+           [f'HazeRD/data/img/IMG_{scene}_RGB.jpg' for scene in range(15)],
+    nhr=pairs('NHR/{:04d}_NighttimeHazy_1.jpg', 'NHR/{:04d}_lowLight_1.jpg', (5, 8)),
+    nhm=pairs('NHM/NighttimeHazy/{}_view1_NighttimeHazy_2.jpg', 'NHM/lowLight/{}_view1_lowLight_2.jpg', (1, 2)),
+    nhc=pairs('NHC/aachen_{}_nightHazy_1.png', 'NHC/aachen_{}_lowLight_1.png', (1, 2)),
+    gta5_night=[f'GTA5/{folder}/0001.png' for folder in ('trainA', 'trainB', 'testA', 'testB')],
+    real_night_haze=['RealNightHaze/1.jpg'],
+    sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
+    sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
+WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
+OWN = {'paired_folders', 'multi_domain_haze', 'procedural'}
+
+
+def write_layout(root, files):
+    """Write the files of a download; clear images of SOTS-indoor have their frame."""
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        height, width = (44, 52) if 'SOTS/indoor/gt' in name else (24, 32)
+        path.write_bytes(cv2.imencode('.png', np.full((height, width, 3), 100, np.uint8))[1].tobytes())
+    if (root / 'NHR').is_dir():
+        (root / 'NHR/train.txt').write_text('0005_NighttimeHazy_1.jpg\n')
+        (root / 'NHR/val.txt').write_text('0008_NighttimeHazy_1.jpg\n')
+
+
+def test_every_dataset_base_has_a_layout():
+    assert {path.stem for path in BASES} == set(LAYOUTS) | OWN
+
+
+@pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
+def test_dataset_base_builds_from_the_layout_of_its_download(path, tmp_path):
+    cfg = load_config(path, data_root=tmp_path)
+    check_config(cfg, path.name)
+    join_data_root(cfg)
+    cfg = cfg.to_dict()
+    make_folders(cfg) if path.stem in OWN else write_layout(tmp_path, LAYOUTS[path.stem])
+    items = {}
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        assert (cfg.get(f'{split}_evaluator') is not None) == (split != 'train' and loader is not None)
+        if loader:
+            data = DATASETS.build(loader['dataset'])
+            items[split] = {frozenset(data.files(i).values()) for i in range(len(data))} if path.stem in LAYOUTS else {}
+            item = data[0]
+            assert item['inputs'].shape[0] == 3
+            if path.stem in LAYOUTS:
+                assert len(items[split]) == len(data) > 0
+                assert loader['dataset']['expected'] == len(data) if path.stem in WHOLE else True
+                paired = loader['dataset']['type'] == 'PairedDataset'
+                assert ('gt' in item['data_samples']) == paired
+                assert split == 'train' or tuple(item['inputs'].shape[1:]) == (24, 32)
+    assert not set(items.get('train', ())) & set(items.get('test', ()))
 
 
 def test_there_are_configs():

@@ -24,10 +24,13 @@ def add_arguments(parser):
 
 def run(args):
     """Print a table and the faults; returns 0, or 1 if there is one."""
+    from mmengine.logging import MMLogger
+
     from restorekit.checkpoint import atomic_write_text
     from restorekit.config import ConfigError
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, got {args.workers}')
+    MMLogger.get_current_instance().setLevel('ERROR')  # what it would say stands in the table
     sets = collect(load(args))
     if not sets:
         raise ConfigError(f'{args.config} names no data set: it has none of {", ".join(LOADERS.values())}')
@@ -36,13 +39,13 @@ def run(args):
         entry.check()
     shared = [] if args.quick else leaks(sets)
     print(table(sets))
-    faults = [fault for entry in sets for fault in entry.faults] + shared
+    faults = [f'{",".join(entry.splits)}: {fault}' for entry in sets for fault in entry.faults] + shared
     for note in [note for entry in sets for note in entry.notes]:
         print(f'note: {note}')
     for fault in faults:
         print(f'FAULT: {fault}')
-    print(f'{len(faults)} faults' if faults else 'no faults' + (
-        ' in what --quick looks at (headers, numbers, pairs)' if args.quick else ''))
+    print(f'{len(faults) or "no"} fault{"s" * (len(faults) != 1)}' +
+          (' in what --quick looks at (headers, numbers, pairs)' if args.quick else ''))
     if args.json:
         text = json.dumps(dict(config=str(args.config), data_root=args.data_root, quick=args.quick,
                                datasets=[entry.summary() for entry in sets], shared=shared), indent=1)
@@ -142,8 +145,7 @@ class Entry:
 
     def _list(self, where, what, items):
         if items:
-            shown = '; '.join(items[:SHOWN]) + (' ...' if len(items) > SHOWN else '')
-            where.append(f'{self.name}: {len(items)} {what}: {shown}')
+            where.append(f'{self.name}: {len(items)} {what}{listed(items)}')
 
     def _unequal(self):
         border = getattr(self.leaf, 'gt_border', 0)
@@ -197,6 +199,7 @@ def read_files(sets, args):
 
 def examine(job):
     """Read one file: its size, and, unless only headers are asked for, hashes of its bytes and of its pixels."""
+    import restorekit.datasets  # noqa: F401  registers the store of LMDBs
     path, store, is_depth, coding, quick = job
     look = dict(path=path, size=None, nbytes=0, bytes=None, pixels=None, error=None)
     try:
@@ -269,9 +272,14 @@ def leaks(sets):
             if twin and (what == 'bytes' or look['bytes'] != trained[twin].looks[twin]['bytes']):
                 found[trained[twin].name, entry.name].append(path if path == twin else f'{twin} = {path}')
         for (left, right), pairs in found.items():
-            shown = '; '.join(pairs[:SHOWN]) + (' ...' if len(pairs) > SHOWN else '')
-            faults.append(f'{len(pairs)} images of {right} are trained on in {left} ({words}): {shown}')
+            faults.append(f'{len(pairs)} images of {right} are trained on in {left} ({words}){listed(pairs)}')
     return faults
+
+
+def listed(items):
+    """The first five, a line each."""
+    more = f'\n    ... and {len(items) - SHOWN} more' if len(items) > SHOWN else ''
+    return ''.join(f'\n    {item}' for item in items[:SHOWN]) + more
 
 
 def table(sets):

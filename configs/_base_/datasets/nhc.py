@@ -3,5 +3,5 @@
 _base_ = ['loaders/val.py']
 val_dataloader = dict(dataset=dict(
     type='PairedDataset', input_dir='NHC', gt_dir='NHC', include='*nightHazy*', domain='nhc',
-    pairing=dict(input=r'([^/]*)nightHazy([^/.]*)', gt=r'([^/]*)lowLight([^/.]*)')))
+    pairing=dict(input=r'([^/]*)nightHazy([^/]*)\.', gt=r'([^/]*)lowLight([^/]*)\.')))
 test_dataloader = val_dataloader

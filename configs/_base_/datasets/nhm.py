@@ -3,5 +3,5 @@
 _base_ = ['loaders/val.py']
 val_dataloader = dict(dataset=dict(
     type='PairedDataset', input_dir='NHM', gt_dir='NHM', include='*NighttimeHazy*', expected=350, domain='nhm',
-    pairing=dict(input=r'([^/]*)NighttimeHazy([^/.]*)', gt=r'([^/]*)lowLight([^/.]*)')))
+    pairing=dict(input=r'([^/]*)NighttimeHazy([^/]*)\.', gt=r'([^/]*)lowLight([^/]*)\.')))
 test_dataloader = val_dataloader

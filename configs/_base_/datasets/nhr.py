@@ -3,7 +3,7 @@
 # (8,073 and 897); names are paired as the generator writes them: 0005_NighttimeHazy_1 to 0005_lowLight_1
 _base_ = ['loaders/train.py', 'loaders/val.py']
 folders = dict(input_dir='NHR', gt_dir='NHR',
-               pairing=dict(input=r'([^/]*)NighttimeHazy([^/.]*)', gt=r'([^/]*)lowLight([^/.]*)'))
+               pairing=dict(input=r'([^/]*)NighttimeHazy([^/]*)\.', gt=r'([^/]*)lowLight([^/]*)\.'))
 train_dataloader = dict(dataset=dict(
     type='PairedDataset', **folders, ann_file='NHR/train.txt', expected=8073, domain='nhr_train'))
 val_dataloader = dict(dataset=dict(

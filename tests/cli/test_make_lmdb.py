@@ -1,0 +1,153 @@
+import argparse
+import json
+
+import numpy as np
+import pytest
+
+from restorekit.cli import make_lmdb
+from restorekit.cli.common import run_guarded
+from restorekit.datasets import PairedDataset
+from restorekit.functional.image_io import read_image
+
+lmdb = pytest.importorskip('lmdb')
+
+
+def call(*arguments):
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser()
+    make_lmdb.add_arguments(parser)
+    return run_guarded(make_lmdb.run, parser.parse_args([str(argument) for argument in arguments]))
+
+
+def contents(out):
+    with lmdb.open(str(out), readonly=True, lock=False) as env, env.begin() as transaction:
+        return {bytes(key).decode(): bytes(value) for key, value in transaction.cursor()}
+
+
+@pytest.fixture
+def source(tmp_path, make_images):
+    make_images(tmp_path / 'src', ['a.png', 'b_1.png', 'ünï.png'])
+    make_images(tmp_path / 'src/sub', ['c.png', 'd.png'])
+    np.save(tmp_path / 'src/sub/e.npy', np.zeros((2, 3), np.float32))
+    (tmp_path / 'src/notes.txt').write_text('not an image')
+    return tmp_path / 'src'
+
+
+NAMES = ['a.png', 'b_1.png', 'sub/c.png', 'sub/d.png', 'sub/e.npy', 'ünï.png']
+
+
+def test_original_bytes_under_relative_names(source, tmp_path, capsys):
+    out = tmp_path / 'out.lmdb'
+    assert call(source, out, '--commit', 2) == 0
+    assert '6 files' in capsys.readouterr().out
+    assert contents(out) == {name: (source / name).read_bytes() for name in NAMES}
+    assert (out / 'keys.txt').read_text(encoding='utf-8').splitlines() == NAMES
+    assert call(source, out) == 0
+    assert '6 are in' in capsys.readouterr().out
+
+
+def test_a_dataset_reads_it_as_the_folder(source, tmp_path):
+    (source / 'sub/e.npy').unlink()
+    out = tmp_path / 'out.lmdb'
+    assert call(source, out) == 0
+    packed, plain = PairedDataset(str(out), str(out)[:-5] + '.lmdb'), PairedDataset(str(source), str(source))
+    assert len(packed) == len(plain) == 5 and packed.list_hash() == plain.list_hash()
+    for index in range(5):
+        assert np.array_equal(packed.load(index, 0)['gt'], plain.load(index, 0)['gt'])
+
+
+def test_a_killed_run_continues_to_the_same_content(source, tmp_path, monkeypatch, capsys):
+    whole, out = tmp_path / 'whole.lmdb', tmp_path / 'out.lmdb'
+    assert call(source, whole) == 0
+    for at in range(3):  # before each of the three transactions
+        put, count = make_lmdb.put, []
+
+        def killed(env, items, put=put, count=count, at=at):
+            if len(count) == at:
+                raise KeyboardInterrupt
+            count.append(items)
+            put(env, items)
+        with monkeypatch.context() as patch:
+            patch.setattr(make_lmdb, 'put', killed)
+            assert call(source, out, '--commit', 2) == 130
+        assert len(contents(out)) == 2 * at and not (out / 'keys.txt').exists()
+        assert call(source, out, '--commit', 2) == 0
+        assert f'{2 * at} are in' in capsys.readouterr().out
+        assert contents(out) == contents(whole)
+        assert (out / 'keys.txt').read_bytes() == (whole / 'keys.txt').read_bytes()
+        for file in out.iterdir():
+            file.unlink()
+        out.rmdir()
+
+
+def test_killed_in_the_middle_of_a_transaction_nothing_of_it_is_kept(source, tmp_path, monkeypatch):
+    out = tmp_path / 'out.lmdb'
+
+    def broken(env, items):
+        with env.begin(write=True) as transaction:
+            transaction.put(*items[0])
+            raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(make_lmdb, 'put', broken)
+        assert call(source, out) == 130
+    assert contents(out) == {}
+    assert call(source, out) == 0 and len(contents(out)) == 6
+
+
+def test_what_is_new_is_added_and_a_changed_file_refused(source, tmp_path, make_images, capsys):
+    out = tmp_path / 'out.lmdb'
+    assert call(source, out) == 0
+    make_images(source, ['z.png'])
+    assert call(source, out) == 0
+    assert list(contents(out)) == sorted([*NAMES, 'z.png'], key=str.encode)
+    (source / 'a.png').write_bytes(b'changed')
+    assert call(source, out) == 1
+    assert '1 files' in (text := capsys.readouterr().err) and 'a.png' in text and 'make a new LMDB' in text
+    assert not (out / 'keys.txt').exists()
+
+
+def test_the_map_grows_when_files_do_not_fit(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(make_lmdb, 'map_size', lambda sizes: 2**15)
+    assert call(source, tmp_path / 'out.lmdb') == 0
+    assert contents(tmp_path / 'out.lmdb')['a.png'] == (source / 'a.png').read_bytes()
+
+
+def test_files_are_committed_before_they_fill_the_memory():
+    sizes = dict(a=5, b=5, c=50, d=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(make_lmdb, 'BATCH_BYTES', 10)
+        assert list(make_lmdb.batches('abcd', sizes, 3)) == [['a', 'b'], ['c'], ['d']]
+        assert list(make_lmdb.batches('ab', sizes, 1)) == [['a'], ['b']]
+
+
+def test_mistakes_are_explained(source, tmp_path, capsys, monkeypatch, make_images):
+    out = tmp_path / 'out.lmdb'
+
+    def says(words, *arguments):
+        assert call(*arguments) == 1
+        assert words in (text := capsys.readouterr().err), text
+    says('must end in .lmdb', source, tmp_path / 'out')
+    says('no folder', tmp_path / 'nothing', out)
+    says('--commit must be at least 1', source, out, '--commit', 0)
+    (tmp_path / 'other.lmdb').mkdir()
+    (tmp_path / 'other.lmdb/data.mdb').write_bytes(b'')
+    says('was not written by this command', source, tmp_path / 'other.lmdb')
+    assert call(source, out) == 0
+    make_images(tmp_path / 'src2', ['a.png'])
+    says('was made from', tmp_path / 'src2', out)
+    assert json.loads((out / 'source.json').read_text()) == dict(source=str(source.resolve()))
+    deep = source / ('x' * 200) / ('y' * 200) / ('z' * 200)
+    make_images(deep, ['a.png'])
+    says('longer than 511 bytes', source, out)
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(source, tmp_path, monkeypatch, capsys):
+    put = make_lmdb.put
+
+    def shorten(env, items):
+        put(env, [(key, value[:-1] if key == b'a.png' else value) for key, value in items])
+    monkeypatch.setattr(make_lmdb, 'put', shorten)
+    assert call(source, tmp_path / 'out.lmdb') == 1
+    assert 'a file changed meanwhile' in capsys.readouterr().err
+    assert not (tmp_path / 'out.lmdb/keys.txt').exists()
+    assert read_image(source / 'a.png').shape == (24, 32, 3)
