@@ -30,6 +30,8 @@ def run(args):
     from restorekit.config import ConfigError
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, got {args.workers}')
+    if args.json:
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
     MMLogger.get_current_instance().setLevel('ERROR')  # what it would say stands in the table
     sets = collect(load(args))
     if not sets:
@@ -116,16 +118,16 @@ class Entry:
         self.name, self.config, self.leaf = name, config, leaf
         self.kind = type(leaf).__name__ if leaf is not None else str(config.get('type'))
         self.expected = config.get('expected')
-        self.splits, self.files, self.looks = {}, [], {}
+        self.splits, self.looks = {}, {}
+        self.files = [] if leaf is None else [leaf.files(index) for index in range(len(leaf))]
         self.faults, self.notes = [fault] if fault else [], []
-        if getattr(leaf, 'files', None) is not None and hasattr(leaf, 'sources'):
-            self.files = [leaf.files(index) for index in range(len(leaf))]
 
     def jobs(self):
         """Yield what there is to read: (path, store, role, how depth is coded)."""
+        backend = getattr(self.leaf, 'backend', lambda index, role: None)
         for index, files in enumerate(self.files):
             for role, path in files.items():
-                yield path, self.leaf.backend(index, role), role, getattr(self.leaf, 'depth', {}) or {}
+                yield path, backend(index, role), role, getattr(self.leaf, 'depth', {})
 
     def check(self):
         """Find the faults of the files read."""
