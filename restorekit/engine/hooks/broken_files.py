@@ -50,4 +50,4 @@ class BrokenFilesHook(Hook):
             text += f', ...; all stand in {target}'
             if runner.rank == 0:
                 atomic_write_text(''.join(f'{path}\n' for path in paths), target)
-        runner.logger.log(logging.WARNING, f'{len(paths)} files could not be read and were left out: {text}')
+        runner.logger.log(logging.WARNING, f'{len(paths)} file{"s" * (len(paths) > 1)} could not be read and were left out: {text}')
