@@ -100,26 +100,28 @@ class Maker:
         from restorekit.datasets import ClearDepthDataset
         self.dataset = ClearDepthDataset(self.args.clear, self.args.depth, self.args.depth_options)
         names = {}
-        for index, (path, _) in enumerate(self.dataset.files):
+        for index in range(len(self.dataset)):
+            path = self.dataset.files(index)['gt']
             relative = Path(path).relative_to(self.args.clear).with_suffix('')
             # pairing='prefix' reads the clear name up to the first underscore
             name = relative.with_name(relative.name.replace('_', '-')).as_posix()
             if name in names:
-                raise ConfigError(f'{path} and {self.dataset.files[names[name]][0]} would both be written as '
-                                  f'{name}.png; rename one')
+                other = self.dataset.files(names[name])['gt']
+                raise ConfigError(f'{path} and {other} would both be written as {name}.png; rename one')
             names[name] = index
         return [(index, name) for name, index in names.items()]
 
     def __call__(self, job):
         """Write the images of one job, then its part of the manifest; returns what went wrong, or None."""
         index, name = job
+        path = self.dataset.files(index)['gt']
         try:
-            self._make(index, name)
+            self._make(index, name, path)
         except Exception as error:
-            return f'{self.dataset.files[index][0]}: {type(error).__name__}: {error}'
+            return f'{path}: {type(error).__name__}: {error}'
         return None
 
-    def _make(self, index, name):
+    def _make(self, index, name, path):
         import torch
 
         from restorekit.degradations import build_degradation, load_preset, params_to_json
@@ -139,7 +141,7 @@ class Maker:
             hazy, params = self._degradation(clear, depth, [seed])
             write_image(out / f'hazy/{name}_{k}.png', to_array(hazy[0]))
             lines.append(dict(hazy=f'hazy/{name}_{k}.png', clear=f'clear/{name}.png',
-                              source=Path(self.dataset.files[index][0]).relative_to(self.args.clear).as_posix(),
+                              source=Path(path).relative_to(self.args.clear).as_posix(),
                               seed=seed, params=params_to_json(params)[0]))
         write_image(out / f'clear/{name}.png', loaded['gt'])
         write_text(_part(out, name), ''.join(json.dumps(line) + '\n' for line in lines))
