@@ -1,7 +1,5 @@
 """Pictures of results: strips, contact sheets and what goes into them."""
 
-import textwrap
-
 import cv2
 import numpy as np
 
@@ -38,7 +36,8 @@ def contact_sheet(rows, titles=None, labels=None, height=160, gap=4, captions=No
         labels (list[str], optional): One for each row, written into its first image.
         height (int): Height of a row in pixels.
         gap (int): White pixels between images.
-        captions (list[str], optional): One for each row, written above it and wrapped to the sheet's width.
+        captions (list[str], optional): One for each row, of one or more lines, written above it and wrapped to the
+            sheet's width.
 
     Returns:
         ndarray: uint8 RGB.
@@ -69,8 +68,7 @@ def contact_sheet(rows, titles=None, labels=None, height=160, gap=4, captions=No
             cv2.rectangle(line, (0, 0), (9 * len(labels[number]) + 8, 22), (0, 0, 0), -1)
             _write(line, labels[number], 5, 16, (255, 255, 255))
         if captions:
-            words = textwrap.wrap(captions[number], max(8, int(total / 7.2))) or ['']
-            lines += [_text_line(text, total, 18, 0.38) for text in words]
+            lines += [_text_line(text, total, 18, 0.38) for text in _wrap(captions[number], total - 8, 0.38)]
         lines += [line, np.full((gap, total, 3), 255, np.uint8)]
     return np.vstack(lines[:-1])
 
@@ -120,6 +118,21 @@ def _text_line(text, width, height, size=0.45):
     line = np.full((height, width, 3), 255, np.uint8)
     _write(line, text, 4, height - 7, (0, 0, 0), size)
     return line
+
+
+def _wrap(text, width, size):
+    """Break ``text`` at spaces into lines of at most ``width`` pixels where words allow."""
+    lines = []
+    for paragraph in text.split('\n'):
+        line = ''
+        for word in paragraph.split():
+            longer = f'{line} {word}'.strip()
+            if line and cv2.getTextSize(longer, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0] > width:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
 
 
 def _wide(line, width):

@@ -52,10 +52,19 @@ def test_any_shape_fits_a_sheet(shape):
 
 def test_holes_and_captions():
     sheet = contact_sheet([[None, plain(20, 300, 50)], [plain(20, 100, 60)]], ['a', 'b'], height=20,
-                          captions=['first ' * 12, ''])
-    assert sheet.shape == (24 + 2 * 18 + 20 + 4 + 18 + 20, 100 + 4 + 300, 3)  # 72 letters take two lines of 56
+                          captions=['first\nsecond', ''])
+    assert sheet.shape == (24 + 2 * 18 + 20 + 4 + 18 + 20, 100 + 4 + 300, 3)
     row = sheet[24 + 36:24 + 56]
     assert (row[:, :104] == 255).all() and (row[:, 104:] == 50).all() and (sheet[-20:, :100] == 60).all()
+
+
+def test_a_long_caption_is_wrapped_and_no_letter_is_cut():
+    caption = ' '.join(['word'] * 40)
+    sheet = contact_sheet([[plain(20, 200, 0)]], height=20, captions=[caption])
+    text = sheet[:-20]
+    assert len(text) % 18 == 0 and len(text) // 18 > 3
+    assert (text[:, -4:] == 255).all()  # a margin of white at the right
+    assert all((text[k:k + 18] < 128).any() for k in range(0, len(text), 18))
 
 
 def test_a_title_stays_in_its_column():
