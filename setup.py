@@ -46,7 +46,7 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'matplotlib', 'pycocotools', 'torchmetrics'],
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'matplotlib', 'pycocotools'],
         lmdb=['lmdb'],
         metrics=['pyiqa', 'lpips'],
         export=['onnx', 'onnxruntime'],

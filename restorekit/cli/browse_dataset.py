@@ -50,7 +50,7 @@ def run(args):
     write_image(args.out, sheet)
     print('\n'.join(caption.replace('\n', '\n    ') for caption in captions))
     where = f'phase {cfg.phase_name}, ' if cfg.get('phase_name') else ''
-    print(f'{where}{args.split}: {len(dataset)} images; {len(rows)} rows from {read} draws: {args.out}')
+    print(f'{where}{args.split}: {len(dataset)} items; {len(rows)} rows from {read} draws: {args.out}')
     if others:
         print(f'other phases: {", ".join(others)} (--phase NAME)')
     return 0
@@ -101,7 +101,7 @@ def training_draws(cfg, dataset, args):
 def held_out_draws(dataset, number):
     """Yield (index, index): of each data set inside, ``number`` images spread evenly."""
     start = 0
-    for _, leaf in dataset.leaves():
+    for _, leaf in _leading(dataset).leaves():
         count = min(number, len(leaf))
         for k in range(count):
             index = start + k * len(leaf) // count
@@ -117,8 +117,7 @@ def collect(dataset, preprocessor, draws, number, training):
         so rarely that 40 times ``number`` draws for each domain do not give enough has fewer rows.
     """
     operators = bare_operators(dataset.leaves(), preprocessor if training else None)
-    leading = getattr(dataset, 'source', dataset)  # a domain pair is listed by its source
-    kept, read = {leaf.domain or 'all': [] for _, leaf in leading.leaves()}, 0
+    kept, read = {leaf.domain or 'all': [] for _, leaf in _leading(dataset).leaves()}, 0
     for position, key in islice(draws, 40 * number * len(kept) if training else None):
         item, read = dataset[key], read + 1
         domain = item['data_samples'].get('domain') or 'all'
@@ -128,6 +127,11 @@ def collect(dataset, preprocessor, draws, number, training):
         if training and all(len(rows) >= number for rows in kept.values()):
             break
     return kept, read
+
+
+def _leading(dataset):
+    """The part of a dataset that counts its items: of a domain pair the source."""
+    return getattr(dataset, 'source', dataset)
 
 
 def bare_operators(leaves, preprocessor=None):

@@ -106,8 +106,9 @@ def find_voc(images, annotations):
         raise FileNotFoundError(f'no XML file below {annotations.absolute()}')
     pairs = [(Path(images, photos[stem]), files[stem]) for stem in sorted(photos) if stem in files]
     if not pairs:
-        raise FileNotFoundError(f'no photo of {images} has an annotation of the same name in {annotations}: the photos '
-                                f'are {", ".join(sorted(photos)[:3])} ..., the annotations {", ".join(sorted(files)[:3])} ...')
+        raise FileNotFoundError(f'no photo in {images} has an annotation of its name in {annotations}: there '
+                                f'are photos such as {", ".join(sorted(photos)[:3])} and annotations such as '
+                                f'{", ".join(sorted(files)[:3])}')
     return pairs, len(photos) - len(pairs), len(files) - len(pairs)
 
 
@@ -129,6 +130,6 @@ def _number(node, key, path, where, default=None):
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise AnnotationError(f'{path}: {where} has ' + (f'no <{key}>' if text is None else f'{text!r} as <{key}>, which is no '
-                              'finite number'))
+        what = f'no <{key}>' if text is None else f'{text!r} as <{key}>, which is no finite number'
+        raise AnnotationError(f'{path}: {where} has {what}')
     return value

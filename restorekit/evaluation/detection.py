@@ -160,7 +160,7 @@ class DetectionScore:
             results (list[dict]): Of :func:`detect`, one per image.
 
         Returns:
-            object: For :meth:`summary`, :meth:`interval` and :meth:`difference`.
+            object: For :meth:`summary` and :meth:`difference`.
         """
         from pycocotools.cocoeval import COCOeval
         if len(results) != self.number:
@@ -206,8 +206,8 @@ class DetectionScore:
         for k, label in enumerate(matched.params.catIds):
             curve = precision[:, :, k]
             there = curve[0, 0] >= 0
-            classes[self.names[label]] = dict(boxes=self.counts[label], ap50=float(curve[0].mean()) if there else None,
-                                              ap=float(curve.mean()) if there else None)
+            classes[self.names[label]] = dict(boxes=self.counts[label], ap50=_mean(curve[0]) if there else None,
+                                              ap=_mean(curve) if there else None)
         measured = [value for value in classes.values() if value['ap'] is not None]
         return dict(map50=_mean([value['ap50'] for value in measured]), map=_mean([value['ap'] for value in measured]),
                     classes=classes)
@@ -234,4 +234,5 @@ def _coco_box(box):
 
 
 def _mean(values):
-    return float(np.mean(values)) if values else float('nan')
+    # pycocotools divides by the number of detections + 2e-16; without that a perfect score is 1
+    return round(float(np.mean(values)), 12) if len(values) else float('nan')
