@@ -4,7 +4,7 @@ import copy
 from itertools import islice
 from pathlib import Path
 
-from .common import OptionAction, prepare_process
+from .common import OptionAction, import_from_here, prepare_process
 
 COLUMNS = dict(input='input', gt='ground truth', depth='depth (near dark)', target='target')
 # what a caption says of an operator: the first of these that was drawn
@@ -32,6 +32,7 @@ def run(args):
         raise ConfigError(f'--number must be at least 1, --height at least 16 and --start at least 0, got '
                           f'{args.number}, {args.height} and {args.start}')
     prepare_process('none')
+    import_from_here(args.config)
     from restorekit.compat import patch_runner
     from restorekit.functional.image_io import write_image
     from restorekit.registry import DATASETS, MODELS
@@ -51,6 +52,9 @@ def run(args):
     print('\n'.join(caption.replace('\n', '\n    ') for caption in captions))
     where = f'phase {cfg.phase_name}, ' if cfg.get('phase_name') else ''
     print(f'{where}{args.split}: {len(dataset)} items; {len(rows)} rows from {read} draws: {args.out}')
+    for domain, items in kept.items():
+        if args.split == 'train' and len(items) < args.number:
+            print(f'{domain} was drawn {len(items)} times only')
     if others:
         print(f'other phases: {", ".join(others)} (--phase NAME)')
     return 0

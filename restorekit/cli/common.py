@@ -54,6 +54,13 @@ def prepare_process(launcher, workers=0):
         torch.set_num_threads(1 if launcher != 'none' else max(1, cores - workers))
 
 
+def import_from_here(config=None):
+    """Let ``custom_imports`` of a config name modules of the working directory and of the config's own folder."""
+    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(config or ''))):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
 def next_free(folder):
     """``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
     number, candidate = 1, Path(folder)

@@ -119,6 +119,16 @@ def test_every_domain_gets_its_rows_though_drawn_unevenly(tmp_path, sheets):
     assert all(('Dust beta' in text) != ('LowLight gamma 2' in text) and 'JPEG' not in text for text in captions[:2])
 
 
+def test_a_domain_that_is_not_drawn_is_named(tmp_path, sheets, capsys):
+    never = dict(type='ConcatDataset', weights=[1, 0], datasets=[scenes(domain='city'), scenes(domain='hills')])
+    path = write(tmp_path, train_dataloader=dict(batch_size=2, num_workers=0, sampler=dict(type='CounterSampler'),
+                                                 dataset=never))
+    assert call(path, '--number', 1, '--out', tmp_path / 's.png') == 0
+    assert len(sheets[0][0]) == 1
+    printed = capsys.readouterr().out
+    assert '1 rows from 80 draws' in printed and 'hills was drawn 0 times only' in printed
+
+
 def test_held_out_images_are_spread_over_each_set(tmp_path, sheets):
     val = dict(type='ConcatDataset', datasets=[scenes(domain='city', length=6), scenes(domain='hills', length=1)])
     path = write(tmp_path, val_dataloader=dict(batch_size=2, num_workers=0, dataset=val,
