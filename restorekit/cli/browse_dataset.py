@@ -169,7 +169,7 @@ def make_row(item, position, preprocessor, training, operators):
         notes.append(f'input {psnr_of(row["input"], row["gt"], sample.get("padding")):.1f} dB')
     if 'depth' in sample:
         row['depth'], low, high = depth_image(sample.depth[0])
-        notes.append(f'depth {low:.2f} to {high:.2f}')
+        notes.append(f'depth {low:.2g} to {high:.2g}')
     if 'target' in seen:
         row['target'] = to_array(rescale(seen['target'][0], value_range))
         notes += ['\ntarget:', *describe(item['target']['data_samples'], row['target'].shape, operators)]

@@ -102,7 +102,7 @@ def detect_all(pairs, truths, detector, restore, device, pictures=0, out=None, n
             after.append(detect(detector, restored, device))
             views.append((restored, after[-1]))
         if number in drawn:
-            draw(Path(out, f'{photo.stem}.png'), views, truth, names or {})
+            draw(Path(out, f'{number:04d}_{photo.stem}.png'), views, truth, names or {})
         if time.time() - start > 5 or number + 1 == len(pairs):
             start = time.time()
             print(f'{number + 1} of {len(pairs)} photos', file=sys.stderr, flush=True)
@@ -158,8 +158,8 @@ def _percent(value, sign=''):
     return '-' if value is None else f'{100 * value:{sign}.1f}'
 
 
-def draw(path, views, truth, names, threshold=0.5):
-    """Write one photo's views side by side: true boxes green, found ones of at least ``threshold`` red."""
+def draw(path, views, truth, names):
+    """Write one photo's views side by side: true boxes green, found ones of score 0.5 or more red."""
     import cv2
 
     from restorekit.functional.image_io import write_image
@@ -171,10 +171,10 @@ def draw(path, views, truth, names, threshold=0.5):
         for box in truth.boxes:
             _box(picture, box, scale, TRUE, 1)
         for box, label, sure in zip(result['boxes'], result['labels'], result['scores'], strict=True):
-            if sure >= threshold and int(label) in names:
+            if sure >= 0.5 and int(label) in names:
                 _box(picture, box, scale, FOUND, 2, f'{names[int(label)]} {sure:.2f}')
         row.append(picture)
-    titles = ['hazy: true boxes green, found ones red', 'restored'][:len(row)]
+    titles = ['hazy: true boxes green, found ones (score 0.5 or more) red', 'restored'][:len(row)]
     write_image(path, contact_sheet([row], titles, height=480))
 
 

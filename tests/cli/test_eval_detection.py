@@ -72,8 +72,8 @@ def test_after_beats_before_where_the_detector_says_so(photos, stubs, tmp_path, 
     assert '| mAP@0.5       |     3 |   50.0 | 100.0 |      +50.0 |' in printed
     assert '| car AP@0.5    |     2 |    0.0 | 100.0 |     +100.0 |' in printed
     assert 'Not scored, since the detector does not know these classes: horse (1)' in printed
-    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'b.png']
-    picture = read_image(tmp_path / 'out' / 'a.png')
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0000_a.png', '0001_b.png']
+    picture = read_image(tmp_path / 'out' / '0000_a.png')
     assert picture.shape == (24 + 480, 2 * 640 + 4, 3)
     car = picture[24 + 60, 60:380]  # the upper side of the car's box, drawn at ten times its size
     assert (car == eval_detection.TRUE).all(axis=1).mean() > 0.9
