@@ -46,11 +46,13 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm'],
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'matplotlib', 'pycocotools'],
         lmdb=['lmdb'],
         metrics=['pyiqa', 'lpips'],
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
+        plots=['matplotlib'],
+        detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
     ),
     entry_points=dict(console_scripts=['restorekit=restorekit.cli.main:main']),

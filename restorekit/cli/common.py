@@ -78,6 +78,13 @@ def imap(function, jobs, workers, chunk=1):
         yield from pool.imap_unordered(function, jobs, chunk)
 
 
+def import_from_here(config=None):
+    """Let ``custom_imports`` of a config name modules of the working directory and of the config's own folder."""
+    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(config or ''))):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
 def next_free(folder):
     """``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
     number, candidate = 1, Path(folder)

@@ -1,13 +1,12 @@
 """The ``restorekit`` command."""
 
 import argparse
-import os
 import sys
 
 from restorekit.version import __version__
 
 from . import restore, test, train
-from .common import run_guarded
+from .common import import_from_here, run_guarded
 
 COMMANDS = dict(train=train, test=test, restore=restore)
 
@@ -26,9 +25,7 @@ def build_parser():
 def main(argv=None):
     """Run the command line; returns the exit status."""
     args = build_parser().parse_args(argv)
-    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(getattr(args, 'config', None) or ''))):
-        if folder not in sys.path:  # where the modules of one's own are that custom_imports names
-            sys.path.append(folder)
+    import_from_here(getattr(args, 'config', None))
     return run_guarded(COMMANDS[args.command].run, args)
 
 

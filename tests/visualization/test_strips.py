@@ -6,7 +6,16 @@ import torch
 
 from restorekit.functional.image_io import read_image
 from restorekit.structures import RestoreSample
-from restorekit.visualization import SaveImagesHook, StripHook, contact_sheet, strip, to_array
+from restorekit.visualization import (
+    ERROR_GAIN,
+    SaveImagesHook,
+    StripHook,
+    contact_sheet,
+    depth_image,
+    error_image,
+    strip,
+    to_array,
+)
 
 
 def plain(height, width, value):
@@ -41,6 +50,44 @@ def test_any_shape_fits_a_sheet(shape):
     assert contact_sheet([[plain(*shape, 7)]], ['a'], ['b'], height=20).shape[0] == 44
 
 
+def test_holes_and_captions():
+    sheet = contact_sheet([[None, plain(20, 300, 50)], [plain(20, 100, 60)]], ['a', 'b'], height=20,
+                          captions=['first\nsecond', ''])
+    assert sheet.shape == (24 + 2 * 18 + 20 + 4 + 18 + 20, 100 + 4 + 300, 3)
+    row = sheet[24 + 36:24 + 56]
+    assert (row[:, :104] == 255).all() and (row[:, 104:] == 50).all() and (sheet[-20:, :100] == 60).all()
+
+
+def test_a_long_caption_is_wrapped_and_no_letter_is_cut():
+    caption = ' '.join(['word'] * 40)
+    sheet = contact_sheet([[plain(20, 200, 0)]], height=20, captions=[caption])
+    text = sheet[:-20]
+    assert len(text) % 18 == 0 and len(text) // 18 > 3
+    assert (text[:, -4:] == 255).all()  # a margin of white at the right
+    assert all((text[k:k + 18] < 128).any() for k in range(0, len(text), 18))
+
+
+def test_a_title_stays_in_its_column():
+    sheet = contact_sheet([[plain(10, 12, 0), plain(10, 40, 0)]], ['a long title', ''], height=10)
+    assert (sheet[:24, :12] < 128).any() and (sheet[:24, 12:] == 255).all()
+
+
+def test_error_image_is_the_amplified_absolute_error():
+    pred, gt = plain(2, 3, 100), plain(2, 3, 100)
+    pred[0, 0], pred[0, 1] = (110, 90, 100), (0, 255, 99)
+    error = error_image(pred, gt)
+    assert error[0, 0].tolist() == [10 * ERROR_GAIN, 10 * ERROR_GAIN, 0] and error[0, 1].tolist() == [255, 255, 4]
+    assert (error[1] == 0).all()
+    with pytest.raises(ValueError, match='different size'):
+        error_image(pred, plain(3, 2, 0))
+
+
+def test_depth_is_drawn_over_its_own_range():
+    image, low, high = depth_image(np.array([[0.5, 1.0], [1.5, 2.5]]))
+    assert image[..., 1].tolist() == [[0, 64], [128, 255]] and (low, high) == (0.5, 2.5)
+    assert (depth_image(np.ones((2, 2)))[0] == 0).all()
+
+
 def test_to_array_rounds_and_clips():
     image = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.7]).view(1, 1, 5).expand(3, 1, 5)
     assert to_array(image)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
@@ -69,15 +116,16 @@ def outputs(domains, gt=True):
 
 def test_strip_hook_shows_the_first_of_each_domain(tmp_path):
     runner = SimpleNamespace(work_dir=str(tmp_path), visualizer=Visualizer(), iter=30)
-    hook = StripHook(per_domain=1)
+    hook = StripHook(per_domain=1, height=4)
     for _ in range(2):  # at every validation the same
         hook.before_val_epoch(runner)
         for domains in (['source', 'source'], ['source', None]):
             inputs = [torch.full((3, 4, 6), 9, dtype=torch.uint8)] * 2
             hook.after_val_iter(runner, 0, dict(inputs=inputs), outputs(domains, gt=domains[1] is not None))
+        hook.after_val_epoch(runner)
     files = sorted(path.name for path in (tmp_path / 'samples').iterdir())
     assert files == ['source_0_gt.png', 'source_0_input.png', 'source_0_pred.png', 'val_0_input.png', 'val_0_pred.png']
-    assert runner.visualizer.shown == {'strips/source_0': ((4, 26, 3), 30), 'strips/val_0': ((4, 16, 3), 30)}
+    assert runner.visualizer.shown == {'strips/source_0': ((28, 36, 3), 30), 'strips/val_0': ((28, 16, 3), 30)}
     assert (read_image(tmp_path / 'samples' / 'source_0_input.png') == 9).all()
     assert (read_image(tmp_path / 'samples' / 'source_0_gt.png') == 7).all()
     assert (read_image(tmp_path / 'samples' / 'val_0_pred.png') == round(0.1 * 255)).all()
