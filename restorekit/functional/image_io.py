@@ -1,27 +1,34 @@
 """Reading and writing image files: one place that decides what every kind of file means."""
 
+import mmap
 import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine import fileio
+
+from .image_header import read_header
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+MAX_PIXELS = 2 ** 26
 
 
 class ImageFileError(ValueError):
     """A file that should hold an image does not."""
 
 
-def read_image(path, keep_alpha=False):
+def read_image(path, keep_alpha=False, backend_args=None):
     """Read an image file as 8-bit RGB.
 
     The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
     16-bit images are scaled to 8 bits (value / 257, rounded), EXIF orientation is applied.
 
     Args:
-        path (str | Path): The file.
+        path (str | Path): The file, or its key in an LMDB.
         keep_alpha (bool): Return the alpha channel too; otherwise it is dropped (the colours are taken as stored).
+        backend_args (dict, optional): The store to read from, as ``mmengine.fileio`` names it
+            (``dict(backend='lmdb', db_path=...)``); default: the disk.
 
     Returns:
         ndarray | tuple[ndarray, ndarray | None]: uint8 (H, W, 3) RGB; with ``keep_alpha`` also uint8 (H, W) alpha
@@ -29,28 +36,108 @@ def read_image(path, keep_alpha=False):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageFileError: If the file is empty, truncated or no image that OpenCV can decode.
+        ImageFileError: If the file is empty, truncated, animated, larger than :func:`max_pixels` or no image that
+            OpenCV can decode.
+
+    Example:
+        >>> read_image('hazy/1400_3.png').shape  # doctest: +SKIP
+        (460, 620, 3)
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if path.is_dir() else ''))
-    data = path.read_bytes()
-    if not data:
-        raise ImageFileError(f'{path} is empty (0 bytes); replace or remove it')
-    if _truncated(data):
-        raise ImageFileError(f'{path} is truncated: it ends before its image does ({len(data)} bytes); '
-                             'copy or download it again')
+    return decode_image(_read_bytes(path, backend_args), path, keep_alpha)
+
+
+def decode_image(data, name, keep_alpha=False):
+    """Decode the bytes of an image file as :func:`read_image` does.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+        keep_alpha (bool): See :func:`read_image`.
+
+    Returns:
+        ndarray | tuple[ndarray, ndarray | None]: See :func:`read_image`.
+
+    Raises:
+        ImageFileError: See :func:`read_image`; size and frames are read from the header, before anything is decoded.
+
+    Example:
+        >>> decode_image(cv2.imencode('.png', np.zeros((1, 2, 3), np.uint8))[1].tobytes(), 'black').tolist()
+        [[[0, 0, 0], [0, 0, 0]]]
+    """
+    header = _checked_header(data, name)
+    if header is not None:
+        if not header.whole:
+            raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
+                                 'copy or download it again')
+        _check_pixels(*header.size, name)
     buffer = np.frombuffer(data, np.uint8)
-    image = _decode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR, path)
+    image = _decode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR, name)
     if image is None or image.size == 0:
-        raise ImageFileError(f'{path} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded '
-                             f'(it starts with {data[:8]!r}); replace or remove it')
+        raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
+                             f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
+    if header is None:  # a format whose header is not known
+        _check_pixels(*image.shape[:2], name)
     image = np.ascontiguousarray(_to_uint8(image)[..., ::-1])
     if not keep_alpha:
         return image
-    stored = _decode(buffer, cv2.IMREAD_UNCHANGED, path)
-    has_alpha = stored.ndim == 3 and stored.shape[2] == 4 and stored.shape[:2] == image.shape[:2]
-    return image, (_to_uint8(stored[..., 3]) if has_alpha else None)
+    stored = _decode(buffer, cv2.IMREAD_UNCHANGED, name)
+    if stored.ndim != 3 or stored.shape[2] != 4:
+        return image, None
+    alpha = _to_uint8(stored[..., 3])
+    if header is not None and header.kind != 'TIFF':  # OpenCV turns an unchanged TIFF, but no other
+        alpha = _turn(alpha, header.orientation)
+    return image, alpha
+
+
+def image_size(path, backend_args=None):
+    """Return (height, width) of the image that :func:`read_image` would return, from the file's header alone.
+
+    Nothing is decoded, so the limit of pixels is not applied; of a file on disk only the pages with headers are read.
+
+    Args:
+        path (str | Path): The file, or its key in an LMDB.
+        backend_args (dict, optional): See :func:`read_image`.
+
+    Returns:
+        tuple[int, int]: Height and width in pixels, after EXIF orientation.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If the file is empty, animated, or the header is damaged or cut off.
+
+    Example:
+        >>> image_size('hazy/1400_3.png')  # doctest: +SKIP
+        (460, 620)
+    """
+    if backend_args is not None:
+        return _size(_read_bytes(path, backend_args), path)
+    _check_file(path)
+    with open(path, 'rb') as file:
+        if not os.fstat(file.fileno()).st_size:
+            return _size(b'', path)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _size(data, path)
+
+
+def max_pixels():
+    """Return the most pixels an image may have: ``MAX_PIXELS``, or what ``RESTOREKIT_MAX_PIXELS`` says.
+
+    A file of some kilobytes can decode to gigabytes (a decompression bomb), so the limit is applied to the header.
+
+    Raises:
+        ValueError: If the environment variable is no positive whole number.
+
+    Example:
+        >>> max_pixels()
+        67108864
+    """
+    given = os.environ.get('RESTOREKIT_MAX_PIXELS')
+    if given is None:
+        return MAX_PIXELS
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
+                         f'1, but is {given!r}')
+    return int(given)
 
 
 def write_image(path, image, alpha=None, quality=95):
@@ -86,29 +173,65 @@ def write_image(path, image, alpha=None, quality=95):
         temporary.unlink(missing_ok=True)
 
 
-def _decode(buffer, flags, path):
+def _check_file(path):
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
+
+
+def _read_bytes(path, backend_args):
+    if backend_args is None:
+        _check_file(path)
+        with open(path, 'rb') as file:
+            return file.read()
+    data = fileio.get(path, backend_args=backend_args)
+    if data is None:  # LMDB does not raise
+        raise FileNotFoundError(f'no image {path} in {backend_args}')
+    return data
+
+
+def _checked_header(data, name):
+    """Return the header or None, of a file that holds something and is not animated."""
+    if not len(data):
+        raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
+    header = read_header(data)
+    if header is not None and header.frames > 1:
+        raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
+                             'extract its frames to files of their own, or remove it')
+    return header
+
+
+def _size(data, name):
+    header = _checked_header(data, name)
+    if header is None:  # a format whose header is not known
+        return decode_image(data[:], name).shape[:2]
+    if not header.height or not header.width:
+        raise ImageFileError(f'{name} has a damaged {header.kind} header, which gives no size ({len(data)} bytes); '
+                             'copy or download it again')
+    return header.size
+
+
+def _check_pixels(height, width, name):
+    limit = max_pixels()
+    if height * width > limit:
+        raise ImageFileError(
+            f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
+            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
+            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
+
+
+def _decode(buffer, flags, name):
     try:
         return cv2.imdecode(buffer, flags)
     except cv2.error as error:
-        raise ImageFileError(f'{path} cannot be decoded: {error.err or error}') from error
+        raise ImageFileError(f'{name} cannot be decoded: {error.err or error}') from error
 
 
-def _truncated(data):
-    """Whether a JPEG or PNG lacks its end (OpenCV decodes such files to a half-grey image).
-
-    What follows the end does not matter: phones append films to photos.
-    """
-    if data[:2] == b'\xff\xd8':
-        position = 2
-        while data[position:position + 1] == b'\xff' and data[position + 1:position + 2] != b'\xda':
-            position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')  # a thumbnail's end lies inside
-        return b'\xff\xd9' not in data[position:]
-    if data[:8] == b'\x89PNG\r\n\x1a\n':
-        position = 8
-        while position + 8 <= len(data) and data[position + 4:position + 8] != b'IEND':
-            position += 12 + int.from_bytes(data[position:position + 4], 'big')
-        return position + 8 > len(data)
-    return False
+def _turn(array, orientation):
+    """Apply an EXIF orientation to (H, W)."""
+    if orientation > 4:
+        array = array.T
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation)
+    return np.ascontiguousarray(array if flips is None else np.flip(array, flips))
 
 
 def _to_uint8(array):
