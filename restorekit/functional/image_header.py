@@ -7,7 +7,8 @@ WIDTH, HEIGHT, ORIENTATION, SUBFILE = 256, 257, 274, 254  # tags of TIFF and EXI
 
 
 class ImageHeader(NamedTuple):
-    """Size as stored (before the orientation is applied), EXIF orientation 1 to 8, frames, and whether it is whole."""
+    """Size as stored (before the orientation is applied), EXIF orientation 1 to 8, frames, whether it is whole, and
+    whether its pixels are plainly 8-bit RGB, as they are to be shown."""
 
     kind: str
     height: int
@@ -15,6 +16,7 @@ class ImageHeader(NamedTuple):
     orientation: int = 1
     frames: int = 1
     whole: bool = True
+    plain: bool = False
 
     @property
     def size(self):
@@ -46,19 +48,22 @@ def read_header(data):
 
 def _png(data):
     height = width = 0
-    orientation, frames, position, kind = 1, 1, 8, b''
+    orientation, frames, position, kind, plain = 1, 1, 8, b'', False
     while position + 8 <= len(data):
         length, kind = struct.unpack_from('>I4s', data, position)
         if kind == b'IEND':
             break
         if kind == b'IHDR':
             width, height = struct.unpack_from('>II', data, position + 8)
+            plain = data[position + 16:position + 21] == b'\x08\x02\0\0\0'  # 8 bits, RGB, not interlaced
+        elif kind == b'tRNS':
+            plain = False
         elif kind == b'acTL':
             frames, = struct.unpack_from('>I', data, position + 8)
         elif kind == b'eXIf':
             orientation = _exif(data[position + 8:position + 8 + length])
         position += 12 + length
-    return ImageHeader('PNG', height, width, orientation, frames, kind == b'IEND')
+    return ImageHeader('PNG', height, width, orientation, frames, kind == b'IEND', plain and orientation == 1)
 
 
 def _jpeg(data):
