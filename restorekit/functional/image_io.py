@@ -193,7 +193,7 @@ def _read_bytes(path, backend_args):
         _check_file(path)
         with open(path, 'rb') as file:
             return file.read()
-    data = fileio.get(path, backend_args=backend_args)
+    data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise FileNotFoundError(f'no image {path} in {backend_args}')
     return data
