@@ -48,7 +48,7 @@ setup(
     extras_require=dict(
         tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm'],
         lmdb=['lmdb'],
-        fast=['kornia-rs>=0.2'],
+        fast=['kornia-rs>=0.2', 'simplejpeg>=1.8'],
         metrics=['pyiqa', 'lpips'],
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],

@@ -7,8 +7,12 @@ WIDTH, HEIGHT, ORIENTATION, SUBFILE = 256, 257, 274, 254  # tags of TIFF and EXI
 
 
 class ImageHeader(NamedTuple):
-    """Size as stored (before the orientation is applied), EXIF orientation 1 to 8, frames, whether it is whole, and
-    whether its pixels are plainly 8-bit RGB, as they are to be shown."""
+    """What a header says.
+
+    ``height`` and ``width`` are as stored, before the EXIF ``orientation`` (1 to 8) is applied. ``plain``: a PNG of
+    nothing but 8-bit RGB, a JPEG of three 8-bit channels in one sequential scan; and shown as stored. ``height_at``:
+    where a JPEG keeps its height.
+    """
 
     kind: str
     height: int
@@ -17,6 +21,7 @@ class ImageHeader(NamedTuple):
     frames: int = 1
     whole: bool = True
     plain: bool = False
+    height_at: int = 0
 
     @property
     def size(self):
@@ -68,10 +73,11 @@ def _png(data):
 
 def _jpeg(data):
     height = width = 0
-    orientation, position = 1, 2
+    orientation, position, height_at, sequential = 1, 2, 0, False
     while position + 4 <= len(data) and data[position] == 0xff:
         marker = data[position + 1]
         if marker == 0xda:  # the image itself
+            sequential = sequential and data[position + 4] == 3  # channels of this scan
             break
         if marker == 0xff or marker == 0x01 or 0xd0 <= marker <= 0xd8:  # padding, or no content
             position += 1 if marker == 0xff else 2
@@ -79,10 +85,13 @@ def _jpeg(data):
         length, = struct.unpack_from('>H', data, position + 2)
         if 0xc0 <= marker <= 0xcf and marker not in (0xc4, 0xc8, 0xcc):
             height, width = struct.unpack_from('>HH', data, position + 5)
+            height_at = position + 5
+            sequential = marker <= 0xc1 and data[position + 4] == 8 and data[position + 9] == 3
         elif marker == 0xe1 and data[position + 4:position + 10] == b'Exif\0\0':
             orientation = _exif(data[position + 10:position + 2 + length])
         position += 2 + length  # skips the end of a thumbnail within a segment
-    return ImageHeader('JPEG', height, width, orientation, whole=data.rfind(b'\xff\xd9', position) >= 0)
+    return ImageHeader('JPEG', height, width, orientation, whole=data.rfind(b'\xff\xd9', position) >= 0,
+                       plain=sequential and orientation == 1, height_at=height_at)
 
 
 def _webp(data):

@@ -46,7 +46,7 @@ def read_image(path, keep_alpha=False, backend_args=None):
         >>> read_image('hazy/1400_3.png').shape  # doctest: +SKIP
         (460, 620, 3)
     """
-    return decode_image(_read_bytes(path, backend_args), path, keep_alpha)
+    return decode_image(read_bytes(path, backend_args), path, keep_alpha)
 
 
 def decode_image(data, name, keep_alpha=False):
@@ -67,13 +67,8 @@ def decode_image(data, name, keep_alpha=False):
         >>> decode_image(cv2.imencode('.png', np.zeros((1, 2, 3), np.uint8))[1].tobytes(), 'black').tolist()
         [[[0, 0, 0], [0, 0, 0]]]
     """
-    header = _checked_header(data, name)
-    if header is not None:
-        if not header.whole:
-            raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
-                                 'copy or download it again')
-        _check_pixels(*header.size, name)
-    image = _decode_plain_png(data, header) if header is not None and header.plain else None
+    header = check_header(data, name)
+    image = _decode_plain_png(data, header)
     if image is not None:
         return (image, None) if keep_alpha else image
     kind = None if header is None else header.kind
@@ -120,7 +115,7 @@ def image_size(path, backend_args=None):
         (460, 620)
     """
     if backend_args is not None:
-        return _size(_read_bytes(path, backend_args), path)
+        return _size(read_bytes(path, backend_args), path)
     _check_file(path)
     with open(path, 'rb') as file:
         if not os.fstat(file.fileno()).st_size:
@@ -148,6 +143,37 @@ def max_pixels():
         raise ValueError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
                          f'1, but is {given!r}')
     return int(given)
+
+
+def read_bytes(path, backend_args):
+    """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
+    if backend_args is None:
+        _check_file(path)
+        with open(path, 'rb') as file:
+            return file.read()
+    data = fileio.get(str(path), backend_args=backend_args)
+    if data is None:  # LMDB does not raise
+        raise FileNotFoundError(f'no image {path} in {backend_args}')
+    return data
+
+
+def check_header(data, name):
+    """Return the header of an image file (None: of unknown format), if it may be decoded.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+
+    Raises:
+        ImageFileError: If it is empty, animated, truncated, or larger than :func:`max_pixels`.
+    """
+    header = _still_header(data, name)
+    if header is not None:
+        if not header.whole:
+            raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
+                                 'copy or download it again')
+        _check_pixels(*header.size, name)
+    return header
 
 
 def write_image(path, image, alpha=None, quality=95):
@@ -188,18 +214,7 @@ def _check_file(path):
         raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
 
 
-def _read_bytes(path, backend_args):
-    if backend_args is None:
-        _check_file(path)
-        with open(path, 'rb') as file:
-            return file.read()
-    data = fileio.get(str(path), backend_args=backend_args)
-    if data is None:  # LMDB does not raise
-        raise FileNotFoundError(f'no image {path} in {backend_args}')
-    return data
-
-
-def _checked_header(data, name):
+def _still_header(data, name):
     """Return the header or None, of a file that holds something and is not animated."""
     if not len(data):
         raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
@@ -211,7 +226,7 @@ def _checked_header(data, name):
 
 
 def _size(data, name):
-    header = _checked_header(data, name)
+    header = _still_header(data, name)
     if header is None:  # a format whose header is not known
         return decode_image(data[:], name).shape[:2]
     if not header.height or not header.width:
@@ -240,7 +255,7 @@ def _png_decoder():
 
 def _decode_plain_png(data, header):
     decoder = _png_decoder()
-    if decoder is None or not header.height or not header.width:
+    if decoder is None or header is None or header.kind != 'PNG' or not header.plain:
         return None
     try:
         return decoder(data, (header.height, header.width), 'rgb')

@@ -3,24 +3,25 @@
 Every row reads the same files and gives two uint8 tensors (3, crop, crop). Cells are crops of pairs per second of one
 worker process: CPU time of one thread, the median over rounds in which the rows take turns.
 
-- restorekit: ``PairedDataset`` with RandomCrop, RandomFlip and RandomRotate90, as the configs have it: decode, crop, turn
-  the crop by views, one copy when packing. Its second row is without kornia-rs (the extra ``fast``).
+- restorekit: ``PairedDataset`` with RandomCrop, RandomFlip and RandomRotate90, as the configs have it: decode, crop,
+  turn the crop by views, one copy when packing. Its second row is without the extra ``fast`` (kornia-rs, simplejpeg).
 - MMagic: the steps of two of its configs, written out with the functions of mmcv it calls. Both load with
-  ``mmengine.fileio`` and ``mmcv.imfrombytes``. ``nafnet_c64eb11128mb1db1111_8xb8-lr1e-3-400k_gopro.py`` (restoration):
-  SetValues, Flip horizontal, Flip vertical, RandomTransposeHW, PairedRandomCrop, pack; ``edsr_x2c64b16_1xb16-300k_div2k.py``
-  (super-resolution): RGB instead of BGR, SetValues, PairedRandomCrop, both Flips, RandomTransposeHW, pack.
+  ``mmengine.fileio`` and ``mmcv.imfrombytes``. Restoration, ``nafnet_c64eb11128mb1db1111_8xb8-lr1e-3-400k_gopro.py``:
+  SetValues, Flip horizontal, Flip vertical, RandomTransposeHW, PairedRandomCrop, pack. Super-resolution,
+  ``edsr_x2c64b16_1xb16-300k_div2k.py``: RGB instead of BGR; SetValues, PairedRandomCrop, both Flips,
+  RandomTransposeHW, pack.
 - PIL + torchvision: ``Image.open().convert('RGB')``, RandomCrop, flips, ``pil_to_tensor``.
 - cache: restorekit with ``cache=True``, images decoded before.
 
-With ``--memory`` it measures instead the private memory of a worker process whose data set lists 1000 and 1000000 files.
+With ``--memory`` it measures instead the private memory of a worker process (Linux) whose data set lists 1000 and
+1000000 pairs, after it looked up 100000 of them and loaded some; beside it, the same with a Python list of pairs.
 """
 
-import importlib.util
-import json
-import subprocess
-import sys
+import importlib.metadata
+import itertools
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import mmcv
@@ -37,9 +38,19 @@ from restorekit.datasets import PairedDataset
 from restorekit.datasets.base import Draw
 from restorekit.datasets.scenes.renderer import render_scene
 from restorekit.degradations import normal_field
-from restorekit.functional import image_io
+from restorekit.functional import image_io, lazy_image
+
+
+def version(name):
+    """The version of a package, None if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
 
 SOURCES = {'620x460 PNG': (620, 460, '.png'), '1280x720 JPEG': (1280, 720, '.jpg')}
+FAST = {name: version(name) for name in ('kornia-rs', 'simplejpeg')}
 TARGETS = {'620x460 PNG': {'MMagic': 1.5, 'PIL': 1.1}, '1280x720 JPEG': {'MMagic': 1.5, 'PIL': 1.3}}
 
 
@@ -60,7 +71,8 @@ def ours(folder, crop, cache=False):
     data = PairedDataset(str(folder / 'hazy'), str(folder / 'clear'), cache=cache, pipeline=[
         dict(type='restorekit.RandomCrop', size=crop), dict(type='restorekit.RandomFlip'),
         dict(type='restorekit.RandomRotate90')])
-    return lambda i: data[Draw(i % len(data), i, i)]
+    draws = itertools.count()
+    return lambda i: data[Draw(i % len(data), i, next(draws))]
 
 
 def mmagic(paths, crop, order):
@@ -129,13 +141,11 @@ def pil(paths, crop):
 
 
 def with_opencv(item):
-    """Return ``item`` without the decoder of kornia-rs."""
+    """Return ``item`` without the decoders of the extra ``fast``."""
     def call(i):
-        decoder, image_io._png_decoder = image_io._png_decoder, lambda: None
-        try:
+        with mock.patch.object(image_io, '_png_decoder', return_value=None), \
+                mock.patch.object(lazy_image, '_jpeg_decoder', return_value=None):
             return item(i)
-        finally:
-            image_io._png_decoder = decoder
     return call
 
 
@@ -148,7 +158,7 @@ def measure(width, height, suffix, crops, pairs, rounds):
         figures = {}
         for crop in crops:
             rows = {'restorekit': ours(folder, crop)}
-            if suffix == '.png' and image_io._png_decoder():
+            if all(FAST.values()):
                 rows['restorekit, OpenCV alone'] = with_opencv(ours(folder, crop))
             rows.update({"MMagic's order (NAFNet)": mmagic(paths, crop, 'nafnet'),
                          "MMagic's order (EDSR)": mmagic(paths, crop, 'edsr'),
@@ -159,16 +169,68 @@ def measure(width, height, suffix, crops, pairs, rounds):
     return figures, size
 
 
+class OneImage(fileio.BaseStorageBackend):
+    """A store in which every file is the same image."""
+
+    def __init__(self):
+        image, _ = render_scene(0, 64, 64)
+        self.data = cv2.imencode('.png', image.astype(np.uint8))[1].tobytes()
+
+    def get(self, filepath):
+        return self.data
+
+    def get_text(self, filepath, encoding='utf-8'):
+        raise OSError(f'{filepath} is no text')
+
+
+class Probe(torch.utils.data.Dataset):
+    """One item: the private megabytes of the worker that looked up 100000 of ``number`` pairs and loaded some."""
+
+    def __init__(self, look_up, load, number):
+        self.look_up, self.load, self.number = look_up, load, number
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        for k in range(100000):
+            self.look_up(k * 7919 % self.number)
+        for k in range(50):
+            self.load(k * 7919 % self.number)
+        lines = Path('/proc/self/smaps_rollup').read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith('Private_')) / 1024
+
+
+def memory(number):
+    """Return ``{row: MB}`` for data sets of ``number`` pairs."""
+    fileio.register_backend('one_image', OneImage, force=True)
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, 'pairs.txt')
+        listed.write_text(''.join(f'hazy/{i:07}_1.png clear/{i:07}.png\n' for i in range(number)))
+        data = PairedDataset('one', 'one', ann_file=str(listed), backend_args=dict(backend='one_image'))
+    rows = {'PairedDataset': Probe(data.files, data.__getitem__, number)}
+    pairs = [tuple(data.files(i).values()) for i in range(number)]
+    rows['list of pairs'] = Probe(pairs.__getitem__, data.__getitem__, number)
+    return {name: next(iter(torch.utils.data.DataLoader(
+        probe, num_workers=1, batch_size=None, multiprocessing_context='fork'))) for name, probe in rows.items()}
+
+
 def main(argv=None):
     """Measure, print the tables and the ratios."""
     options = parser(__doc__, rounds=15)
     options.add_argument('--crops', type=int, nargs='+', default=[128, 256])
     options.add_argument('--pairs', type=int, default=8, help='different pairs, all loaded in a round (default 8)')
+    options.add_argument('--memory', action='store_true', help='measure memory instead')
     args = options.parse_args(argv)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    decoder = 'kornia-rs' if importlib.util.find_spec('kornia_rs') else 'OpenCV (kornia-rs is not installed)'
-    print(f'crops of pairs per second and worker; {processor()}, one thread; OpenCV {cv2.__version__}, PNG by {decoder}')
+    if args.memory:
+        figures = {number: memory(number) for number in (1000, 1000000)}
+        table([['private MB of a worker', *(f'{number} pairs' for number in figures)],
+               *([name, *(f'{figures[number][name]:.0f}' for number in figures)] for name in figures[1000])])
+        return write(args.json, private_megabytes=figures)
+    fast = ', '.join(f'{name} {version or "not installed"}' for name, version in FAST.items())
+    print(f'crops of pairs per second and worker; {processor()}, one thread; OpenCV {cv2.__version__}, {fast}')
     figures, sizes = {}, {}
     for source, kind in SOURCES.items():
         figures[source], sizes[source] = measure(*kind, args.crops, args.pairs, args.rounds)
@@ -182,7 +244,7 @@ def main(argv=None):
            *([name, *(f'{figures[s][c]["restorekit"] / figures[s][c][name]:.2f}x' for s, c in columns),
               ' / '.join(f'{goals[goal]}x' for goals in TARGETS.values() for goal in goals if name.startswith(goal))]
              for name in names if name.startswith(tuple(TARGETS['620x460 PNG'])))])
-    write(args.json, pairs_per_second=figures, bytes_per_file=sizes, opencv=cv2.__version__, png=decoder)
+    return write(args.json, pairs_per_second=figures, bytes_per_file=sizes, opencv=cv2.__version__, **FAST)
 
 
 if __name__ == '__main__':
