@@ -4,6 +4,7 @@ import struct
 from typing import NamedTuple
 
 WIDTH, HEIGHT, ORIENTATION, SUBFILE = 256, 257, 274, 254  # tags of TIFF and EXIF
+TOO_SHORT = (struct.error, IndexError, OverflowError)
 
 
 class ImageHeader(NamedTuple):
@@ -46,7 +47,7 @@ def read_header(data):
         if data[start:start + len(magic)] == magic:
             try:
                 return reader(data)
-            except (struct.error, IndexError):
+            except TOO_SHORT:
                 return ImageHeader(kind, 0, 0, whole=False)
     return None
 
@@ -121,7 +122,7 @@ def _tiff(data):
     try:
         for page in pages:
             frames += not page.get(SUBFILE, 0) & 0b101  # previews and masks are no pages
-    except (struct.error, IndexError):
+    except TOO_SHORT:
         pass  # damage behind the first page does it no harm
     return ImageHeader('TIFF', first.get(HEIGHT, 0), first.get(WIDTH, 0), _valid(first.get(ORIENTATION, 1)), frames)
 
@@ -156,7 +157,7 @@ def _colours(flags):
 def _exif(data):
     try:
         return _valid(next(_directories(data)).get(ORIENTATION, 1))
-    except (struct.error, IndexError, StopIteration):
+    except (*TOO_SHORT, StopIteration):
         return 1
 
 

@@ -74,7 +74,12 @@ def decode_image(data, name, keep_alpha=False):
     kind = None if header is None else header.kind
     buffer = np.frombuffer(data, np.uint8)
     in_rgb = kind in ('PNG', 'JPEG')  # spares the exchange of channels; wrong for TIFF of 16 bits in OpenCV 5.0
-    image = _decode(buffer, cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR), name)
+    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR)
+    orientation = 1
+    if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        orientation = header.orientation
+    image = _decode(buffer, flags, name)
     if image is None or image.size == 0:
         raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
                              f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
@@ -83,15 +88,13 @@ def decode_image(data, name, keep_alpha=False):
     image = _to_uint8(image)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = _turn(image, orientation)
     if not keep_alpha:
         return image
     stored = None if kind == 'JPEG' else _decode(buffer, cv2.IMREAD_UNCHANGED, name)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
-    alpha = _to_uint8(stored[..., 3])
-    if header is not None and kind != 'TIFF':  # OpenCV turns an unchanged TIFF, but no other
-        alpha = _turn(alpha, header.orientation)
-    return image, alpha
+    return image, _turn(_to_uint8(stored[..., 3]), orientation)
 
 
 def image_size(path, backend_args=None):
@@ -271,9 +274,9 @@ def _decode(buffer, flags, name):
 
 
 def _turn(array, orientation):
-    """Apply an EXIF orientation to (H, W)."""
+    """Apply an EXIF orientation to (H, W) or (H, W, 3)."""
     if orientation > 4:
-        array = array.T
+        array = array.swapaxes(0, 1)
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation)
     return np.ascontiguousarray(array if flips is None else np.flip(array, flips))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .image_io import check_header, decode_image, read_bytes
 
-MARGIN = 8  # rows: colours are kept at half the height, and smoothed with the row below
+MARGIN = 2  # rows: colours are kept at half the height, and smoothed with the row below
 
 
 def open_image(path, backend_args=None):
@@ -73,7 +73,7 @@ class LazyJpeg:
             data, at = bytearray(self.data), self.header.height_at
             data[at:at + 2] = height.to_bytes(2, 'big')
             try:
-                return _jpeg_decoder()(bytes(data), 'RGB', strict=False)  # not strict: the rest is left over
+                return _jpeg_decoder()(data, 'RGB', strict=False)  # not strict: the rest is left over
             except ValueError:
                 pass  # OpenCV then decides, and explains
         return np.asarray(self)
