@@ -1,6 +1,5 @@
 """Which clear image belongs to a hazy one."""
 
-import posixpath
 import re
 import unicodedata
 
@@ -62,6 +61,8 @@ def first_names(names, places, shown=5):
 
 
 def _advice(inputs, clears, pairing, unmatched):
+    if not len(clears):
+        return 'hazy and clear images are in one folder; say which are the hazy ones with include'
     counts = {rule: int((match_names(inputs, clears, rule) >= 0).sum()) for rule in RULES if rule != pairing}
     best, count = max(counts.items(), key=lambda item: item[1])
     if count > len(inputs) - unmatched:
@@ -89,7 +90,9 @@ def _keys(pairing):
 
 def stem(name):
     """Path without suffix; composed and decomposed accents are the same (macOS writes them apart)."""
-    name = posixpath.splitext(name)[0]
+    dot = name.rfind('.')
+    if dot > name.rfind('/') + 1:
+        name = name[:dot]
     return name if name.isascii() else unicodedata.normalize('NFC', name)
 
 

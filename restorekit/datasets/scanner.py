@@ -121,7 +121,8 @@ class FileSource:
     def path(self, item):
         """Path of the file of an item."""
         part, index = self._find(item)
-        return f'{self.stores[part][0].rstrip("/")}/{self.lists[part][index]}'
+        root = self.stores[part][0]
+        return self.lists[part][index] if root == '.' else f'{root.rstrip("/")}/{self.lists[part][index]}'
 
     def backend_args(self, item):
         """What mmengine.fileio reads the file of an item with; None: a local file."""
