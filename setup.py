@@ -39,7 +39,7 @@ setup(
         'mmengine>=0.10.7',
         'mmcv-lite>=2.1',
         'numpy',
-        'opencv-python',
+        'opencv-python>=4.11',  # IMREAD_COLOR_RGB
         'addict',
         'tensorboard',
         'safetensors',
@@ -48,6 +48,7 @@ setup(
     extras_require=dict(
         tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'matplotlib', 'pycocotools'],
         lmdb=['lmdb'],
+        fast=['kornia-rs>=0.2', 'simplejpeg>=1.8'],
         metrics=['pyiqa', 'lpips'],
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from restorekit.functional.image_io import read_image
+from restorekit.functional.image_io import ImageFileError, read_image
+from restorekit.functional.lazy_image import open_image
 from restorekit.functional.random import derive_seed
 
 from .base import RestoreDataset
@@ -44,7 +45,7 @@ class FileDataset(RestoreDataset):
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
-        self.sources, self._broken = {}, None
+        self.sources, self._broken, self._lazy = {}, None, False
 
     def _set_sources(self, **sources):
         self.sources = {role: sources[role] for role in ROLES if sources.get(role) is not None}
@@ -78,8 +79,21 @@ class FileDataset(RestoreDataset):
             return []
         return [self.sources[ROLES[self._broken[i] - 1]].path(i) for i in np.flatnonzero(self._broken.numpy()).tolist()]
 
-    def read(self, index, role, reader=read_image, **kwargs):
-        """Read one file of an item; an error remembers which it was."""
+    def __getitem__(self, key):
+        draw = self.as_draw(key)
+        self._lazy = self._cache is None and len(self.pipeline) > 0 and getattr(self.pipeline[0], 'cuts', False)
+        try:
+            return super().__getitem__(draw)
+        except ImageFileError:
+            if not self._lazy:
+                raise
+        finally:
+            self._lazy = False
+        return super().__getitem__(draw)  # decoded whole, so that a damaged file fails where on_error decides
+
+    def read(self, index, role, reader=None, **kwargs):
+        """Read one file of an item, by default an image; an error remembers which it was."""
+        reader = reader or (open_image if self._lazy else read_image)
         try:
             return reader(self.sources[role].path(index), backend_args=self.backend(index, role), **kwargs)
         except (OSError, ValueError) as error:

@@ -1,11 +1,14 @@
+import io
 import struct
 import zlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
-from restorekit.functional.image_io import ImageFileError, read_image, write_image
+from restorekit.functional import image_io
+from restorekit.functional.image_io import ImageFileError, decode_image, read_image, write_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
 
@@ -110,3 +113,72 @@ def test_an_image_too_large_to_decode_is_named(tmp_path):
                                         + chunk(b'IDAT', zlib.compress(b'\x00' * 100)) + chunk(b'IEND', b''))
     with pytest.raises(ImageFileError, match='huge.png'):
         read_image(tmp_path / 'huge.png')
+
+
+def noisy_photo(height=93, width=141):
+    """Smooth with noise, so that PNG writers choose every filter and JPEG has all frequencies."""
+    generator = np.random.default_rng(0)
+    coarse = cv2.resize(generator.integers(0, 256, (5, 7, 3), dtype=np.uint8), (width, height),
+                        interpolation=cv2.INTER_CUBIC)
+    return np.clip(coarse + generator.normal(0, 4, coarse.shape), 0, 255).astype(np.uint8)
+
+
+def variants():
+    photo = noisy_photo()
+    for mode in ('RGB', 'L', 'P', 'RGBA', 'LA', '1'):
+        for kind in ('PNG', 'JPEG', 'WEBP', 'TIFF', 'BMP'):
+            if kind not in ('JPEG', 'BMP') or mode in ('RGB', 'L', '1'):
+                yield f'{kind} {mode}', kind, Image.fromarray(photo).convert(mode), {}
+    yield 'every filter', 'PNG', Image.fromarray(photo), dict(optimize=True)
+    gamma = PngImagePlugin.PngInfo()
+    gamma.add(b'gAMA', (100000).to_bytes(4, 'big'))
+    yield 'gamma', 'PNG', Image.fromarray(photo), dict(pnginfo=gamma)
+    yield 'transparent colour', 'PNG', Image.fromarray(photo), dict(transparency=tuple(photo[3, 4].tolist()))
+    for quality, subsampling, progressive in ((95, 0, False), (60, 2, False), (80, 1, True)):
+        yield (f'JPEG {subsampling} {progressive}', 'JPEG', Image.fromarray(photo),
+               dict(quality=quality, subsampling=subsampling, progressive=progressive))
+
+
+@pytest.mark.parametrize('fast', [False, True])
+def test_every_pixel_is_what_opencv_decodes(monkeypatch, fast):
+    if fast:
+        pytest.importorskip('kornia_rs')
+    else:
+        monkeypatch.setattr(image_io, '_png_decoder', lambda: None)
+    for name, kind, image, options in variants():
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        plain = cv2.imdecode(np.frombuffer(stream.getvalue(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        decoded = decode_image(stream.getvalue(), name)
+        assert np.array_equal(decoded, plain), name
+        assert decoded.dtype == np.uint8 and decoded.flags.c_contiguous and decoded.flags.writeable, name
+        assert np.array_equal(decode_image(stream.getvalue(), name, keep_alpha=True)[0], plain), name
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.tiff'])
+def test_colours_of_16_bits_keep_their_order(suffix):
+    deep = noisy_photo().astype(np.uint16) * 257
+    data = cv2.imencode(suffix, deep[..., ::-1])[1].tobytes()
+    assert np.array_equal(decode_image(data, 'a'), noisy_photo())
+
+
+@pytest.mark.parametrize('fast', [False, True])
+def test_a_damaged_png_is_an_error_with_either_decoder(monkeypatch, fast):
+    if fast:
+        pytest.importorskip('kornia_rs')
+    else:
+        monkeypatch.setattr(image_io, '_png_decoder', lambda: None)
+    data = bytearray(cv2.imencode('.png', noisy_photo())[1].tobytes())
+    data[len(data) // 2] ^= 1
+    with pytest.raises(ImageFileError, match='a is .*damaged|a .* is damaged'):
+        decode_image(bytes(data), 'a')
+
+
+def test_the_fast_decoder_is_asked_for_plain_rgb_only(monkeypatch):
+    asked = []
+    monkeypatch.setattr(image_io, '_png_decoder', lambda: lambda data, size, mode: asked.append((size, mode)))
+    for name, kind, image, options in variants():
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        decode_image(stream.getvalue(), name)
+    assert asked == [((93, 141), 'rgb')] * 3  # RGB, every filter, gamma

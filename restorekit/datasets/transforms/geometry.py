@@ -32,6 +32,8 @@ class RandomCrop(GeometricTransform):
         size (int | tuple[int, int]): Height and width in pixels.
     """
 
+    cuts = True  # as the first step it needs no more of a file than its window
+
     def __init__(self, size):
         self.size = _pair(size, 'RandomCrop.size')
 
@@ -49,6 +51,8 @@ class CenterCrop(GeometricTransform):
     Args:
         size (int | tuple[int, int]): Height and width in pixels.
     """
+
+    cuts = True
 
     def __init__(self, size):
         self.size = _pair(size, 'CenterCrop.size')
