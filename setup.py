@@ -46,10 +46,13 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'matplotlib', 'pycocotools'],
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools', 'lmdb',
+               'kornia-rs>=0.2', 'simplejpeg>=1.8'],
         lmdb=['lmdb'],
         fast=['kornia-rs>=0.2', 'simplejpeg>=1.8'],
-        metrics=['pyiqa', 'lpips'],
+        metrics=['lpips', 'piq'],
+        # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
+        **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
         plots=['matplotlib'],

@@ -5,7 +5,7 @@ from mmengine.evaluator import Evaluator
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from restorekit.evaluation import PSNR, SSIM
-from restorekit.evaluation.metrics import fidelity
+from restorekit.evaluation.metrics import base
 from restorekit.registry import METRICS
 from restorekit.structures import RestoreSample
 
@@ -70,23 +70,55 @@ def test_a_perfect_image_counts_as_100_db():
 
 def test_without_ground_truth_nothing_is_reported_and_one_warning_given(monkeypatch):
     said = []
-    monkeypatch.setattr(fidelity, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(base, 'print_log', lambda message, **_: said.append(message))
     metric = SSIM()
     samples, inputs = zip(_sample(1, gt=False), _sample(2, gt=False), strict=True)
     assert _evaluate(metric, samples, inputs) == {} == _evaluate(metric, samples, inputs)
-    assert said == ['SSIM: 2 of 2 images have no ground truth (gt) and are not measured']
+    assert said == [
+        'SSIM@rgb: 2 of 2 images have no ground truth (gt) or could not be read, and are not measured']
     with_truth, image = _sample(3)
     assert _evaluate(metric, [*samples, with_truth], [*inputs, image])['SSIM@rgb'] < 1
     assert metric.num_skipped == 2
 
 
-def test_one_result_per_image_so_that_processes_can_be_gathered():
+def test_one_row_per_image_so_that_processes_can_be_gathered():
     metric = PSNR()
+    broken = {'img_path': 'b.png', 'broken': True, 'test_index': 7}
     for sample, image in (_sample(1, gt=False), _sample(2, 'haze')):
         metric.process({'inputs': image[None]}, [sample.to_dict()])
-    assert [len(result) for result in metric.results] == [4, 4]
-    assert metric.results[0] == ('1.png', None, None, None)
-    assert [type(entry) for entry in metric.results[1]] == [str, str, float, float]
+    metric.process({'inputs': image[None]}, [broken])
+    nothing = {'domain': None, 'value': None, 'baseline': None}
+    assert metric.results[0] == {'index': None, 'img_path': '1.png', **nothing}
+    assert [type(entry) for entry in metric.results[1].values()] == [type(None), str, str, float, float]
+    assert metric.results[2] == {'index': 7, 'img_path': 'b.png', **nothing}
+
+
+def test_rows_of_an_interrupted_run_count_like_new_ones():
+    samples, inputs = zip(*(_sample(seed, 'haze') for seed in (1, 2, 3)), strict=True)
+    for index, sample in enumerate(samples):
+        sample.set_metainfo({'test_index': index})
+    whole, rest = PSNR(), PSNR()
+    expected = _evaluate(whole, samples, inputs)
+    first = PSNR()
+    for sample, image in zip(samples[1:], inputs[1:], strict=True):
+        first.process({'inputs': [image]}, [sample.to_dict()])
+    rest.resumed = first.results
+    assert _evaluate(rest, samples[:1], inputs[:1]) == expected
+    assert rest.last_results == whole.last_results and [row['index'] for row in rest.last_results] == [0, 1, 2]
+
+
+def test_numbers_do_not_depend_on_the_batch_or_the_order():
+    samples, inputs = zip(*(_sample(seed, size=(20 + seed % 2, 23)) for seed in range(7)), strict=True)
+    samples = [sample.to_dict() for sample in samples]
+    for name in ('PSNR', 'SSIM'):
+        rows = {}
+        for how, order in (('one by one', [[i] for i in range(7)]), ('threes', [[0, 1, 2], [3, 4, 5], [6]]),
+                           ('another order', [[6, 2], [0, 5, 1, 3], [4]])):
+            metric = METRICS.build({'type': name})
+            for batch in order:
+                metric.process({'inputs': [inputs[i] for i in batch]}, [samples[i] for i in batch])
+            rows[how] = sorted((row['img_path'], row['value'], row['baseline']) for row in metric.results)
+        assert rows['one by one'] == rows['threes'] == rows['another order']
 
 
 def test_offline_evaluation_has_no_baseline():

@@ -1,103 +1,40 @@
-"""Metrics against a ground truth: PSNR and SSIM, by protocol and by domain."""
-
-import logging
-import math
-from abc import abstractmethod
-
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
+"""Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
 from restorekit.evaluation.protocols import get_protocol
-from restorekit.functional.image_quality import psnr, ssim
+from restorekit.functional.colour_difference import ciede2000
+from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
 from restorekit.registry import METRICS
+
+from .base import ImageMetric
 
 # equal images have an infinite PSNR; one of them must not make the mean of a set infinite
 MAX_PSNR = 100.0
 
 
-class FidelityMetric(BaseMetric):
-    """Mean over images of a value that compares the prediction with the ground truth.
+class FidelityMetric(ImageMetric):
+    """Mean over images of a number that compares the prediction with the ground truth under a protocol.
 
-    Keys are ``{domain}/{quantity}@{protocol}``, one per ``domain`` in the samples' metainfo, and
-    ``{quantity}@{protocol}`` for samples without one. With ``baseline`` the same is reported of the network's input
-    as ``{domain}/input_{quantity}@{protocol}``: what doing nothing would score. Samples without ``gt`` are skipped;
-    if none has one, a warning says so once and no number is reported.
-
-    A subclass sets ``quantity`` and defines ``measure(pred, gt) -> float``.
+    A subclass sets ``quantity`` and defines ``measure(pred, gt)`` for images as the protocol prepares them: (N, C, h,
+    w) in [0, 1] to (N,). Keys, other arguments and errors as in :class:`ImageMetric`.
 
     Args:
-        protocol (str | Protocol): Name in ``restorekit.evaluation.PROTOCOLS``.
-        baseline (bool): Also measure the input, ``data_batch['inputs'][i]``, uint8 (3, H, W) RGB.
-        collect_device (str): 'cpu' or 'gpu', where results of several processes meet.
-        prefix (str | None): Put before each key, with a slash.
-        collect_dir (str | None): With 'cpu', the shared folder they meet in; None makes one in the working directory.
-
-    Attributes:
-        last_results (list[dict]): After ``evaluate``, on the main process, one dict per measured image: img_path,
-            domain, value, baseline (None where not measured).
-        num_skipped (int): After ``evaluate``, how many images had no ground truth.
+        protocol (str | Protocol | dict): Name in ``restorekit.evaluation.PROTOCOLS``, or your own choices, as
+            ``dict(name='mine', crop_border=4)``.
 
     Raises:
-        ValueError: For an unknown protocol, or if a prediction, input and ground truth differ in size.
+        ValueError: For an unknown protocol.
     """
 
-    quantity = None
-
-    def __init__(self, protocol='rgb', baseline=True, collect_device='cpu', prefix=None, collect_dir=None):
-        # mmengine warns of every metric without a prefix; here the domain is the prefix
-        super().__init__(collect_device, prefix or self.quantity, collect_dir)
-        self.prefix = prefix
+    def __init__(self, protocol='rgb', **kwargs):
+        super().__init__(**kwargs)
         self.protocol = get_protocol(protocol)
-        self.baseline = baseline
-        self.last_results = []
-        self.num_skipped = 0
-        self._warned = False
 
-    @abstractmethod
-    def measure(self, pred, gt):
-        """Return the value for one prepared pair (1, C, H, W) as a float."""
+    @property
+    def source(self):
+        return self.protocol.name
 
-    def process(self, data_batch, data_samples):
-        """Measure one batch; ``data_samples`` are RestoreSamples as dicts with ``pred`` (3, H, W) in [0, 1]."""
-        inputs = data_batch.get('inputs') if self.baseline and data_batch is not None else None
-        for index, sample in enumerate(data_samples):
-            path, domain, gt = sample.get('img_path'), sample.get('domain'), sample.get('gt')
-            if gt is None:
-                # an entry all the same: gathering over processes relies on one per image
-                self.results.append((path, domain, None, None))
-                continue
-            if sample.get('pred') is None:
-                raise ValueError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
-                                 f'image in `pred` for {type(self).__name__}, it returned {sorted(sample)}')
-            value = self._compare(sample['pred'], gt, path, 'prediction')
-            baseline = None if inputs is None else self._compare(inputs[index].to(sample['pred'].device), gt, path,
-                                                                 'input (set baseline=False not to measure it)')
-            self.results.append((path, domain, value, baseline))
-
-    def _compare(self, image, gt, path, what):
-        if image.shape != gt.shape:
-            raise ValueError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
-                             f'{tuple(gt.shape)}; {type(self).__name__} compares images of equal size')
-        return self.measure(*self.protocol.prepare(image, gt))
-
-    def compute_metrics(self, results):
-        """Return the mean per domain; see the class for the keys."""
-        measured = [result for result in results if result[2] is not None]
-        self.num_skipped = len(results) - len(measured)
-        self.last_results = [{'img_path': path, 'domain': domain, 'value': value, 'baseline': baseline}
-                             for path, domain, value, baseline in measured]
-        if self.num_skipped and not self._warned:
-            self._warned = True
-            print_log(f'{type(self).__name__}: {self.num_skipped} of {len(results)} images have no ground truth (gt) '
-                      'and are not measured', logger='current', level=logging.WARNING)
-        means = {}
-        for domain in dict.fromkeys(result[1] for result in measured):
-            prefix = '' if domain is None else f'{domain}/'
-            for kind, column in (('', 2), ('input_', 3)):
-                values = [result[column] for result in measured if result[1] == domain and result[column] is not None]
-                if values:
-                    means[f'{prefix}{kind}{self.quantity}@{self.protocol.name}'] = math.fsum(values) / len(values)
-        return means
+    def prepare(self, pred, gt):
+        return self.protocol.prepare(pred, gt)
 
 
 @METRICS.register_module()
@@ -117,16 +54,18 @@ class PSNR(FidelityMetric):
     """
 
     quantity = 'PSNR'
+    unit = 'dB'
 
     def measure(self, pred, gt):
-        return min(psnr(pred, gt).item(), MAX_PSNR)
+        return psnr(pred, gt).clamp(max=MAX_PSNR)
 
 
 @METRICS.register_module()
 class SSIM(FidelityMetric):
     """Structural similarity (Wang et al., 2004), the mean of per-image values; larger is better, 1 is equal.
 
-    The window and its padding belong to the protocol. Keys, arguments and errors as in :class:`FidelityMetric`.
+    The window, its padding and whether the images are averaged to a smaller size first belong to the protocol. Keys,
+    arguments and errors as in :class:`FidelityMetric`.
 
     Example:
         >>> import torch
@@ -140,5 +79,92 @@ class SSIM(FidelityMetric):
     quantity = 'SSIM'
 
     def measure(self, pred, gt):
-        protocol = self.protocol
-        return ssim(pred, gt, protocol.ssim_window, protocol.ssim_sigma, protocol.ssim_padding).item()
+        return ssim(self.protocol.pool(pred), self.protocol.pool(gt), **self.protocol.ssim_options)
+
+
+@METRICS.register_module()
+class MSSSIM(FidelityMetric):
+    """Multi-scale structural similarity (Wang et al., 2003), the mean of per-image values; larger is better.
+
+    Five scales; images need 16 windows on each side (176 pixels for the window of 11). Colour, crop, size, window and
+    padding are the protocol's; its ``ssim_pool`` is not used, since scales are what MS-SSIM itself averages over.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
+
+    Raises:
+        ValueError: If an image is too small for five scales.
+
+    Example:
+        >>> import torch
+        >>> metric = MSSSIM(baseline=False)
+        >>> gt = torch.randint(0, 256, (3, 176, 180), dtype=torch.uint8)
+        >>> metric.process(None, [dict(pred=gt / 255, gt=gt)])
+        >>> metric.evaluate(1)
+        {'MS-SSIM@rgb': 1.0}
+    """
+
+    quantity = 'MS-SSIM'
+
+    @property
+    def min_size(self):
+        return 16 * self.protocol.ssim_window
+
+    def measure(self, pred, gt):
+        options = self.protocol.ssim_options
+        del options['sample_covariance']
+        return ms_ssim(pred, gt, **options)
+
+
+@METRICS.register_module()
+class MAE(FidelityMetric):
+    """Mean absolute error of values in [0, 1], the mean of per-image values; smaller is better, 0 is equal.
+
+    Keys, arguments and errors as in :class:`FidelityMetric`.
+
+    Example:
+        >>> import torch
+        >>> metric = MAE(baseline=False)
+        >>> metric.process(None, [dict(pred=torch.full((3, 8, 8), 0.25), gt=torch.zeros(3, 8, 8))])
+        >>> metric.evaluate(1)
+        {'MAE@rgb': 0.25}
+    """
+
+    quantity = 'MAE'
+    higher_is_better = False
+
+    def measure(self, pred, gt):
+        return mae(pred, gt)
+
+
+class ColourMetric(FidelityMetric):
+    """A metric that looks at colours, and so takes no protocol that keeps luma alone."""
+
+    def __init__(self, protocol='rgb', **kwargs):
+        super().__init__(protocol, **kwargs)
+        if self.protocol.colour != 'rgb':
+            raise ValueError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
+                             f"{self.protocol.colour!r}; take one with colour='rgb'")
+
+
+@METRICS.register_module()
+class CIEDE2000(ColourMetric):
+    """CIEDE2000 colour difference, the mean over pixels and then images; smaller is better, 1 is just noticeable.
+
+    sRGB under D65; see :func:`restorekit.functional.colour_difference.ciede2000`. Keys, arguments and other errors as
+    in :class:`FidelityMetric`.
+
+    Raises:
+        ValueError: If the protocol keeps luma alone.
+
+    Example:
+        >>> import torch
+        >>> metric = CIEDE2000(baseline=False)
+        >>> metric.process(None, [dict(pred=torch.ones(3, 8, 8), gt=torch.zeros(3, 8, 8))])
+        >>> round(metric.evaluate(1)['CIEDE2000@rgb'], 3)
+        100.0
+    """
+
+    quantity = 'CIEDE2000'
+    higher_is_better = False
+
+    def measure(self, pred, gt):
+        return ciede2000(pred, gt)

@@ -1,0 +1,155 @@
+"""What every image metric shares: one row per image, means by domain, the network's input as a baseline."""
+
+import logging
+import math
+from abc import abstractmethod
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from restorekit.functional.image_quality import unit_float
+
+
+class ImageMetric(BaseMetric):
+    """Mean over images of one number per image, by domain.
+
+    Keys are ``{domain}/{label}``, one per ``domain`` in the samples' metainfo, and ``{label}`` for samples without
+    one. With ``baseline`` the same is reported of the network's input as ``{domain}/input_{label}``: what doing
+    nothing would score. Samples without the ground truth that the metric needs, and images that could not be read
+    (metainfo ``broken``), are not measured; a warning says once how many.
+
+    ``process`` appends one row per sample to ``results``: dict(index, img_path, domain, value, baseline), the two
+    numbers None where not measured; ``index`` is the sample's ``test_index``. On the CPU every image is measured
+    alone, elsewhere images of one size together and without waiting for each, so that on the CPU a number never
+    depends on the batch, the order or the number of processes.
+
+    A subclass sets ``quantity`` and ``source``, and defines ``measure(pred, gt)``.
+
+    Args:
+        baseline (bool): Also measure the input, ``data_batch['inputs'][i]``, uint8 (3, H, W) RGB.
+        collect_device (str): 'cpu' or 'gpu', where results of several processes meet.
+        prefix (str | None): Put before each key, with a slash.
+        collect_dir (str | None): With 'cpu', the shared folder they meet in; None makes one in the working directory.
+
+    Attributes:
+        quantity (str): What is measured, as 'PSNR'.
+        source (str): What decides the number besides the images: the protocol's name, or the library's.
+        higher_is_better (bool): Whether a larger number is a better image.
+        unit (str): 'dB', or '' for a number without one.
+        needs_gt (bool): Whether the ground truth is compared with.
+        min_size (int): The smallest height and width that can be measured.
+        resumed (list[dict]): Rows measured before an interruption; they count like those of this run.
+        last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
+        num_skipped (int): After ``evaluate``, how many images were not measured.
+
+    Raises:
+        ValueError: If a sample has no ``pred``, or prediction, input and ground truth differ in size.
+    """
+
+    quantity = None
+    source = None
+    higher_is_better = True
+    unit = ''
+    needs_gt = True
+    min_size = 1
+
+    def __init__(self, baseline=True, collect_device='cpu', prefix=None, collect_dir=None):
+        # mmengine warns of every metric without a prefix; here the domain is the prefix
+        super().__init__(collect_device, prefix or self.quantity, collect_dir)
+        self.prefix = prefix
+        self.baseline = baseline
+        self.resumed = []
+        self.last_results = []
+        self.num_skipped = 0
+        self._warned = False
+
+    @property
+    def label(self):
+        """The name of the number, with how it was measured, as in ``PSNR@rgb``."""
+        return f'{self.quantity}@{self.source}'
+
+    def prepare(self, pred, gt):
+        """Return the images as ``measure`` takes them: (N, 3, H, W) float32 RGB in [0, 1]; ``gt`` may be None."""
+        return tuple(None if image is None else unit_float(image) for image in (pred, gt))
+
+    @abstractmethod
+    def measure(self, pred, gt):
+        """Return one number per image, (N,), of prepared images; ``gt`` is None without ``needs_gt``."""
+
+    def process(self, data_batch, data_samples):
+        """Measure one batch; ``data_samples`` are RestoreSamples as dicts with ``pred`` (3, H, W) in [0, 1]."""
+        inputs = data_batch.get('inputs') if self.baseline and data_batch is not None else None
+        rows, jobs = [], []
+        for number, sample in enumerate(data_samples):
+            # a row all the same if nothing is measured: gathering over processes relies on one per image
+            rows.append({'index': sample.get('test_index'), 'img_path': sample.get('img_path'),
+                         'domain': sample.get('domain'), 'value': None, 'baseline': None})
+            if sample.get('broken') or (self.needs_gt and sample.get('gt') is None):
+                continue
+            path, pred, gt = sample.get('img_path'), sample.get('pred'), sample['gt'] if self.needs_gt else None
+            if pred is None:
+                raise ValueError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
+                                 f'image in `pred` for {type(self).__name__}, it returned {sorted(sample)}')
+            gt = None if gt is None else gt.to(pred.device, non_blocking=True)
+            jobs.append((rows[-1], 'value', path, self._checked(pred, gt, path, 'prediction'), gt))
+            if inputs is not None:
+                image = inputs[number].to(pred.device, non_blocking=True)
+                what = 'input (set baseline=False not to measure it)'
+                jobs.append((rows[-1], 'baseline', path, self._checked(image, gt, path, what), gt))
+        for (row, field, *_), value in zip(jobs, self._values([job[2:] for job in jobs]), strict=True):
+            row[field] = value
+        self.results += rows
+
+    def _checked(self, image, gt, path, what):
+        if gt is not None and image.shape != gt.shape:
+            raise ValueError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
+                             f'{tuple(gt.shape)}; {type(self).__name__} compares images of equal size')
+        return image
+
+    def _values(self, jobs):
+        """Return one float per (path, image, gt), waiting for the device once."""
+        groups = {}
+        for number, (_, image, gt) in enumerate(jobs):
+            alone = image.device.type == 'cpu'
+            key = number if alone else (image.shape, image.dtype, image.device, None if gt is None else gt.dtype)
+            groups.setdefault(key, []).append(number)
+        measured, values = [], [None] * len(jobs)
+        with torch.no_grad():
+            for numbers in groups.values():
+                paths, images, gts = zip(*(jobs[number] for number in numbers), strict=True)
+                try:
+                    prepared = self.prepare(_batch(images), _batch(gts) if self.needs_gt else None)
+                    measured.append(self.measure(*prepared).double())
+                except ValueError as error:
+                    raise ValueError(f'{paths[0]}: {error}') from error
+        flat = torch.cat(measured).tolist() if measured else []
+        for number, value in zip((n for numbers in groups.values() for n in numbers), flat, strict=True):
+            values[number] = value
+        return values
+
+    def compute_metrics(self, results):
+        """Return the mean per domain; see the class for the keys."""
+        results = [*self.resumed, *results]
+        if all(row['index'] is not None for row in results):
+            results.sort(key=lambda row: row['index'])
+        self.last_results = [row for row in results if row['value'] is not None]
+        self.num_skipped = len(results) - len(self.last_results)
+        if self.num_skipped and not self._warned:
+            self._warned = True
+            why = 'have no ground truth (gt) or could not be read,' if self.needs_gt else 'could not be read,'
+            print_log(f'{self.label}: {self.num_skipped} of {len(results)} images {why} and are not measured',
+                      logger='current', level=logging.WARNING)
+        means = {}
+        for domain in dict.fromkeys(row['domain'] for row in self.last_results):
+            rows = [row for row in self.last_results if row['domain'] == domain]
+            for kind, field in (('', 'value'), ('input_', 'baseline')):
+                values = [row[field] for row in rows if row[field] is not None]
+                if values:
+                    key = f'{kind}{self.label}' if domain is None else f'{domain}/{kind}{self.label}'
+                    means[key] = math.fsum(values) / len(values)
+        return means
+
+
+def _batch(images):
+    return torch.stack(images) if len(images) > 1 else images[0][None]
