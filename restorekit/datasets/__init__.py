@@ -1,12 +1,16 @@
 """Datasets, samplers and transforms."""
 
 from .base import Draw, RestoreDataset
+from .file_dataset import FileDataset
+from .file_list import FileList
 from .folders import ClearDepthDataset, PairedDataset, SingleDataset
+from .list_file import read_list
 from .procedural import ProceduralScenes
 from .sampler import CounterSampler
 from .scanner import scan_images
 from .transforms import *  # noqa: F403
-from .wrappers import ConcatDataset, DomainPairDataset
+from .wrappers import ConcatDataset, DomainPairDataset, UnpairedDataset
 
-__all__ = ['ClearDepthDataset', 'ConcatDataset', 'CounterSampler', 'DomainPairDataset', 'Draw', 'PairedDataset',
-           'ProceduralScenes', 'RestoreDataset', 'SingleDataset', 'scan_images']
+__all__ = ['ClearDepthDataset', 'ConcatDataset', 'CounterSampler', 'DomainPairDataset', 'Draw', 'FileDataset',
+           'FileList', 'PairedDataset', 'ProceduralScenes', 'RestoreDataset', 'SingleDataset', 'UnpairedDataset',
+           'read_list', 'scan_images']

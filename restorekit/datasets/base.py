@@ -1,5 +1,6 @@
 """What every dataset does: draw, load, transform, pack."""
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +15,20 @@ IMAGE_KEYS = ('inputs', 'gt')
 
 
 class Draw(NamedTuple):
-    """One draw of the training sampler: which image, the how-manieth draw of the run, and its seed."""
+    """One draw of the training sampler: which image, the how-manieth draw of the run, and its seed.
+
+    ``fixed``: asked for by a plain index, as in validation, and not by the sampler; no other image may stand in for it.
+    """
 
     index: int
     number: int
     seed: int
+    fixed: bool = False
 
     def child(self, salt, index=None):
         """The draw a wrapped dataset gets: same number, a seed of its own."""
-        return Draw(self.index if index is None else index, self.number, derive_seed(self.seed, salt))
+        return Draw(self.index if index is None else index, self.number, derive_seed(self.seed, salt),
+                    self.fixed)
 
 
 class RestoreDataset(Dataset):
@@ -62,7 +68,7 @@ class RestoreDataset(Dataset):
             results = self._load_cached(draw)
             results.setdefault('domain', self.domain)
             results['seed'] = draw.seed
-            for transform in self.pipeline:
+            for transform in () if results.get('broken') else self.pipeline:
                 results = transform(results)
                 if results is None:
                     raise ValueError(f'transform {type(transform).__name__} of {type(self).__name__} returned None; '
@@ -77,7 +83,23 @@ class RestoreDataset(Dataset):
         index = int(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f'index {index} is out of range for {len(self)} images')
-        return Draw(index % len(self), int(number), derive_seed(self.seed, number))
+        return Draw(index % len(self), int(number), derive_seed(self.seed, number), not isinstance(key, tuple))
+
+    def files(self, index):
+        """Paths of the files of an item, by role (``input``, ``gt``, ``depth``), where it has files."""
+        return {}
+
+    def leaves(self):
+        """The datasets this one is made of, with their names: here itself, by its domain or its class."""
+        return [(self.domain or type(self).__name__, self)]
+
+    def list_hash(self):
+        """SHA-256 (hex) of what the items are: here of the class and the number of items."""
+        return hashlib.sha256(f'{type(self).__name__} {len(self)}'.encode()).hexdigest()
+
+    def broken(self):
+        """Paths of the files found broken so far (see ``on_error`` of :class:`FileDataset`)."""
+        return []
 
     def _load_cached(self, draw):
         if self._cache is None:

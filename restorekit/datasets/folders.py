@@ -1,132 +1,154 @@
-"""Datasets of image folders."""
+"""Datasets of image folders, LMDBs and lists."""
 
-import re
-from pathlib import Path
+import logging
+
+import numpy as np
+from mmengine.logging import print_log
 
 from restorekit.degradations import read_depth
-from restorekit.functional.image_io import read_image
 from restorekit.registry import DATASETS
 
-from .base import RestoreDataset
-from .scanner import scan_images
-
-PAIRINGS = ('stem', 'prefix', 'suffix')
+from .file_dataset import FileDataset
+from .file_list import FileList
+from .list_file import read_list
+from .pairing import first_names, match_names, pair_names
+from .scanner import FileSource
 
 
 @DATASETS.register_module()
-class SingleDataset(RestoreDataset):
+class SingleDataset(FileDataset):
     """Images without ground truth: real hazy photos to adapt to or to restore.
 
     Args:
-        image_dir (str | list[str]): One or more folders.
+        image_dir (str | list[str]): One or more folders or LMDBs.
         include (str | list[str], optional): See :func:`~restorekit.datasets.scanner.scan_images`.
-        **kwargs: See :class:`RestoreDataset`.
+        ann_file (str, optional): Takes the images of this list, in its order, from the one ``image_dir``; see
+            :func:`~restorekit.datasets.list_file.read_list`.
+        **kwargs: See :class:`FileDataset`.
     """
 
-    def __init__(self, image_dir, include=None, **kwargs):
+    def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
-        folders = [image_dir] if isinstance(image_dir, str) else image_dir
-        self.paths = [str(Path(folder, name)) for folder in folders for name in scan_images(folder, include)]
-
-    def __len__(self):
-        return len(self.paths)
+        folders = [image_dir] if isinstance(image_dir, str) else list(image_dir)
+        if not folders or (ann_file is not None and len(folders) > 1):
+            raise ValueError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
+        listed = None if ann_file is None else read_list(ann_file, ('input',), include)
+        self._set_sources(input=FileSource([(folder, self._names(folder, include, listed, 'input'))
+                                            for folder in folders], self.backend_args))
 
     def load(self, index, seed):
-        return dict(inputs=read_image(self.paths[index]), img_path=self.paths[index])
+        return dict(inputs=self.read(index, 'input'), img_path=self.sources['input'].path(index))
 
 
 @DATASETS.register_module()
-class PairedDataset(RestoreDataset):
+class PairedDataset(FileDataset):
     """Hazy images and their clear images in two folders.
 
     Args:
-        input_dir (str): Folder of hazy images.
-        gt_dir (str): Folder of clear images.
-        pairing (str): How a hazy file finds its clear file, by stem (path without suffix): ``'stem'`` equal stems;
-            ``'prefix'`` the clear stem is what stands before the first ``_`` of the hazy one (RESIDE, ``1400_3.png``
-            to ``1400.png``; several hazy images may share one clear image); ``'suffix'`` both end in a tag of
-            their own after the last ``_`` (``01_hazy.png`` to ``01_GT.png``).
+        input_dir (str): Folder or LMDB of hazy images.
+        gt_dir (str): Folder or LMDB of clear images; if it is ``input_dir`` (and not 'stem' pairs), those that are
+            no hazy ones.
+        pairing (str | dict, optional): How a hazy file finds its clear file, by stem (path without suffix):
+            ``'stem'`` equal stems; ``'prefix'`` the clear stem is what stands before the first ``_`` of the hazy one
+            (RESIDE, ``1400_3.png`` to ``1400.png``; several hazy images may share one clear image); ``'suffix'`` both
+            end in a tag of their own after the last ``_`` (``01_hazy.png`` to ``01_GT.png``); ``dict(input=REGEX,
+            gt=REGEX)`` what the groups of the expressions (or, without groups, the whole expressions) find in the two
+            names is equal; ``'list'`` as ``ann_file`` says. Default: 'list' where ``ann_file`` names clear images,
+            else 'stem'.
         include (str | list[str], optional): Keeps only matching hazy files.
-        **kwargs: See :class:`RestoreDataset`.
+        ann_file (str, optional): Takes the hazy images of this list, in its order; see
+            :func:`~restorekit.datasets.list_file.read_list`.
+        gt_border (int): A clear image that is this many pixels larger on each side is cropped (SOTS-indoor: 10).
+        **kwargs: See :class:`FileDataset`.
+
+    Attributes:
+        unused (int): Clear images that belong to no hazy one.
 
     Raises:
-        ValueError: If a hazy file has no clear file; names the first five and their number.
+        ValueError: If a hazy file has no clear file (names the first five, their number, and the rule that would
+            match) or two.
     """
 
-    def __init__(self, input_dir, gt_dir, pairing='stem', include=None, **kwargs):
+    def __init__(self, input_dir, gt_dir, pairing=None, include=None, ann_file=None, gt_border=0, **kwargs):
         super().__init__(**kwargs)
-        if pairing not in PAIRINGS:
-            raise ValueError(f'pairing must be one of {PAIRINGS}, but is {pairing!r}')
-        gt_files = {_pair_key(name, 'stem' if pairing == 'prefix' else pairing): name for name in scan_images(gt_dir)}
-        inputs = scan_images(input_dir, include)
-        unmatched = [name for name in inputs if _pair_key(name, pairing) not in gt_files]
-        if unmatched:
-            raise ValueError(
-                f'{len(unmatched)} of {len(inputs)} images in {input_dir} have no clear image in {gt_dir} by '
-                f'pairing={pairing!r}: {", ".join(unmatched[:5])}{" ..." if len(unmatched) > 5 else ""}; '
-                f'choose another pairing ({", ".join(PAIRINGS)}), or restrict the inputs with include')
-        self.pairs = [(str(Path(input_dir, name)), str(Path(gt_dir, gt_files[_pair_key(name, pairing)])))
-                      for name in inputs]
-
-    def __len__(self):
-        return len(self.pairs)
+        if not isinstance(gt_border, int) or gt_border < 0:
+            raise ValueError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
+        self.gt_border = gt_border
+        listed = None if ann_file is None else read_list(ann_file, ('input', 'gt'), include)
+        has_pairs = listed is not None and 'gt' in listed.columns
+        if pairing is None:
+            pairing = 'list' if has_pairs else 'stem'
+        if pairing == 'list' and not has_pairs:
+            raise ValueError("pairing='list' needs an ann_file with a column of clear images" +
+                             (f'; {ann_file} has none' if ann_file else ''))
+        inputs = self._names(input_dir, include, listed, 'input')
+        if pairing == 'list':
+            rows = self._names(gt_dir, listed=listed, role='gt')
+            places = {name: i for i, name in enumerate(dict.fromkeys(rows))}
+            clears, order = FileList(places), np.fromiter((places[name] for name in rows), np.int32, len(rows))
+        else:
+            clears = self._names(gt_dir)
+            if str(input_dir) == str(gt_dir) and pairing != 'stem':
+                hazy = set(inputs)
+                clears = FileList(name for name in clears if name not in hazy)
+            order = pair_names(inputs, clears, pairing, (input_dir, gt_dir))
+        self.unused = len(clears) - len(np.unique(order))
+        if self.unused:
+            print_log(f'{self.unused} of {len(clears)} clear images in {gt_dir} belong to no hazy image of {input_dir}',
+                      'current', logging.INFO)
+        self._set_sources(input=self._source(input_dir, inputs), gt=self._source(gt_dir, clears, order))
 
     def load(self, index, seed):
-        img_path, gt_path = self.pairs[index]
-        inputs, gt = read_image(img_path), read_image(gt_path)
+        inputs, gt = self.read(index, 'input'), self.read(index, 'gt')
+        img_path, gt_path = self.files(index).values()
+        border = self.gt_border
+        if border and gt.shape[0] == inputs.shape[0] + 2 * border and gt.shape[1] == inputs.shape[1] + 2 * border:
+            gt = gt[border:-border, border:-border]
         if inputs.shape != gt.shape:
+            more = [(gt.shape[axis] - inputs.shape[axis]) / 2 for axis in (0, 1)]
+            hint = f'; if the clear images have a frame, give gt_border={int(more[0])}' \
+                if more[0] == more[1] == int(more[0]) and more[0] > 0 else ''
             raise ValueError(f'the images of a pair differ in size: {img_path} is {inputs.shape[1]}x{inputs.shape[0]}, '
-                             f'{gt_path} is {gt.shape[1]}x{gt.shape[0]} pixels')
+                             f'{gt_path} is {gt.shape[1]}x{gt.shape[0]} pixels{hint}')
         return dict(inputs=inputs, gt=gt, img_path=img_path, gt_path=gt_path)
 
 
 @DATASETS.register_module()
-class ClearDepthDataset(RestoreDataset):
+class ClearDepthDataset(FileDataset):
     """Clear images, with or without depth maps, to be degraded on line by the ``Degrade`` transform.
 
     Args:
-        clear_dir (str): Folder of clear images.
-        depth_dir (str, optional): Folder of depth maps with the same stems (png 8/16 bit or npy).
+        clear_dir (str): Folder or LMDB of clear images.
+        depth_dir (str, optional): Folder or LMDB of depth maps with the same stems (png 8/16 bit or npy).
         depth (dict): How the maps are coded, passed to :func:`restorekit.degradations.read_depth`.
         include (str | list[str], optional): Keeps only matching clear files.
-        **kwargs: See :class:`RestoreDataset`.
+        ann_file (str, optional): Takes the clear images of this list, in its order, and their depth maps where it has
+            them; see :func:`~restorekit.datasets.list_file.read_list`.
+        **kwargs: See :class:`FileDataset`.
     """
 
-    def __init__(self, clear_dir, depth_dir=None, depth=None, include=None, **kwargs):
+    def __init__(self, clear_dir, depth_dir=None, depth=None, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         self.depth = dict(depth or {})
-        names = scan_images(clear_dir, include)
-        depths = {}
+        listed = None if ann_file is None else read_list(ann_file, ('gt', 'depth'), include)
+        names = self._names(clear_dir, include, listed, 'gt')
+        maps = order = None
         if depth_dir is not None:
-            depths = {_pair_key(name, 'stem'): name
-                      for name in scan_images(depth_dir, suffixes=('.png', '.npy', '.tif', '.tiff'))}
-            missing = [name for name in names if _pair_key(name, 'stem') not in depths]
-            if missing:
-                raise ValueError(f'{len(missing)} of {len(names)} images in {clear_dir} have no depth map in '
-                                 f'{depth_dir}: {", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}')
-        self.files = [(str(Path(clear_dir, name)),
-                       str(Path(depth_dir, depths[_pair_key(name, 'stem')])) if depth_dir is not None else None)
-                      for name in names]
-
-    def __len__(self):
-        return len(self.files)
+            maps = self._names(depth_dir, None, listed, 'depth', suffixes=('.png', '.npy', '.tif', '.tiff'))
+            if listed is None or 'depth' not in listed.columns:
+                order = match_names(names, maps, 'stem', (clear_dir, depth_dir), 'depth map')
+                missing = np.flatnonzero(order < 0)
+                if len(missing):
+                    raise ValueError(f'{len(missing)} of {len(names)} images in {clear_dir} have no depth map in '
+                                     f'{depth_dir}: {first_names(names, missing)}')
+        self._set_sources(gt=self._source(clear_dir, names), depth=maps and self._source(depth_dir, maps, order))
 
     def load(self, index, seed):
-        clear_path, depth_path = self.files[index]
-        results = dict(gt=read_image(clear_path), img_path=clear_path, gt_path=clear_path)
-        if depth_path is not None:
-            results['depth'] = read_depth(depth_path, **self.depth)
-            if results['depth'].shape != results['gt'].shape[:2]:
-                raise ValueError(f'depth map {depth_path} is {results["depth"].shape}, its image {clear_path} is '
-                                 f'{results["gt"].shape[:2]} (height, width)')
+        clear_path = self.sources['gt'].path(index)
+        results = dict(gt=self.read(index, 'gt'), img_path=clear_path, gt_path=clear_path)
+        if 'depth' in self.sources:
+            depth = results['depth'] = self.read(index, 'depth', read_depth, **self.depth)
+            if depth.shape != results['gt'].shape[:2]:
+                raise ValueError(f'depth map {self.sources["depth"].path(index)} is {depth.shape}, its image '
+                                 f'{clear_path} is {results["gt"].shape[:2]} (height, width)')
         return results
-
-
-def _pair_key(name, pairing):
-    stem = name[:name.rfind('.')]
-    if pairing == 'prefix':
-        folder, _, file = stem.rpartition('/')
-        return f'{folder}/{file.split("_")[0]}'.lstrip('/')
-    if pairing == 'suffix':
-        return re.sub(r'_[^_/]*$', '', stem)
-    return stem

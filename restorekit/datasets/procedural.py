@@ -1,5 +1,7 @@
 """Outdoor scenes rendered by code: data for a first run, for tests and for demos, without a download."""
 
+import hashlib
+
 from restorekit.functional.random import derive_seed
 from restorekit.registry import DATASETS
 
@@ -34,6 +36,11 @@ class ProceduralScenes(RestoreDataset):
 
     def __len__(self):
         return self.length
+
+    def list_hash(self):
+        """SHA-256 (hex) of the settings of the scenes."""
+        settings = (self.length, self.height, self.width, self.style, self.scene_seed)
+        return hashlib.sha256(f'{type(self).__name__} {settings}'.encode()).hexdigest()
 
     def load(self, index, seed):
         image, depth = render_scene(derive_seed(self.scene_seed, index), self.height, self.width, self.style)

@@ -1,43 +1,181 @@
-"""Finding image files."""
+"""Finding files: in a folder, in an LMDB, on a remote store, or by a list file."""
 
 import fnmatch
 import os
 from pathlib import Path
 
+import numpy as np
+from mmengine import fileio
+
 from restorekit.functional.image_io import IMAGE_SUFFIXES
 
+from .file_list import FileList
+from .lmdb_backend import LMDB_BACKEND, ImageLmdbBackend, is_lmdb
 
-def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES):
+
+def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None):
     """List the image files below a folder.
 
     Args:
-        folder (str): The folder; sub-folders are searched, links to folders are not followed.
+        folder (str): The folder, an LMDB, or a folder of a remote store that mmengine.fileio can list. Sub-folders are
+            searched, and links to folders followed, except to a folder they lie in.
         include (str | list[str], optional): Shell patterns (``'14[0-2]?.png'``); a file is kept when its path
             relative to ``folder`` or its name matches one. Default: keep all.
         suffixes (tuple[str]): File suffixes, lower case.
+        backend_args (dict, optional): See :func:`storage`.
 
     Returns:
-        list[str]: Sorted paths relative to ``folder``, with ``/``.
+        FileList: Sorted paths relative to ``folder``, with ``/``.
 
     Raises:
         FileNotFoundError: If the folder is missing, or holds no image that ``include`` keeps.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f'no folder {root.absolute()}; give the right one in the config or with --data-root')
-    patterns = [include] if isinstance(include, str) else include
-    found, seen = [], 0
-    for parent, folders, files in os.walk(root):
-        folders.sort()
-        for name in files:
-            if not name.lower().endswith(suffixes) or name.startswith('.'):
-                continue
-            seen += 1
-            relative = Path(parent, name).relative_to(root).as_posix()
-            if patterns is None or any(fnmatch.fnmatch(relative, p) or fnmatch.fnmatch(name, p) for p in patterns):
-                found.append(relative)
+    root, backend_args = storage(folder, backend_args)
+    images = [name for name in _list(root, backend_args)
+              if name.lower().endswith(suffixes) and not name.rpartition('/')[2].startswith('.')]
+    found = keep_matching(images, include)
     if not found:
-        detail = f'{seen} images are there but none matches include={patterns}' if seen else \
+        detail = f'{len(images)} images are there but none matches include={include!r}' if images else \
             f'it has no file with suffix {", ".join(suffixes)}'
-        raise FileNotFoundError(f'no images in {root.absolute()}: {detail}')
-    return sorted(found)
+        raise FileNotFoundError(f'no images in {_shown(root)}: {detail}')
+    return FileList(sorted(found))
+
+
+def keep_matching(names, include):
+    """Keep the names that, or whose last parts, match one of the shell patterns (all if None)."""
+    patterns = [include] if isinstance(include, str) else include
+    if patterns is None:
+        return names
+    return [name for name in names
+            if any(fnmatch.fnmatch(name, p) or fnmatch.fnmatch(name.rpartition('/')[2], p) for p in patterns)]
+
+
+def storage(folder, backend_args=None):
+    """Return where a folder's files are: its path, and the ``backend_args`` mmengine.fileio reads them with.
+
+    Args:
+        folder (str): A folder; an LMDB, known by ``.lmdb`` or its ``data.mdb``, which chooses its backend by itself;
+            or a URL.
+        backend_args (dict, optional): Of the other folders: as mmengine.fileio takes it; ``backend='lmdb'`` may hand
+            options to LMDBs (``dict(backend='lmdb', readahead=True)``). Default: local files.
+
+    Returns:
+        tuple[str, dict | None]: The path, and None for local files.
+    """
+    folder, given = str(folder), dict(backend_args or {})
+    if '://' not in folder:
+        folder = str(Path(folder))
+    for_lmdb = given.get('backend') == 'lmdb'
+    if '://' not in folder and (for_lmdb or is_lmdb(folder)):
+        options = {key: value for key, value in given.items() if for_lmdb and key not in ('backend', 'db_path')}
+        return folder, dict(options, backend=LMDB_BACKEND, db_path=folder)
+    remote = '://' in folder or given.get('backend', 'local') != 'local'
+    return folder, given if remote else None
+
+
+def missing_files(folder, names, backend_args=None):
+    """Return which of ``names`` are not in ``folder``: their places in ``names``; [] for a remote store, unasked."""
+    root, backend_args = storage(folder, backend_args)
+    if backend_args is not None:
+        if backend_args.get('backend') != LMDB_BACKEND:
+            return []
+        keys = set(_list(root, backend_args))
+        return [i for i, name in enumerate(names) if name not in keys]
+    if not os.path.isdir(root):
+        raise _no_folder(root)
+    listings, missing = {}, []
+    for i, name in enumerate(names):
+        parent, _, last = name.rpartition('/')
+        if parent not in listings:
+            path = os.path.join(root, parent)
+            listings[parent] = set(os.listdir(path)) if os.path.isdir(path) else ()
+        if last not in listings[parent]:
+            missing.append(i)
+    return missing
+
+
+class FileSource:
+    """Files of one or more folders, in order, and how to read them.
+
+    Args:
+        parts (list[tuple[str, FileList]]): Folders and the names of their files.
+        backend_args (dict, optional): See :func:`storage`.
+        order (ndarray, optional): Which file item i takes; default: file i.
+    """
+
+    def __init__(self, parts, backend_args=None, order=None):
+        self.stores = [storage(folder, backend_args) for folder, _ in parts]
+        self.lists = [names for _, names in parts]
+        self.ends = np.cumsum([len(names) for names in self.lists])
+        self.order = order
+
+    def __len__(self):
+        return int(self.ends[-1]) if self.order is None else len(self.order)
+
+    def _find(self, item):
+        index = range(len(self))[item] if self.order is None else int(self.order[item])
+        part = int(np.searchsorted(self.ends, index, side='right'))
+        return part, index - (int(self.ends[part - 1]) if part else 0)
+
+    def path(self, item):
+        """Path of the file of an item."""
+        part, index = self._find(item)
+        return f'{self.stores[part][0].rstrip("/")}/{self.lists[part][index]}'
+
+    def backend_args(self, item):
+        """What mmengine.fileio reads the file of an item with; None: a local file."""
+        return self.stores[self._find(item)[0]][1]
+
+    def name(self, item):
+        """Path relative to its folder; with several folders, after the number of the folder."""
+        part, index = self._find(item)
+        return self.lists[part][index] if len(self.lists) == 1 else f'{part}/{self.lists[part][index]}'
+
+
+def _list(root, backend_args):
+    if backend_args is None:
+        if not os.path.isdir(root):
+            raise _no_folder(root)
+        return _walk(root)
+    if backend_args.get('backend') == LMDB_BACKEND:
+        if not os.path.isdir(root):
+            raise FileNotFoundError(f'no LMDB {_shown(root)}; give the right one in the config or with --data-root')
+        return ImageLmdbBackend(**{key: value for key, value in backend_args.items() if key != 'backend'}).keys()
+    backend = fileio.get_file_backend(root, backend_args=backend_args)
+    if not hasattr(backend, 'list_dir_or_file'):
+        raise ValueError(f'{type(backend).__name__} cannot list the files of {root}; name them in ann_file')
+    return list(backend.list_dir_or_file(root, list_dir=False, recursive=True))
+
+
+def _walk(root):
+    """Paths of all files below ``root``; a folder that is one of those it lies in (a link loop) is left out."""
+    found, pending = [], [('', (_identity(root),))]
+    while pending:
+        folder, ancestors = pending.pop()
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                if not _is_folder(entry):
+                    found.append(folder + entry.name)
+                elif (identity := _identity(entry.path)) not in ancestors:
+                    pending.append((f'{folder}{entry.name}/', (*ancestors, identity)))
+    return found
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(folder):
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _no_folder(root):
+    return FileNotFoundError(f'no folder {_shown(root)}; give the right one in the config or with --data-root')
+
+
+def _shown(root):
+    return root if '://' in root else Path(root).absolute()

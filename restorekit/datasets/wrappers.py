@@ -1,17 +1,38 @@
 """Datasets made of datasets."""
 
+import hashlib
+
 import numpy as np
 
 from restorekit.functional.random import derive_seed
 from restorekit.registry import DATASETS
 
 from .base import RestoreDataset
+from .folders import SingleDataset
 
 
 class _Wrapper(RestoreDataset):
     @staticmethod
     def _build(dataset):
         return DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+
+    def parts(self):
+        """The wrapped datasets by name."""
+        raise TypeError(f'{type(self).__name__} does not define parts()')
+
+    def leaves(self):
+        """The datasets this one is made of, with their names, those of wrappers inside joined by ``/``."""
+        return [(f'{name}/{inner}' if isinstance(part, _Wrapper) else name, leaf)
+                for name, part in self.parts().items()
+                for inner, leaf in (part.leaves() if isinstance(part, _Wrapper) else [(None, part)])]
+
+    def list_hash(self):
+        """SHA-256 (hex) of the wrapped datasets' hashes, in order."""
+        return hashlib.sha256(' '.join(part.list_hash() for part in self.parts().values()).encode()).hexdigest()
+
+    def broken(self):
+        """Paths of the files found broken so far in any of the wrapped datasets."""
+        return [path for part in self.parts().values() for path in part.broken()]
 
 
 @DATASETS.register_module()
@@ -34,8 +55,10 @@ class ConcatDataset(_Wrapper):
                 if unknown:
                     raise ValueError(f'weights name {unknown}, which are not among the datasets {list(datasets)}')
                 weights = [weights.get(name, 0) for name in datasets]
-            datasets = datasets.values()
-        self.datasets = [self._build(dataset) for dataset in datasets]
+        else:
+            datasets = dict(enumerate(datasets))
+        self.names = [str(name) for name in datasets]
+        self.datasets = [self._build(dataset) for dataset in datasets.values()]
         if not self.datasets:
             raise ValueError('ConcatDataset needs at least one dataset')
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
@@ -49,14 +72,25 @@ class ConcatDataset(_Wrapper):
     def __len__(self):
         return int(self.ends[-1])
 
+    def parts(self):
+        return dict(zip(self.names, self.datasets, strict=True))
+
+    def files(self, index):
+        """Paths of the files of the item at this place of the datasets one after the other."""
+        which, index = self._find(range(len(self))[index])
+        return self.datasets[which].files(index)
+
+    def _find(self, index):
+        which = int(np.searchsorted(self.ends, index, side='right'))
+        return which, index - (int(self.ends[which - 1]) if which else 0)
+
     def __getitem__(self, key):
         draw = self.as_draw(key)
         if self.weights is not None:
             which = int(np.searchsorted(self.weights, derive_seed(draw.seed, 1) / 2**63, side='right'))
             index = derive_seed(draw.seed, 2) % len(self.datasets[which])
         else:
-            which = int(np.searchsorted(self.ends, draw.index, side='right'))
-            index = draw.index - (int(self.ends[which - 1]) if which else 0)
+            which, index = self._find(draw.index)
         return self.datasets[which][draw.child(3, index)]
 
 
@@ -82,6 +116,13 @@ class DomainPairDataset(_Wrapper):
     def __len__(self):
         return len(self.source)
 
+    def parts(self):
+        return dict(source=self.source) if self.target is None else dict(source=self.source, target=self.target)
+
+    def files(self, index):
+        """Paths of the files of the source item; which target comes with it depends on the draw."""
+        return self.source.files(index)
+
     def __getitem__(self, key):
         draw = self.as_draw(key)
         item = self.source[draw.child(0)]
@@ -93,3 +134,35 @@ class DomainPairDataset(_Wrapper):
                 delattr(target['data_samples'], field)
         item['target'] = target
         return item
+
+
+@DATASETS.register_module()
+class UnpairedDataset(DomainPairDataset):
+    """Images of one folder, each with an image of another beside it that is drawn independently.
+
+    Item i has image i of ``input_dir`` as ``inputs``; its ``target`` is as that of :class:`DomainPairDataset`.
+
+    Args:
+        input_dir (str | list[str]): Folders or LMDBs of the one kind, as of :class:`SingleDataset`.
+        target_dir (str | list[str]): Those of the other kind.
+        pipeline (list[dict] | dict[str, dict]): Transforms of the inputs.
+        target_pipeline (list[dict] | dict[str, dict], optional): Transforms of the targets; default: the same.
+        domain (str): Name of the inputs' domain.
+        target_domain (str): Name of the targets' domain.
+        include, ann_file, expected: Of the inputs, see :class:`SingleDataset`.
+        target_include, target_ann_file: The same of the targets.
+        on_error, backend_args, cache, seed: Of both, see :class:`SingleDataset`.
+
+    Example:
+        >>> UnpairedDataset('hazy', 'clear')[0]['target']['inputs'].shape  # doctest: +SKIP
+        torch.Size([3, 480, 640])
+    """
+
+    def __init__(self, input_dir, target_dir, pipeline=(), target_pipeline=None, domain='source',
+                 target_domain='target', include=None, ann_file=None, expected=None, target_include=None,
+                 target_ann_file=None, on_error='raise', backend_args=None, cache=False, seed=0):
+        shared = dict(on_error=on_error, backend_args=backend_args, cache=cache, seed=seed)
+        super().__init__(
+            SingleDataset(input_dir, include, ann_file, pipeline=pipeline, domain=domain, expected=expected, **shared),
+            SingleDataset(target_dir, target_include, target_ann_file, domain=target_domain,
+                          pipeline=pipeline if target_pipeline is None else target_pipeline, **shared), seed)

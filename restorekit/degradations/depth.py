@@ -1,11 +1,13 @@
 """Where depth comes from: files, converted in one place, and a proxy for photos without any."""
 
+import io
 import math
 import pathlib
 
 import cv2
 import numpy as np
 import torch
+from mmengine import fileio
 
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
@@ -119,13 +121,14 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     return (values * scale).astype(np.float32)
 
 
-def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1):
+def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, backend_args=None):
     """Read a depth map from a file and convert it (see :func:`convert_depth`).
 
     Args:
         path (str or Path): ``.png`` (8 or 16 bit, one channel, or three equal ones), whose values are first divided by
             255 or 65535, or ``.npy`` (any number type, (H,W)), taken as it is.
         kind, scale, inverted, log_base, near: See :func:`convert_depth`.
+        backend_args (dict, optional): Where to read from, as mmengine.fileio takes it; default: the disk.
 
     Returns:
         ndarray: (H,W) float32, 0 at the camera, larger is farther.
@@ -137,19 +140,21 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
     Example:
         >>> read_depth('depth.png', kind='disparity')  # doctest: +SKIP
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    if backend_args is None and not pathlib.Path(path).is_file():
         raise FileNotFoundError(f'depth map {path} does not exist')
-    suffix = path.suffix.lower()
+    suffix = pathlib.PurePosixPath(path).suffix.lower()
+    if suffix not in ('.npy', '.png'):
+        raise ValueError(f'depth map {path} must be a .png or .npy file')
+    data = fileio.get(str(path), backend_args)
     if suffix == '.npy':
         try:
-            values = np.load(path, allow_pickle=False)
+            values = np.load(io.BytesIO(data), allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise ValueError(f'depth map {path} cannot be read: {error}') from error
         if values.dtype.kind not in 'fiu':
             raise ValueError(f'depth map {path} must hold numbers, got {values.dtype}')
-    elif suffix == '.png':
-        values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+    else:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
         if values is None:
             raise ValueError(f'depth map {path} cannot be read as a PNG')
         if values.ndim == 3:
@@ -157,6 +162,4 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
                 raise ValueError(f'depth map {path} is a colour image; a depth map has one channel')
             values = values[..., 0]
         values = values / np.float64(np.iinfo(values.dtype).max)
-    else:
-        raise ValueError(f'depth map {path} must be a .png or .npy file')
     return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')

@@ -24,7 +24,7 @@ PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
 _DEFAULT_HOOKS = frozenset({'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
-                            'gradients', 'embeddings'})
+                            'gradients', 'embeddings', 'broken_files'})
 
 
 def check_config(cfg, where, phase=False):
@@ -101,16 +101,16 @@ def join_data_root(cfg):
     if not root:
         return
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        _join(cfg.get(loader), Path(root))
+        _join(cfg.get(loader), str(root))
 
 
 def _join(node, root):
     if isinstance(node, dict):
         for key, value in node.items():
             if key.endswith(PATH_SUFFIXES) and isinstance(value, str):
-                node[key] = str(root / value)
-            elif key.endswith(PATH_SUFFIXES) and isinstance(value, list):
-                node[key] = [str(root / path) for path in value]
+                node[key] = _joined(root, value)
+            elif key.endswith(PATH_SUFFIXES) and isinstance(value, (list, tuple)):
+                node[key] = [_joined(root, path) for path in value]
             else:
                 _join(value, root)
     elif isinstance(node, (list, tuple)):
@@ -118,11 +118,21 @@ def _join(node, root):
             _join(value, root)
 
 
+def _joined(root, path):
+    if '://' in path:
+        return path
+    return f'{root.rstrip("/")}/{path}' if '://' in root else str(Path(root, path))
+
+
 def _data_paths(node, place):
+    """The places, keys and paths of what must be there on this machine."""
     if isinstance(node, dict):
+        remote = (node.get('backend_args') or {}).get('backend', 'local') not in ('local', 'lmdb')
         for key, value in node.items():
-            if key.endswith(PATH_SUFFIXES) and isinstance(value, (str, list)):
-                yield from ((place, key, path) for path in ([value] if isinstance(value, str) else value))
+            if key.endswith(PATH_SUFFIXES) and isinstance(value, (str, list, tuple)):
+                if not (remote and key.endswith('_dir')):
+                    yield from ((place, key, path) for path in ([value] if isinstance(value, str) else value)
+                                if '://' not in path)
             else:
                 yield from _data_paths(value, f'{place}.{key}')
     elif isinstance(node, (list, tuple)):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine import fileio
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -13,7 +14,7 @@ class ImageFileError(ValueError):
     """A file that should hold an image does not."""
 
 
-def read_image(path, keep_alpha=False):
+def read_image(path, keep_alpha=False, backend_args=None):
     """Read an image file as 8-bit RGB.
 
     The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
@@ -22,6 +23,7 @@ def read_image(path, keep_alpha=False):
     Args:
         path (str | Path): The file.
         keep_alpha (bool): Return the alpha channel too; otherwise it is dropped (the colours are taken as stored).
+        backend_args (dict, optional): Where to read from, as mmengine.fileio takes it; default: the disk.
 
     Returns:
         ndarray | tuple[ndarray, ndarray | None]: uint8 (H, W, 3) RGB; with ``keep_alpha`` also uint8 (H, W) alpha
@@ -31,10 +33,9 @@ def read_image(path, keep_alpha=False):
         FileNotFoundError: If there is no such file.
         ImageFileError: If the file is empty, truncated or no image that OpenCV can decode.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if path.is_dir() else ''))
-    data = path.read_bytes()
+    if backend_args is None and not Path(path).is_file():
+        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if Path(path).is_dir() else ''))
+    data = fileio.get(str(path), backend_args)
     if not data:
         raise ImageFileError(f'{path} is empty (0 bytes); replace or remove it')
     if _truncated(data):

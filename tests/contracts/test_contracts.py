@@ -55,7 +55,9 @@ EXAMPLES = dict(
         DomainPairDataset=dict(source=SCENES, target=dict(type='SingleDataset', image_dir='DIR/hazy')),
         PairedDataset=dict(input_dir='DIR/hazy', gt_dir='DIR/clear', pipeline=[dict(type='RandomCrop', size=40)]),
         ProceduralScenes=dict(length=2, height=24, width=32),
-        SingleDataset=dict(image_dir='DIR/hazy', pipeline=[dict(type='LimitSize', max_size=20)])))
+        SingleDataset=dict(image_dir='DIR/hazy', pipeline=[dict(type='LimitSize', max_size=20)]),
+        UnpairedDataset=dict(input_dir='DIR/hazy', target_dir='DIR/clear',
+                             pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
 OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer'}

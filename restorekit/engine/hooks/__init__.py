@@ -1,6 +1,7 @@
 """Hooks of training."""
 
+from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
 
-__all__ = ['EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']

@@ -1,0 +1,141 @@
+"""What the datasets of image files share: lists, expected numbers, broken files."""
+
+import hashlib
+import logging
+import math
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+
+from restorekit.functional.image_io import read_image
+from restorekit.functional.random import derive_seed
+
+from .base import RestoreDataset
+from .file_list import FileList
+from .list_file import ROLES
+from .scanner import FileSource, missing_files, scan_images
+
+PLACEHOLDER_SIZE = 8
+SHOWN = 5
+
+
+class FileDataset(RestoreDataset):
+    """Base of datasets of image files: subclasses fill ``sources`` and define ``load``.
+
+    A file is broken when reading it, or what belongs to it, raises an OSError or a ValueError. With
+    ``on_error='skip'`` the image of a training draw (a :class:`Draw` of the :class:`CounterSampler`) is then replaced
+    by another of the dataset, found from the draw's seed; an item asked for by a plain index, as in validation, becomes
+    8x8 black pixels with ``broken=True`` in its metainfo and no ground truth.
+
+    Args:
+        expected (int, optional): How many items the published set has; another number is warned about.
+        on_error (str): 'raise': a broken file stops with its name. 'skip': it is left out, and listed at the end.
+        backend_args (dict, optional): Where the folders are, as mmengine.fileio takes it; an LMDB needs none.
+        **kwargs: See :class:`RestoreDataset`.
+
+    Attributes:
+        sources (dict[str, FileSource]): The files of each role: of ``input``, ``gt``, ``depth``.
+    """
+
+    def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
+        super().__init__(**kwargs)
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
+        self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
+        self.sources, self._broken = {}, None
+
+    def _set_sources(self, **sources):
+        self.sources = {role: sources[role] for role in ROLES if sources.get(role) is not None}
+        if self.expected is not None and len(self) != self.expected:
+            print_log(f'{self._name()}: {len(self)} images where {self.expected} are expected '
+                      f'({self._place(0)} ...)', 'current', logging.WARNING)
+        if self.on_error == 'skip':  # shared by the worker processes: 0, or 1 + the place in ROLES of what is broken
+            self._broken = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
+
+    def __len__(self):
+        return len(next(iter(self.sources.values())))
+
+    def files(self, index):
+        """Paths of the files of an item, by role; nothing is read."""
+        return {role: source.path(index) for role, source in self.sources.items()}
+
+    def backend(self, index, role):
+        """Return the ``backend_args`` mmengine.fileio reads one file of an item with; None: a local file."""
+        return self.sources[role].backend_args(index)
+
+    def list_hash(self):
+        """SHA-256 (hex) over the relative names of all items in order, wherever their folders are."""
+        digest = hashlib.sha256()
+        for i in range(len(self)):
+            row = '\t'.join(source.name(i) for source in self.sources.values())
+            digest.update(row.encode('utf-8', 'surrogateescape') + b'\n')
+        return digest.hexdigest()
+
+    def broken(self):
+        """Paths of the files found broken so far, by this process and its workers."""
+        if self._broken is None:
+            return []
+        return [self.sources[ROLES[self._broken[i] - 1]].path(i) for i in np.flatnonzero(self._broken.numpy()).tolist()]
+
+    def read(self, index, role, reader=read_image, **kwargs):
+        """Read one file of an item; an error remembers which it was."""
+        try:
+            return reader(self.sources[role].path(index), backend_args=self.backend(index, role), **kwargs)
+        except (OSError, ValueError) as error:
+            error.role = role
+            raise
+
+    def _load_cached(self, draw):
+        if self._broken is None:
+            return super()._load_cached(draw)
+        for index in (draw.index,) if draw.fixed else self._substitutes(draw):
+            if not self._broken[index]:
+                try:
+                    return super()._load_cached(draw._replace(index=index))
+                except (OSError, ValueError) as error:
+                    self._mark(index, error)
+        if not draw.fixed:
+            raise ValueError(f'none of the {len(self)} images of {self._name()} can be read ({self._place(0)} ...)')
+        return dict(inputs=np.zeros((PLACEHOLDER_SIZE, PLACEHOLDER_SIZE, 3), np.uint8), broken=True,
+                    img_path=self._place(draw.index))
+
+    def _substitutes(self, draw):
+        """The drawn index, then every index once, in an order of the draw's own."""
+        yield draw.index
+        n, start, step = len(self), derive_seed(draw.seed, 7), derive_seed(draw.seed, 8)
+        while math.gcd(step, n) > 1:
+            step += 1
+        for k in range(n):
+            yield (start + k * step) % n
+
+    def _mark(self, index, error):
+        self._broken[index] = 1 + ROLES.index(getattr(error, 'role', next(iter(self.sources))))
+        count = int(self._broken.count_nonzero())
+        if count == len(self):
+            raise ValueError(f'none of the {count} images of {self._name()} can be read; the last: {error}') from error
+        if count <= SHOWN:
+            print_log(f"on_error='skip' leaves out a broken file: {error}", 'current', logging.WARNING)
+
+    def _place(self, index):
+        return next(iter(self.sources.values())).path(index)
+
+    def _name(self):
+        return type(self).__name__ + (f' {self.domain!r}' if self.domain else '')
+
+    def _names(self, folder, include=None, listed=None, role=None, **kwargs):
+        """Names in a folder; or, if the list file has this role, those it names, which must be there."""
+        if listed is None or role not in listed.columns:
+            return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
+        names = listed.columns[role]
+        missing = missing_files(folder, names, self.backend_args)
+        if missing:
+            shown = ', '.join(f'{names[i]} (line {listed.lines[i]})' for i in missing[:SHOWN])
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
+                f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
+                'suffix')
+        return FileList(names)
+
+    def _source(self, folder, names, order=None):
+        return FileSource([(folder, names)], self.backend_args, order)

@@ -1,0 +1,153 @@
+"""List files: which images, in which order, and what belongs to them."""
+
+import csv
+import io
+import json
+import posixpath
+from typing import NamedTuple
+
+import numpy as np
+from mmengine import fileio
+
+from .scanner import keep_matching
+
+ROLES = ('input', 'gt', 'depth')
+
+
+class ListFile(NamedTuple):
+    """The content of a list file: its path, the names of each role, and the line each entry stands in."""
+
+    path: str
+    columns: dict
+    lines: np.ndarray
+
+    def keep(self, include):
+        """Return the part whose names of the first role match ``include``, see :func:`keep_matching`."""
+        names = next(iter(self.columns.values()))
+        kept = set(keep_matching(names, include))
+        places = [i for i, name in enumerate(names) if name in kept]
+        if not places:
+            raise FileNotFoundError(f'none of the {len(names)} names of {self.path} matches include={include!r}')
+        return ListFile(self.path, {role: [column[i] for i in places] for role, column in self.columns.items()},
+                        self.lines[places])
+
+
+def read_list(path, roles, include=None):
+    """Read a list of images.
+
+    - ``.csv``: a header with the columns ``input``, ``gt``, ``depth``, each where it is needed; others are ignored.
+    - ``.jsonl``: an object with these keys on each line.
+    - else text: on each line ``hazy [clear [depth]]``, or for clear images alone ``clear [depth]``, separated by white
+      space, or by tabs where a line has one (names may then contain spaces); lines that begin with ``#`` are comments.
+
+    UTF-8 with or without byte order mark, or UTF-16 with; any line ends. A ``\\`` in a name is read as ``/``.
+
+    Args:
+        path (str): A local file, or a URL mmengine.fileio reads.
+        roles (tuple[str]): What the dataset reads, the one it cannot do without first: of 'input', 'gt', 'depth'.
+        include (str | list[str], optional): Shell patterns; keeps the lines whose first role matches one.
+
+    Returns:
+        ListFile: With the columns of ``roles`` that the list has.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is empty or a line makes no sense; names the lines.
+    """
+    path = str(path)
+    if '://' not in path and not fileio.isfile(path):
+        raise FileNotFoundError(f'no list file {path}; give the right one in the config (ann_file) or with --data-root')
+    text = _decode(fileio.get(path), path)
+    if path.endswith('.csv'):
+        header, rows, lines = _read_csv(text, path, roles)
+    elif path.endswith('.jsonl'):
+        header, rows, lines = _read_jsonl(text, path, roles)
+    else:
+        header, rows, lines = _read_text(text, path, roles)
+    if not rows:
+        raise ValueError(f'the list {path} names no image')
+    if len(set(rows)) < len(rows):
+        seen = {}
+        for row, line in zip(rows, lines, strict=True):
+            if row in seen:
+                raise ValueError(f'{path}: lines {seen[row]} and {line} are the same ({" ".join(row)}); '
+                                 'an image listed twice would count twice')
+            seen[row] = line
+    columns = {role: [row[header.index(role)] for row in rows] for role in roles if role in header}
+    listed = ListFile(path, columns, np.array(lines, np.int64))
+    return listed if include is None else listed.keep(include)
+
+
+def _decode(data, path):
+    utf16 = data[:2] in (b'\xff\xfe', b'\xfe\xff')
+    try:
+        return data.decode('utf-16' if utf16 else 'utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not UTF-8 text ({error}); save it as UTF-8') from error
+
+
+def _read_text(text, path, roles):
+    rows, lines, width = [], [], None
+    for number, line in enumerate(text.split('\n'), 1):
+        line = line.strip()
+        if not line or line.startswith('#'):
+            continue
+        row = tuple(_clean(name, path, number) for name in (line.split('\t') if '\t' in line else line.split()))
+        width = width or len(row)
+        if len(row) != width or width > len(ROLES):
+            raise ValueError(f'{path}, line {number}: {len(row)} names where '
+                             f'{f"line {lines[0]} has {width}" if lines else "at most 3 fit (hazy clear depth)"}; '
+                             'if a name contains spaces, separate the columns by tabs, or use a .csv with a header')
+        rows.append(row)
+        lines.append(number)
+    return (ROLES if width == len(ROLES) or roles[0] == ROLES[0] else ROLES[1:])[:width], rows, lines
+
+
+def _read_csv(text, path, roles):
+    reader = csv.reader(io.StringIO(text))
+    header = [name.strip() for name in next(reader, ())]
+    if roles[0] not in header:
+        raise ValueError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
+                         f'{", ".join(roles)}, but is {",".join(header)!r}')
+    places = [header.index(role) for role in roles if role in header]
+    rows, lines = [], []
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise ValueError(f'{path}, line {reader.line_num}: {len(row)} cells under {len(header)} columns')
+        rows.append(tuple(_clean(row[place].strip(), path, reader.line_num) for place in places))
+        lines.append(reader.line_num)
+    return tuple(header[place] for place in places), rows, lines
+
+
+def _read_jsonl(text, path, roles):
+    rows, lines, header = [], [], ()
+    for number, line in enumerate(text.split('\n'), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
+        present = tuple(role for role in roles if isinstance(entry, dict) and role in entry)
+        header = header or present
+        if roles[0] not in present or present != header:
+            raise ValueError(f'{path}, line {number}: each line must be an object with the keys '
+                             f'{", ".join(header or roles[:1])}, but is {line.strip()[:80]}')
+        rows.append(tuple(_clean(entry[role], path, number) for role in header))
+        lines.append(number)
+    return header, rows, lines
+
+
+def _clean(name, path, line):
+    if not isinstance(name, str) or not name:
+        raise ValueError(f'{path}, line {line}: a name of a file is {"empty" if name == "" else f"{name!r}"}')
+    if '\\' in name:
+        name = name.replace('\\', '/')
+    if './' in name or '//' in name:
+        name = posixpath.normpath(name)
+    if name[0] == '/' or name[1:3] == ':/':
+        raise ValueError(f'{path}, line {line}: {name} is an absolute path; names in a list are relative to the folder '
+                         'the dataset is given')
+    return name
