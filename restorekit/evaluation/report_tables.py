@@ -60,7 +60,7 @@ NOTE = ('mean ± sd: over images. 95 % interval: where the mean would lie had ot
 def provenance_sentences(summary):
     """Return one paragraph that says what was tested."""
     record = summary['provenance']
-    return [f'{record["model"]}, on {", ".join(summary["sets"])}; {record["date"]}.']
+    return [f'Measured: {record["model"]}. Sets: {", ".join(summary["sets"])}. Date: {record["date"]}.']
 
 
 def provenance_items(summary):
