@@ -123,7 +123,8 @@ def config_digest(cfg):
     """Return the hash of the config as it is before the data root is joined, then join it."""
     from restorekit.engine import check_paths, join_data_root
     from restorekit.evaluation.provenance import config_hash
-    digest = config_hash({**cfg.to_dict(), 'test_cfg': dict(cfg.test_cfg, images_dir=None)})
+    digest = config_hash({**cfg.to_dict(), 'test_cfg': dict(cfg.test_cfg, images_dir=None),
+                          'test_dataloader': cfg.test_dataloader.dataset})  # how it is read changes no number
     join_data_root(cfg)
     check_paths(cfg, str(cfg.filename))
     return digest
@@ -201,7 +202,7 @@ def describe_run(args, digest):
 def describe_identity(args, provenance, metrics, hashes):
     """Return what two runs must have in common for one to continue the other."""
     kind = 'predictions' if args.predictions else 'checkpoint'
-    return {kind: provenance['checkpoint_sha256'] or 'input', 'config': provenance['config_sha256'],
-            'metrics': ', '.join(f'{m["label"]} ({m["fingerprint"]})' for m in metrics),
+    measured = (f'{m["label"]} ({m["fingerprint"]})' if m['fingerprint'] else m['label'] for m in metrics)
+    return {kind: provenance['checkpoint_sha256'] or 'input', 'metrics': ', '.join(measured),
             **{f'list of {name}': found for name, found in hashes.items()},
-            'images saved': 'yes' if args.save_images else 'no'}
+            'config': provenance['config_sha256'], 'images saved': 'yes' if args.save_images else 'no'}

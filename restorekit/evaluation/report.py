@@ -20,11 +20,14 @@ FORMAT = 1
 
 
 def describe_metric(metric):
-    """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint."""
+    """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint.
+
+    A metric without a protocol has None for both; its label names the library that measures.
+    """
     protocol = getattr(metric, 'protocol', None)
     return dict(label=metric.label, quantity=metric.quantity, unit=metric.unit,
-                higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings(),
-                fingerprint=metric.fingerprint)
+                higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings,
+                fingerprint=protocol and protocol.fingerprint)
 
 
 def summarise(rows, metrics, hashes, provenance, identity):

@@ -71,9 +71,11 @@ def provenance_items(summary):
                   f'{record["model"]} (sha256 {record["checkpoint_sha256"]})'))
     items += [(f'images of {name}', f'{entry["images"]}, list {entry["list_hash"]}')
               for name, entry in summary['sets'].items()]
-    for label, definition in summary['definitions'].items():
-        settings = ', '.join(f'{key}={value}' for key, value in (definition['protocol'] or {}).items())
-        items.append((label, f'{settings or "no protocol"}; fingerprint {definition["fingerprint"]}'))
+    protocols = {label.rpartition('@')[2]: definition for label, definition in summary['definitions'].items()
+                 if definition['protocol']}
+    for name, definition in protocols.items():
+        settings = ', '.join(f'{key} {value}' for key, value in definition['protocol'].items())
+        items.append((f'protocol {name}', f'{settings} (fingerprint {definition["fingerprint"]})'))
     items.append(('versions', ', '.join(f'{name} {version}' for name, version in record['versions'].items())))
     items.append(('image decoders', ', '.join(f'{name} {version}' for name, version in record['decoders'].items())))
     items.append(('device', f'{record["device"]}; {record["processes"]} process(es) of {record["threads"]} thread(s)'))

@@ -9,21 +9,23 @@ from mmengine.model import BaseModel
 from restorekit.functional.image_io import IMAGE_SUFFIXES, read_image
 from restorekit.registry import MODELS
 
+SUB_FOLDERS = 'several sets can have a sub-folder each, named like the set'
+
 
 @MODELS.register_module()
 class StoredPredictions(BaseModel):
     """Answer with the image another program wrote, so that its results are measured like any model's.
 
-    A file belongs to an input of the same stem (the name without its suffix). A sub-folder named like the input's set
-    (its domain) is looked in first. Where several files have that stem, the one whose folders are named like the
-    input's is taken.
+    A file belongs to an input of the same stem (the name without its suffix). If there is a sub-folder named like the
+    input's set (its domain), it must be in there. Where several files have that stem, the one whose folders are named
+    like the input's is taken.
 
     Args:
         folder (str | None): Folder of images, searched with its sub-folders; None answers with the input itself.
 
     Raises:
         FileNotFoundError: If the folder is missing or empty, or, from ``check_files``, inputs have no file in it.
-        ValueError: If several files fit an input equally well.
+        ValueError: If several files fit an input equally well, or one file fits several inputs.
     """
 
     def __init__(self, folder=None):
@@ -50,6 +52,7 @@ class StoredPredictions(BaseModel):
 
         Raises:
             FileNotFoundError: Names the inputs without a file, the first five.
+            ValueError: If two inputs would have the same file.
         """
         if self.folder is None:
             return
@@ -59,13 +62,19 @@ class StoredPredictions(BaseModel):
             raise FileNotFoundError(
                 f'{len(missing)} of {len(names)} test images have no prediction in {self.folder}: '
                 f'{", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}. A prediction is named like its input, '
-                'up to the suffix; several sets can have a sub-folder each, named like the set')
+                f'up to the suffix; {SUB_FOLDERS}')
+        taken = {}
+        for (domain, name), file in zip(names, self._names, strict=True):
+            if taken.setdefault(file, (domain, name)) != (domain, name):
+                raise ValueError(f'{file} would be the prediction of two test images, {"/".join(taken[file])} and '
+                                 f'{domain}/{name}; {SUB_FOLDERS}')
 
     def find(self, domain, name):
         """Return the file for the input ``name`` of the set ``domain``, None if there is none."""
         name = Path(name)
         found = self._files.get(name.stem, [])
-        found = [path for path in found if path.parts[0] == domain] or found
+        if (self.folder / domain).is_dir():
+            found = [path for path in found if path.parts[0] == domain]
         if len(found) > 1:
             likeness = [_equal_parts(path.parent.parts, name.parent.parts) for path in found]
             found = [path for path, like in zip(found, likeness, strict=True) if like == max(likeness)]
