@@ -46,9 +46,11 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm'],
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics'],
         lmdb=['lmdb'],
-        metrics=['pyiqa', 'lpips'],
+        metrics=['lpips', 'piq'],
+        # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
+        **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
         docs=['sphinx', 'myst-parser', 'furo'],

@@ -1,6 +1,20 @@
 """Evaluation: metrics and the protocols they are measured by."""
 
-from .metrics import PSNR, SSIM, FidelityMetric, ImageMetric
-from .protocols import PROTOCOLS, Protocol, get_protocol
+from .metrics import (
+    BRISQUE,
+    CIEDE2000,
+    FADE,
+    LPIPS,
+    MAE,
+    MSSSIM,
+    NIQE,
+    PSNR,
+    SSIM,
+    FidelityMetric,
+    ImageMetric,
+    PyIQA,
+)
+from .protocols import PROTOCOLS, Protocol, check_comparable, get_protocol
 
-__all__ = ['PROTOCOLS', 'PSNR', 'SSIM', 'FidelityMetric', 'ImageMetric', 'Protocol', 'get_protocol']
+__all__ = ['BRISQUE', 'CIEDE2000', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM', 'NIQE',
+           'PROTOCOLS', 'PSNR', 'Protocol', 'PyIQA', 'SSIM', 'check_comparable', 'get_protocol']

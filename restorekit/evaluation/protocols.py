@@ -1,8 +1,13 @@
-"""Named protocols: every choice that decides what a PSNR or SSIM number means."""
+"""Named protocols: every choice that decides what a PSNR or SSIM number means, and which numbers may be compared."""
 
+import dataclasses
+import difflib
+import hashlib
+import json
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options
 from restorekit.registry import unknown_name_message
@@ -14,16 +19,23 @@ COLOURS = ('rgb', 'y-bt601')
 class Protocol:
     """How a prediction and its ground truth are made comparable, and the window SSIM looks through.
 
+    Both images are clamped to [0, 1]; then what follows is done to both in this order, and the metric is computed.
+
     Args:
         name (str): Shown in the key of every number, as in ``PSNR@rgb``.
+        quantize (bool): Round to 8 bits per channel.
+        crop_border (int): Pixels cut from each side.
+        crop_multiple (int): Keep the top left part whose height and width are multiples of this.
+        resize (tuple[int, int] | None): (height, width) to resize to, bilinear with antialiasing as Pillow does.
         colour (str): 'rgb', or 'y-bt601': luma of ITU-R BT.601 in limited range, as MATLAB's ``rgb2ycbcr``:
-            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1].
-        crop_border (int): Pixels cut from each side first.
-        quantize (bool): Round the prediction to 8 bits per channel first. Luma is then rounded to 8 bits too, as
-            MATLAB does for uint8 images.
-        ssim_window (int): Side of SSIM's Gaussian window in pixels, odd.
-        ssim_sigma (float): Standard deviation of that window in pixels.
+            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1]; with ``quantize`` luma is rounded
+            to 8 bits too, as MATLAB does for uint8 images.
+        ssim_pool (int | None): For SSIM alone, average over blocks first: r = max(1, round(min(H, W) / ssim_pool)),
+            to (int(H / r), int(W / r)).
+        ssim_window (int): Side of SSIM's window in pixels, odd.
+        ssim_sigma (float | None): Standard deviation of SSIM's Gaussian window in pixels; None: a uniform window.
         ssim_padding (str): 'valid' or 'zero'.
+        ssim_sample_covariance (bool): Divide SSIM's variances and covariance by n - 1 instead of n.
 
     Raises:
         ValueError: If a choice is not among the allowed.
@@ -35,20 +47,53 @@ class Protocol:
     """
 
     name: str
-    colour: str = 'rgb'
-    crop_border: int = 0
     quantize: bool = False
+    crop_border: int = 0
+    crop_multiple: int = 1
+    resize: tuple[int, int] | None = None
+    colour: str = 'rgb'
+    ssim_pool: int | None = None
     ssim_window: int = 11
-    ssim_sigma: float = 1.5
+    ssim_sigma: float | None = 1.5
     ssim_padding: str = 'valid'
+    ssim_sample_covariance: bool = False
 
     def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
+            raise ValueError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
+                             f'got {self.name!r}')
         if self.colour not in COLOURS:
             raise ValueError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
                              f'got {self.colour!r}')
-        if self.crop_border < 0:
-            raise ValueError(f'protocol {self.name!r}: crop_border must not be negative, got {self.crop_border}')
+        if self.resize is not None:
+            # lists come from configs and reports
+            object.__setattr__(self, 'resize', tuple(self.resize))
+            if len(self.resize) != 2 or min(self.resize) < 1:
+                raise ValueError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
+        for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                what = 'must not be negative' if least == 0 else 'must be at least 1'
+                raise ValueError(f'protocol {self.name!r}: {name} {what}, got {value}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
+
+    @property
+    def settings(self):
+        """Every choice but the name, as plain data: what a report stores."""
+        settings = dataclasses.asdict(self)
+        del settings['name']
+        return settings | {'resize': self.resize and list(self.resize)}
+
+    @property
+    def fingerprint(self):
+        """Eight characters that tell settings apart, whatever the name."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def ssim_options(self):
+        """What SSIM's window is, as arguments of ``restorekit.functional.image_quality.ssim``."""
+        return {'window': self.ssim_window, 'sigma': self.ssim_sigma, 'padding': self.ssim_padding,
+                'sample_covariance': self.ssim_sample_covariance}
 
     def prepare(self, pred, gt):
         """Return prediction and ground truth as this protocol compares them.
@@ -61,54 +106,151 @@ class Protocol:
             tuple[Tensor, Tensor]: float32 (N, C, h, w) in [0, 1], C = 3 for 'rgb', 1 for 'y-bt601'.
 
         Raises:
-            ValueError: If the shapes differ, or nothing is left within crop_border.
+            ValueError: If the shapes differ, or cropping leaves nothing.
         """
         if pred.shape != gt.shape or pred.ndim not in (3, 4) or pred.shape[-3] != 3:
             raise ValueError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
                              f'prediction {tuple(pred.shape)} and a ground truth {tuple(gt.shape)}')
-        border = self.crop_border
-        if min(pred.shape[-2:]) <= 2 * border:
-            raise ValueError(f'protocol {self.name!r} cuts {border} pixels from each side, which leaves nothing of an '
-                             f'image of {pred.shape[-2]}x{pred.shape[-1]}')
         return self._convert(pred), self._convert(gt.to(pred.device))
 
+    def pool(self, image):
+        """Return (N, C, h, w) averaged over blocks as SSIM is to see it; unchanged without ``ssim_pool``."""
+        ratio = 1 if self.ssim_pool is None else max(1, round(min(image.shape[-2:]) / self.ssim_pool))
+        return image if ratio == 1 else F.adaptive_avg_pool2d(image, [int(side / ratio) for side in image.shape[-2:]])
+
     def _convert(self, image):
-        image = image.detach().to(torch.float32) / 255 if image.dtype == torch.uint8 else image.detach().float()
+        image = image.detach()
+        image = image.float() / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
         image = image[None] if image.ndim == 3 else image
-        border = self.crop_border
-        image = image[..., border:image.shape[-2] - border, border:image.shape[-1] - border].clamp(0, 1)
         if self.quantize:
             image = (image * 255).round() / 255
+        image = self._crop(image)
+        if self.resize is not None and image.shape[-2:] != self.resize:
+            image = F.interpolate(image, self.resize, mode='bilinear', antialias=True).clamp(0, 1)
         if self.colour == 'y-bt601':
             factors = image.new_tensor([65.481, 128.553, 24.966]).view(3, 1, 1)
             luma = (image * factors).sum(dim=1, keepdim=True) + 16
             image = (luma.round() if self.quantize else luma) / 255
         return image
 
+    def _crop(self, image):
+        border, multiple = self.crop_border, self.crop_multiple
+        height, width = image.shape[-2:]
+        kept = [(side - 2 * border) // multiple * multiple for side in (height, width)]
+        if min(kept) <= 0:
+            cut = f'cuts {border} pixels from each side' + (
+                f' and keeps multiples of {multiple}' if multiple > 1 else '')
+            raise ValueError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
+        return image[..., border:border + kept[0], border:border + kept[1]]
+
+
+UNIFORM = {'ssim_window': 7, 'ssim_sigma': None, 'ssim_sample_covariance': True}
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
     # full resolution RGB, the float output clamped, before rounding: what most recent dehazing code reports
     Protocol('rgb'),
-    # the same on the 8-bit image that is written to disk
+    # the same on the 8-bit image that is written to disk, as BasicSR's RGB numbers
     Protocol('rgb-uint8', quantize=True),
     # luma of the 8-bit image, as MATLAB scripts of super-resolution and deraining report
     Protocol('y-matlab', colour='y-bt601', quantize=True),
+    # FFA-Net, AECR-Net, DEA-Net: SSIM with zeros around the image
+    Protocol('ffa', ssim_padding='zero'),
+    # DehazeFormer, gUNet, MixDehazeNet, ConvIR: SSIM of images averaged to about 256 pixels
+    Protocol('dehazeformer', ssim_pool=256),
+    # SFSNiD: both images resized to 256 x 256 by torchvision's Resize, SSIM with zeros around
+    Protocol('size-256', resize=(256, 256), ssim_padding='zero'),
+    # Dehamer, CID: the top left part in multiples of 16, SSIM by scikit-image's defaults
+    Protocol('crop16', crop_multiple=16, **UNIFORM),
+    # GridDehazeNet, DW-GAN: full resolution, SSIM by scikit-image's defaults
+    Protocol('skimage7', **UNIFORM),
 )}
 
 
-def get_protocol(name):
-    """Return the protocol registered under ``name`` (a Protocol is returned as it is).
+def get_protocol(protocol):
+    """Return a protocol by name, or your own from its choices (a Protocol is returned as it is).
+
+    Args:
+        protocol (str | dict | Protocol): A name in ``PROTOCOLS``, or arguments of :class:`Protocol` with a new name.
 
     Raises:
-        ValueError: If there is none; the message gives the nearest names.
+        ValueError: If there is none of that name (the message gives the nearest), a choice is unknown, or a new
+            protocol takes the name of one that differs.
 
     Example:
         >>> get_protocol('y-matlab').colour
         'y-bt601'
+        >>> get_protocol(dict(name='mine', crop_border=4)).crop_border
+        4
     """
-    if isinstance(name, Protocol):
-        return name
-    if name not in PROTOCOLS:
-        raise ValueError(unknown_name_message(name, PROTOCOLS, 'list of protocols (restorekit.evaluation.PROTOCOLS)')
-                         .split(' If it is')[0])
-    return PROTOCOLS[name]
+    if isinstance(protocol, Protocol):
+        return protocol
+    if isinstance(protocol, dict):
+        return _own_protocol(dict(protocol))
+    if protocol not in PROTOCOLS:
+        raise ValueError(unknown_name_message(protocol, PROTOCOLS, 'list of protocols (restorekit.evaluation.PROTOCOLS)'
+                                              ).split(' If it is')[0])
+    return PROTOCOLS[protocol]
+
+
+def _own_protocol(choices):
+    known = [field.name for field in dataclasses.fields(Protocol)]
+    for choice in choices:
+        if choice not in known:
+            near = difflib.get_close_matches(str(choice), known, n=1)
+            raise ValueError(f'a protocol has no choice {choice!r}; '
+                             + (f'did you mean {near[0]!r}?' if near else f'there are {", ".join(known)}'))
+    if 'name' not in choices:
+        raise ValueError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
+                         "Write dict(name='mine', ...)")
+    own = Protocol(**choices)
+    if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
+        raise ValueError(f'protocol {own.name!r} exists with other choices ({_differences(own, PROTOCOLS[own.name])}); '
+                         'give yours another name')
+    return own
+
+
+def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
+    """Raise a ValueError unless two numbers are of one quantity, measured in one way.
+
+    Args:
+        label_a (str): A metric's label, as 'PSNR@rgb' or 'NIQE@pyiqa'.
+        label_b (str): The other's.
+        protocol_a (Protocol | dict | None): How the first was measured, as a dict ``Protocol.settings``; None: what
+            ``PROTOCOLS`` has under the name.
+        protocol_b (Protocol | dict | None): How the second was measured.
+
+    Raises:
+        ValueError: If they are not comparable; the message names both protocols and each choice that differs.
+
+    Example:
+        >>> check_comparable('SSIM@rgb', 'SSIM@ffa')
+        Traceback (most recent call last):
+        ...
+        ValueError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, 'zero' in the other. \
+Measure both under one protocol.
+    """
+    (quantity_a, _, name_a), (quantity_b, _, name_b) = label_a.partition('@'), label_b.partition('@')
+    if quantity_a != quantity_b:
+        raise ValueError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
+                         'quantities.')
+    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
+    known = a is not None and b is not None
+    if name_a == name_b and (not known or a.settings == b.settings):
+        return
+    if not known:
+        why, what = f'they were measured by {name_a} and by {name_b}', 'in one way'
+    else:
+        why, what = _differences(a, b) or 'they are alike, but for the name', 'under one protocol'
+    raise ValueError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
+
+
+def _recorded(name, protocol):
+    if isinstance(protocol, dict):
+        return Protocol(**{'name': name, **protocol})
+    return protocol or PROTOCOLS.get(name)
+
+
+def _differences(a, b):
+    """Say which choices differ between two protocols."""
+    pairs = zip(a.settings.items(), b.settings.values(), strict=True)
+    return ', '.join(f'{choice} is {x!r} in the one, {y!r} in the other' for (choice, x), y in pairs if x != y)

@@ -1,6 +1,9 @@
 """Metrics."""
 
 from .base import ImageMetric
-from .fidelity import PSNR, SSIM, FidelityMetric
+from .fidelity import CIEDE2000, MAE, MSSSIM, PSNR, SSIM, FidelityMetric
+from .no_reference import BRISQUE, FADE, NIQE, PyIQA
+from .perceptual import LPIPS
 
-__all__ = ['PSNR', 'SSIM', 'FidelityMetric', 'ImageMetric']
+__all__ = ['BRISQUE', 'CIEDE2000', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM', 'NIQE', 'PSNR',
+           'PyIQA', 'SSIM']

@@ -36,6 +36,7 @@ class ImageMetric(BaseMetric):
         higher_is_better (bool): Whether a larger number is a better image.
         unit (str): 'dB', or '' for a number without one.
         needs_gt (bool): Whether the ground truth is compared with.
+        min_size (int): The smallest height and width that can be measured.
         resumed (list[dict]): Rows measured before an interruption; they count like those of this run.
         last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
         num_skipped (int): After ``evaluate``, how many images were not measured.
@@ -49,6 +50,7 @@ class ImageMetric(BaseMetric):
     higher_is_better = True
     unit = ''
     needs_gt = True
+    min_size = 1
 
     def __init__(self, baseline=True, collect_device='cpu', prefix=None, collect_dir=None):
         # mmengine warns of every metric without a prefix; here the domain is the prefix
@@ -88,12 +90,12 @@ class ImageMetric(BaseMetric):
                 raise ValueError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
                                  f'image in `pred` for {type(self).__name__}, it returned {sorted(sample)}')
             gt = None if gt is None else gt.to(pred.device, non_blocking=True)
-            jobs.append((rows[-1], 'value', self._checked(pred, gt, path, 'prediction'), gt))
+            jobs.append((rows[-1], 'value', path, self._checked(pred, gt, path, 'prediction'), gt))
             if inputs is not None:
                 image = inputs[number].to(pred.device, non_blocking=True)
                 what = 'input (set baseline=False not to measure it)'
-                jobs.append((rows[-1], 'baseline', self._checked(image, gt, path, what), gt))
-        for (row, field, _, _), value in zip(jobs, self._values([job[2:] for job in jobs]), strict=True):
+                jobs.append((rows[-1], 'baseline', path, self._checked(image, gt, path, what), gt))
+        for (row, field, *_), value in zip(jobs, self._values([job[2:] for job in jobs]), strict=True):
             row[field] = value
         self.results += rows
 
@@ -103,19 +105,22 @@ class ImageMetric(BaseMetric):
                              f'{tuple(gt.shape)}; {type(self).__name__} compares images of equal size')
         return image
 
-    def _values(self, pairs):
-        """Return one float per (image, gt), waiting for the device once."""
+    def _values(self, jobs):
+        """Return one float per (path, image, gt), waiting for the device once."""
         groups = {}
-        for number, (image, gt) in enumerate(pairs):
+        for number, (_, image, gt) in enumerate(jobs):
             alone = image.device.type == 'cpu'
             key = number if alone else (image.shape, image.dtype, image.device, None if gt is None else gt.dtype)
             groups.setdefault(key, []).append(number)
-        measured, values = [], [None] * len(pairs)
+        measured, values = [], [None] * len(jobs)
         with torch.no_grad():
             for numbers in groups.values():
-                images, gts = zip(*(pairs[number] for number in numbers), strict=True)
-                prepared = self.prepare(torch.stack(images), torch.stack(gts) if self.needs_gt else None)
-                measured.append(self.measure(*prepared).double())
+                paths, images, gts = zip(*(jobs[number] for number in numbers), strict=True)
+                try:
+                    prepared = self.prepare(torch.stack(images), torch.stack(gts) if self.needs_gt else None)
+                    measured.append(self.measure(*prepared).double())
+                except ValueError as error:
+                    raise ValueError(f'{paths[0]}: {error}') from error
         flat = torch.cat(measured).tolist() if measured else []
         for number, value in zip((n for numbers in groups.values() for n in numbers), flat, strict=True):
             values[number] = value

@@ -1,7 +1,8 @@
-"""Metrics against a ground truth, by protocol: PSNR and SSIM."""
+"""Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
 from restorekit.evaluation.protocols import get_protocol
-from restorekit.functional.image_quality import psnr, ssim
+from restorekit.functional.colour_difference import ciede2000
+from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
 from restorekit.registry import METRICS
 
 from .base import ImageMetric
@@ -63,7 +64,8 @@ class PSNR(FidelityMetric):
 class SSIM(FidelityMetric):
     """Structural similarity (Wang et al., 2004), the mean of per-image values; larger is better, 1 is equal.
 
-    The window and its padding belong to the protocol. Keys, arguments and errors as in :class:`FidelityMetric`.
+    The window, its padding and whether the images are averaged to a smaller size first belong to the protocol. Keys,
+    arguments and errors as in :class:`FidelityMetric`.
 
     Example:
         >>> import torch
@@ -77,5 +79,92 @@ class SSIM(FidelityMetric):
     quantity = 'SSIM'
 
     def measure(self, pred, gt):
-        protocol = self.protocol
-        return ssim(pred, gt, protocol.ssim_window, protocol.ssim_sigma, protocol.ssim_padding)
+        return ssim(self.protocol.pool(pred), self.protocol.pool(gt), **self.protocol.ssim_options)
+
+
+@METRICS.register_module()
+class MSSSIM(FidelityMetric):
+    """Multi-scale structural similarity (Wang et al., 2003), the mean of per-image values; larger is better.
+
+    Five scales; images need 16 windows on each side (176 pixels for the window of 11). Colour, crop, size, window and
+    padding are the protocol's; its ``ssim_pool`` is not used, since scales are what MS-SSIM itself averages over.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
+
+    Raises:
+        ValueError: If an image is too small for five scales.
+
+    Example:
+        >>> import torch
+        >>> metric = MSSSIM(baseline=False)
+        >>> gt = torch.randint(0, 256, (3, 176, 180), dtype=torch.uint8)
+        >>> metric.process(None, [dict(pred=gt / 255, gt=gt)])
+        >>> metric.evaluate(1)
+        {'MS-SSIM@rgb': 1.0}
+    """
+
+    quantity = 'MS-SSIM'
+
+    @property
+    def min_size(self):
+        return 16 * self.protocol.ssim_window
+
+    def measure(self, pred, gt):
+        options = self.protocol.ssim_options
+        del options['sample_covariance']
+        return ms_ssim(pred, gt, **options)
+
+
+@METRICS.register_module()
+class MAE(FidelityMetric):
+    """Mean absolute error of values in [0, 1], the mean of per-image values; smaller is better, 0 is equal.
+
+    Keys, arguments and errors as in :class:`FidelityMetric`.
+
+    Example:
+        >>> import torch
+        >>> metric = MAE(baseline=False)
+        >>> metric.process(None, [dict(pred=torch.full((3, 8, 8), 0.25), gt=torch.zeros(3, 8, 8))])
+        >>> metric.evaluate(1)
+        {'MAE@rgb': 0.25}
+    """
+
+    quantity = 'MAE'
+    higher_is_better = False
+
+    def measure(self, pred, gt):
+        return mae(pred, gt)
+
+
+class ColourMetric(FidelityMetric):
+    """A metric that looks at colours, and so takes no protocol that keeps luma alone."""
+
+    def __init__(self, protocol='rgb', **kwargs):
+        super().__init__(protocol, **kwargs)
+        if self.protocol.colour != 'rgb':
+            raise ValueError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
+                             f"{self.protocol.colour!r}; take one with colour='rgb'")
+
+
+@METRICS.register_module()
+class CIEDE2000(ColourMetric):
+    """CIEDE2000 colour difference, the mean over pixels and then images; smaller is better, 1 is just noticeable.
+
+    sRGB under D65; see :func:`restorekit.functional.colour_difference.ciede2000`. Keys, arguments and other errors as
+    in :class:`FidelityMetric`.
+
+    Raises:
+        ValueError: If the protocol keeps luma alone.
+
+    Example:
+        >>> import torch
+        >>> metric = CIEDE2000(baseline=False)
+        >>> metric.process(None, [dict(pred=torch.ones(3, 8, 8), gt=torch.zeros(3, 8, 8))])
+        >>> round(metric.evaluate(1)['CIEDE2000@rgb'], 3)
+        100.0
+    """
+
+    quantity = 'CIEDE2000'
+    higher_is_better = False
+
+    def measure(self, pred, gt):
+        return ciede2000(pred, gt)

@@ -1,0 +1,156 @@
+"""Metrics of the restored image alone, each by a library that the user installs."""
+
+import difflib
+
+import torch
+
+from restorekit.registry import METRICS
+
+from .base import ImageMetric, as_float
+from .optional import downloads, import_library
+
+# these licences forbid or do not grant commercial use, so no other extra installs them
+EXTRA = 'metrics-research'
+
+
+class LibraryMetric(ImageMetric):
+    """Mean over images of a number that a library computes of each.
+
+    Images are rounded to 8 bits first, so that the number is that of the written file. The key names the library, as
+    in ``NIQE@pyiqa``: two implementations of one metric seldom agree. Arguments as in :class:`ImageMetric`.
+    """
+
+    needs_gt = False
+
+    def prepare(self, pred, gt):
+        return tuple(None if image is None else (as_float(image) * 255).round() / 255 for image in (pred, gt))
+
+
+@METRICS.register_module()
+class PyIQA(LibraryMetric):
+    """Any metric of the library pyiqa (IQA-PyTorch) that rates single images or pairs.
+
+    Args:
+        metric (str): Its name in pyiqa, as 'musiq', 'nima', 'clipiqa' or, with a ground truth, 'dists'. The label is
+            the name in capitals: ``MUSIQ@pyiqa``.
+        options (dict | None): Further arguments of ``pyiqa.create_metric``.
+        **kwargs: As in :class:`ImageMetric`.
+
+    Raises:
+        ImportError: If pyiqa is not installed.
+        ValueError: If pyiqa has no such metric, or it rates sets of images.
+        RuntimeError: If its weights are absent and cannot be downloaded.
+
+    Example:
+        >>> PyIQA(metric='piqe').label  # doctest: +SKIP
+        'PIQE@pyiqa'
+    """
+
+    source = 'pyiqa'
+
+    def __init__(self, metric, options=None, **kwargs):
+        self.quantity = metric.upper()
+        super().__init__(**kwargs)
+        pyiqa = import_library('pyiqa', 'pyiqa', self.quantity, EXTRA)
+        known = pyiqa.list_models()
+        if metric not in known:
+            near = difflib.get_close_matches(metric, known, n=3)
+            raise ValueError(f'pyiqa has no metric {metric!r}; '
+                             + (f'did you mean {" or ".join(map(repr, near))}?' if near else
+                                'pyiqa.list_models() names them all'))
+        if metric.startswith(('fid', 'inception_score')):
+            raise ValueError(f'{metric} rates a set of images, not each; restorekit measures per image')
+        with downloads(self.label, f'pyiqa names the file above; it belongs in {torch.hub.get_dir()}/pyiqa, or in the '
+                                   'Hugging Face cache'):
+            self.network = pyiqa.create_metric(metric, device='cpu', **(options or {}))
+        self.needs_gt = self.network.metric_mode == 'FR'
+        self.higher_is_better = not self.network.lower_better
+
+    def measure(self, pred, gt):
+        network = self.network.to(pred.device)
+        return (network(pred, gt) if self.needs_gt else network(pred)).flatten()
+
+
+@METRICS.register_module()
+class NIQE(PyIQA):
+    """Natural image quality evaluator (Mittal et al., 2013), by pyiqa; smaller is better.
+
+    Arguments and errors as in :class:`PyIQA`.
+
+    Example:
+        >>> NIQE().label  # doctest: +SKIP
+        'NIQE@pyiqa'
+    """
+
+    higher_is_better = False
+
+    def __init__(self, **kwargs):
+        super().__init__('niqe', **kwargs)
+
+
+@METRICS.register_module()
+class BRISQUE(LibraryMetric):
+    """Blind/referenceless image spatial quality evaluator (Mittal et al., 2012); smaller is better.
+
+    Args:
+        library (str): 'pyiqa' (what recent dehazing papers report) or 'piq' (free for every use). They disagree.
+        **kwargs: As in :class:`ImageMetric`.
+
+    Raises:
+        ImportError: If the library is not installed.
+        RuntimeError: If its weights are absent and cannot be downloaded.
+
+    Example:
+        >>> BRISQUE(library='piq').label  # doctest: +SKIP
+        'BRISQUE@piq'
+    """
+
+    quantity = 'BRISQUE'
+    higher_is_better = False
+
+    def __init__(self, library='pyiqa', **kwargs):
+        if library not in ('pyiqa', 'piq'):
+            raise ValueError(f"BRISQUE: library must be 'pyiqa' or 'piq', got {library!r}")
+        super().__init__(**kwargs)
+        self.source = library
+        if library == 'pyiqa':
+            network = PyIQA('brisque').network
+            self.rate = lambda images: network.to(images.device)(images)
+        else:
+            piq = import_library('piq', 'piq', 'BRISQUE', 'metrics')
+            self.rate = lambda images: piq.brisque(images, reduction='none')
+
+    def measure(self, pred, gt):
+        with downloads(self.label, f'The library names the file above; it belongs in {torch.hub.get_dir()}'):
+            return self.rate(pred).flatten()
+
+
+@METRICS.register_module()
+class FADE(LibraryMetric):
+    """Fog aware density evaluator (Choi et al., 2015), by fade-python on the CPU; smaller is less fog.
+
+    A dark or over-contrasted image scores low too: never report it without a metric of quality beside it.
+
+    Args:
+        **kwargs: As in :class:`ImageMetric`.
+
+    Raises:
+        ImportError: If fade-python is not installed.
+
+    Example:
+        >>> FADE().label  # doctest: +SKIP
+        'FADE@fade-python'
+    """
+
+    quantity = 'FADE'
+    source = 'fade-python'
+    higher_is_better = False
+    min_size = 8
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.fade = import_library('pyfade', 'fade-python', 'FADE', EXTRA).fade
+
+    def measure(self, pred, gt):
+        images = (pred * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return torch.tensor([float(self.fade(image)) for image in images], dtype=torch.float64)
