@@ -5,6 +5,8 @@ import json
 import math
 from pathlib import Path
 
+from .protocols import check_comparable
+from .provenance import METRIC_LIBRARIES
 from .report_tables import digits_of
 from .statistics import bootstrap_interval, holm, sign_flip_test
 
@@ -62,8 +64,9 @@ def compare_reports(a, b):
 
     Returns:
         dict: ``rows``, one dict per set and metric: set, label, n, mean_a, mean_b, difference, low, high, p, p_holm,
-        wins (images on which B is better), losses, ties, better ('a', 'b' or None), sentence; ``missing``, the images
-        that only one report measured, and ``cautions``, where the inputs themselves score differently, as text.
+        wins (images on which B is better), losses, ties, better ('a', 'b' or None), sentence; ``missing``, the sets,
+        metrics and images that only one report measured, and ``cautions``, what makes the comparison doubtful, as
+        text.
 
     Raises:
         FileNotFoundError: If a folder holds no finished report.
@@ -72,13 +75,15 @@ def compare_reports(a, b):
     (summary_a, images_a), (summary_b, images_b) = read_report(a), read_report(b)
     problems = differences(summary_a, summary_b)
     if problems:
-        raise NotComparableError(f'{a} and {b} cannot be compared: {"; ".join(problems)}')
-    rows, missing, cautions = [], [], []
+        raise NotComparableError(f'{a} and {b} cannot be compared. {". ".join(problems)}.')
+    rows, missing, cautions = [], [], _library_cautions(summary_a, summary_b)
     labels = [label for label in summary_a['definitions'] if label in summary_b['definitions']]
+    for what, place in (('the set', 'sets'), ('the metric', 'definitions')):
+        found = summary_a[place], summary_b[place]
+        missing += [f'{what} {name}: only in {report}' for report, here, there in ((a, *found), (b, *found[::-1]))
+                    for name in here if name not in there]
     for name in summary_a['sets']:
-        if name not in summary_b['sets']:
-            continue
-        for label in labels:
+        for label in labels if name in summary_b['sets'] else ():
             found_a, found_b = ({image: values[label] for (domain, image), values in images.items()
                                  if domain == name and label in values} for images in (images_a, images_b))
             missing += [f'{name}/{image}: {label} only in {report}' for report, one, other in
@@ -89,8 +94,7 @@ def compare_reports(a, b):
                 cautions += _input_caution(name, label, images_a, images_b)
                 rows.append(_row(name, label, paired, summary_a['definitions'][label]))
     if not rows:
-        raise NotComparableError(f'{a} and {b} share no measured image: A has the sets {", ".join(summary_a["sets"])} '
-                                 f'and B {", ".join(summary_b["sets"])}')
+        raise NotComparableError(f'{a} and {b} share no image that both measured')
     for row, p in zip(rows, holm([row['p'] for row in rows]), strict=True):
         row['p_holm'] = p
         _judge(row, summary_a['definitions'][row['label']])
@@ -99,19 +103,23 @@ def compare_reports(a, b):
 
 def differences(one, other):
     """Return sentences on what two summaries measured differently under the same names, or that they share nothing."""
+    labels = [list(summary['definitions']) for summary in (one, other)]
+    shared = [label for label in labels[0] if label in labels[1]]
+    # without a common label the same quantity by other protocols says best why
+    pairs = [(label, label) for label in shared] or \
+        [(a, b) for a in labels[0] for b in labels[1] if a.partition('@')[0] == b.partition('@')[0]]
     problems = []
-    labels = [set(summary['definitions']) for summary in (one, other)]
-    if not labels[0] & labels[1]:
-        problems.append(f'A measured {", ".join(sorted(labels[0]))} and B {", ".join(sorted(labels[1]))}; measure both '
-                        'with the same --protocol and --metrics')
-    for label in sorted(labels[0] & labels[1]):
-        definitions = [summary['definitions'][label] for summary in (one, other)]
-        if definitions[0]['fingerprint'] != definitions[1]['fingerprint']:
-            problems.append(f'{label} means two things: {_changes(*(d["protocol"] or {} for d in definitions))}')
-    shared = [name for name in one['sets'] if name in other['sets']]
-    if not shared:
+    for a, b in pairs:
+        try:
+            check_comparable(a, b, one['definitions'][a]['protocol'], other['definitions'][b]['protocol'])
+        except (ValueError, TypeError) as error:
+            problems.append(str(error).rstrip('.'))
+    if not pairs:
+        problems.append(f'A measured {", ".join(labels[0])} and B {", ".join(labels[1])}')
+    names = [name for name in one['sets'] if name in other['sets']]
+    if not names:
         problems.append(f'A measured on {", ".join(one["sets"])} and B on {", ".join(other["sets"])}')
-    for name in shared:
+    for name in names:
         entries = [summary['sets'][name] for summary in (one, other)]
         if entries[0]['list_hash'] != entries[1]['list_hash']:
             sizes = [entry['images'] for entry in entries]
@@ -120,10 +128,10 @@ def differences(one, other):
     return problems
 
 
-def _changes(one, other):
-    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
-    return ', '.join(f'{key} is {one.get(key)} in A and {other.get(key)} in B' for key in keys) or \
-        'measured by different versions of its code'
+def _library_cautions(one, other):
+    found = [summary['provenance']['versions'] for summary in (one, other)]
+    return [f'{name} is {found[0].get(name)} in A and {found[1].get(name)} in B; metrics measured by it may differ'
+            for name in METRIC_LIBRARIES if found[0].get(name) != found[1].get(name)]
 
 
 def _input_caution(name, label, images_a, images_b):

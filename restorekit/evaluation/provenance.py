@@ -21,6 +21,8 @@ from restorekit.version import __version__
 # where a run happens and how it is started, which its numbers do not depend on
 VOLATILE = ('work_dir', 'experiment_name', 'load_from', 'resume', 'launcher', 'data_root', 'log_level', 'visualizer')
 
+METRIC_LIBRARIES = ('lpips', 'piq', 'pyiqa', 'fade-python')
+
 
 def environment():
     """Return the versions, image decoders, device, date and command line of this process, as plain data.
@@ -31,7 +33,8 @@ def environment():
     return dict(
         versions=dict(restorekit=__version__, python=platform.python_version(), torch=str(torch.__version__),
                       numpy=np.__version__, mmengine=_version('mmengine'), opencv=cv2.__version__,
-                      pillow=_version('pillow')),
+                      pillow=_version('pillow'),
+                      **{name: _version(name) for name in METRIC_LIBRARIES if _version(name)}),
         decoders=decoder_versions(cv2.getBuildInformation()),
         device=torch.cuda.get_device_name() if cuda else f'CPU ({platform.machine()})',
         threads=torch.get_num_threads(), processes=get_world_size(),

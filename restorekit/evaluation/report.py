@@ -103,7 +103,7 @@ def per_image_csv(rows, labels):
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
         values = [number for pair in row['values'] for number in pair]
-        writer.writerow([row['domain'], row['image'], *('' if value is None else repr(value) for value in values)])
+        writer.writerow([row['domain'], row['image'], *('' if value is None else repr(float(value)) for value in values)])
     return text.getvalue()
 
 
