@@ -102,8 +102,8 @@ def per_image_csv(rows, labels):
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
-        values = [number for pair in row['values'] for number in pair]
-        writer.writerow([row['domain'], row['image'], *('' if value is None else repr(float(value)) for value in values)])
+        values = ['' if value is None else repr(float(value)) for pair in row['values'] for value in pair]
+        writer.writerow([row['domain'], row['image'], *values])
     return text.getvalue()
 
 

@@ -71,7 +71,7 @@ def test_train_test_restore(trained, checkpoint, tmp_path, capsys):
     text = capsys.readouterr().out
     metrics = json.loads((out / 'summary.json').read_text())['metrics']
     trained_metrics = json.loads((trained / 'run' / 'run_state.json').read_text())['phases']['adapt']['metrics']
-    assert metrics == pytest.approx(trained_metrics) and 'source/PSNR@rgb' in text
+    assert metrics == pytest.approx(trained_metrics) and 'source  PSNR@rgb ↑' in text
     images = sorted((out / 'images').rglob('*.png'))
     assert len(images) == 3
     assert main(['restore', str(images[0]), '-o', str(tmp_path / 'r.png'), '--checkpoint', checkpoint]) == 0

@@ -20,7 +20,6 @@ from restorekit.engine import EvaluationLoop
 from restorekit.evaluation import report
 from restorekit.functional.image_io import read_image, write_image
 from restorekit.models import AODNet
-from restorekit.models.restorers import StoredPredictions
 
 
 @pytest.fixture
@@ -239,19 +238,6 @@ def test_the_input_itself(data, fail):
     assert 'neither a CHECKPOINT (before the options) nor --predictions DIR' in fail('config.py')
     assert 'both a CHECKPOINT and --predictions' in fail('config.py', 'aod.pth', '--predictions', 'input')
     assert 'no folder of predictions' in fail('config.py', '--predictions', 'gone')
-
-
-def test_which_file_is_the_prediction(tmp_path, make_images):
-    for name in ('a.png', 'b/a.png', 'day/c.png', 'night/c.jpg', 'x/1/d.png', 'x/2/d.png', 'y/e.png', 'z/e.png'):
-        make_images((tmp_path / name).parent, [(tmp_path / name).name])
-    model = StoredPredictions(tmp_path)
-    assert model.find('any', 'a.jpg') == tmp_path / 'a.png'  # no folder before some folder
-    assert model.find('any', 'b/a.jpg') == tmp_path / 'b' / 'a.png'
-    assert model.find('night', 'c.png') == tmp_path / 'night' / 'c.jpg'  # the set's own folder
-    assert model.find('any', '2/d.png') == tmp_path / 'x' / '2' / 'd.png'
-    assert model.find('any', 'f.png') is None
-    with pytest.raises(ValueError, match=r'several predictions fit any/e.png: y/e.png, z/e.png'):
-        model.find('any', 'e.png')
 
 
 def test_other_sets_and_protocols_by_name(data, fail):

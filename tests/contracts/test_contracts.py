@@ -60,7 +60,7 @@ EXAMPLES = dict(
                              pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
-OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer'}
+OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer', 'StoredPredictions'}
 
 
 def registered():
