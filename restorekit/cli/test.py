@@ -162,7 +162,7 @@ def dataset_base(name):
     if Path(name).is_file():
         return Path(name)
     folder = configs_root() / '_base_' / 'datasets'
-    known = {file.stem: file for file in sorted(folder.rglob('*.py'))}
+    known = {file.stem: file for file in sorted(folder.glob('*.py'))}
     if name.removesuffix('.py') not in known:
         near = nearest(name, known)
         hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'there are {", ".join(known)}'
@@ -174,16 +174,21 @@ def evaluators(configured, args):
     """Return the metrics: the config's, or PSNR and SSIM by each protocol asked for; and the further ones named."""
     import inspect
 
+    from restorekit.config import ConfigError
     from restorekit.registry import METRICS
-    chosen = list(configured if isinstance(configured, (list, tuple)) else [configured] if configured else [])
-    if args.protocol or not chosen:
+    chosen = [configured] if isinstance(configured, dict) else configured
+    if args.protocol or chosen is None:
         chosen = [dict(type=name, protocol=protocol) for protocol in args.protocol or ['rgb']
                   for name in ('PSNR', 'SSIM')]
+    chosen = list(chosen)
     for name in args.metrics:
         if 'protocol' in inspect.signature(METRICS.get(name)).parameters:
             chosen += [dict(type=name, protocol=protocol) for protocol in args.protocol or ['rgb']]
         else:
             chosen.append(dict(type=name))
+    if not chosen:
+        raise ConfigError(f'{args.config} names no metric; name some with --metrics (NIQE and its like need no '
+                          'truth) or --protocol')
     return [metric for i, metric in enumerate(chosen) if metric not in chosen[:i]]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_dist_info, is_main_process
+from mmengine.dist import all_gather_object, barrier, get_dist_info, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
@@ -88,6 +88,7 @@ class EvaluationLoop(BaseLoop):
                             None if self._out is None else self._out / '.progress' / 'strips')
         if self._out is not None and is_main_process():
             extremes.restore(self.rows)
+        barrier()  # the strips that other processes write must not be taken for old ones
         self.dataloader.sampler[:] = pending
         new, targets = [], self._targets() if self.images_dir is not None else None
         for number, batch in enumerate(self.dataloader):

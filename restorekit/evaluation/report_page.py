@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .report_tables import NOTE, digits_of, number, provenance_items, provenance_sentences, table
+from .report_tables import NOTES, digits_of, number, provenance_items, provenance_sentences, table
 
-BINS = 24
+MAX_BINS = 24
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --card: #f6f8fa; --back: #fff;
   --main: #1f6feb; --input: #9a6700; }
@@ -53,8 +53,8 @@ def report_page(summary, rows, shown):
              '<div class="wide"><table><thead><tr>', *(f'<th>{_text(cell)}</th>' for cell in header),
              '</tr></thead><tbody>']
     parts += ['<tr>' + ''.join(f'<td>{_text(cell)}</td>' for cell in line) + '</tr>' for line in lines]
-    parts += ['</tbody></table></div>', f'<p class="soft small">↑ larger is better, ↓ smaller is better. '
-              f'{_text(NOTE).replace("`", "")} Every image has a line in per_image.csv beside this page.</p>']
+    parts += ['</tbody></table></div>', '<dl class="soft">',
+              *(f'<dt><b>{_text(term)}</b></dt><dd>{_text(meaning)}</dd>' for term, meaning in NOTES), '</dl>']
     for name, entry in summary['sets'].items():
         parts.append(f'<h2>{_text(name)}</h2><p class="soft">{entry["images"]} images'
                      f'{_broken(entry["broken"])}</p>')
@@ -96,9 +96,10 @@ def _distribution(rows, summary, name, label):
     low, high = min(both), max(both)
     margin = (high - low) * 0.02 or max(abs(low), 1) * 0.01
     low, high = low - margin, high + margin
-    counts = [np.histogram(values, BINS, (low, high))[0] for values in series]
+    bins = min(MAX_BINS, max(8, round(2 * math.sqrt(len(series[0])))))
+    counts = [np.histogram(values, bins, (low, high))[0] for values in series]
     top, width, height, left = max(1, *map(max, counts)), 640, 130, 34
-    step = (width - left) / BINS
+    step = (width - left) / bins
     bars = []
     for count, colour, offset in zip(counts, ('--main', '--input'), (0.06, 0.5), strict=True):
         for i, n in enumerate(count):

@@ -33,7 +33,7 @@ def markdown(summary):
     header, *lines = table(summary)
     text = ['# Test report', '', *provenance_sentences(summary), '', '| ' + ' | '.join(header) + ' |',
             '|---|---|' + '--:|' * (len(header) - 2), *('| ' + ' | '.join(line) + ' |' for line in lines), '',
-            NOTE, '']
+            *(f'- {term}: {meaning}' for term, meaning in NOTES), '']
     for name, entry in summary['sets'].items():
         text += [f'## {name}', '']
         if entry['broken']:
@@ -51,10 +51,16 @@ def markdown(summary):
     return '\n'.join(text) + '\n'
 
 
-NOTE = ('mean ± sd: over images. 95 % interval: where the mean would lie had other images like these been drawn '
-        '(bootstrap); with few images it is too narrow. input: the degraded image itself, what doing nothing scores. '
-        'To ask whether one method beats another, compare two reports image by image with '
-        '`tools/analysis/compare_reports.py A B`; overlapping intervals do not answer it.')
+NOTES = (
+    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; after the @ stands the '
+     'protocol, how it was measured'),
+    ('95 % interval', 'where the mean would lie had other images like these been drawn (bootstrap); with few images it '
+     'is too narrow'),
+    ('input', 'the degraded image itself: what doing nothing scores'),
+    ('gain', 'mean minus input'),
+    ('A beats B?', 'Overlapping intervals do not answer that. Compare two reports image by image: '
+     'tools/analysis/compare_reports.py A B'),
+    ('every image', 'has a line in per_image.csv, beside this file'))
 
 
 def provenance_sentences(summary):

@@ -129,12 +129,7 @@ def test_killed_it_continues_to_the_same_report(data, forwards):
     assert forwards == list(range(10))
 
     def killed():
-        step = EvaluationLoop._measure
-        def until(self, number, *args):
-            if number == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(self, number, *args)
-        EvaluationLoop._measure = until
+        die_at(3)
         main(['test', 'config.py', 'aod.pth', '--out', 'cut'])
 
     assert fork(killed) == -signal.SIGKILL
@@ -188,23 +183,45 @@ def test_a_report_of_another_test_is_refused(data, fail):
     assert json.loads((data / 'out' / 'summary.json').read_text())['sets']['day']['images'] == 6
 
 
-def test_two_processes_measure_what_one_does(data):
-    measure('--save-images', out='one')
+def die_at(batch):
+    """Kill this process before that batch is measured."""
+    step = EvaluationLoop._measure
+
+    def until(self, number, *args):
+        if number == batch:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, number, *args)
+    EvaluationLoop._measure = until
+
+
+def in_two_processes(out, *args, die=None):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
 
-    def process(rank, out, *args):
+    def process(rank):
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
-                          MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES='')
-        assert main(['test', 'config.py', 'aod.pth', '--launcher', 'pytorch', '--out', out, *args]) == 0
-        os._exit(0)
+                          MASTER_PORT=str(port))
+        die_at(die)
+        os._exit(main(['test', 'config.py', 'aod.pth', '--launcher', 'pytorch', '--out', out, *args]))
 
-    assert fork(process, 'two', '--save-images', ranks=2) == [0, 0]
+    return fork(process, ranks=2)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
+def test_two_processes_measure_what_one_does(data, forwards):
+    measure('--save-images', out='one')
+    assert in_two_processes('two', '--save-images') == [0, 0]
     assert contents(data / 'one') == contents(data / 'two')
+    assert in_two_processes('cut', '--save-images', die=1) == [-signal.SIGKILL] * 2  # two of five images each
+    forwards.clear()
+    measure('--save-images', out='cut')
+    assert forwards == [4, 5, 6, 7, 8, 9] and contents(data / 'one') == contents(data / 'cut')
     images = sorted(path.relative_to(data / 'one') for path in (data / 'one' / 'images').rglob('*.png'))
     assert len(images) == 10
-    assert all((data / 'one' / image).read_bytes() == (data / 'two' / image).read_bytes() for image in images)
+    for image in images:
+        assert len({(data / out / image).read_bytes() for out in ('one', 'two', 'cut')}) == 1
 
 
 @pytest.mark.parametrize('batch_size', [1, 3, 16])
@@ -248,6 +265,10 @@ def test_other_sets_and_protocols_by_name(data, fail):
     summary = json.loads((data / 'out' / 'summary.json').read_text())
     assert {name: entry['images'] for name, entry in summary['sets'].items()} == dict(my_night=3, my_day=7)
     assert list(summary['definitions']) == ['PSNR@rgb', 'SSIM@rgb', 'PSNR@y-matlab', 'SSIM@y-matlab']
+    (data / 'none.py').write_text("_base_ = ['config.py']\ntest_evaluator = []\n")
+    assert 'none.py names no metric; name some with --metrics' in fail('none.py', 'aod.pth')
+    assert main(['test', 'none.py', 'aod.pth', '--metrics', 'MAE', '--out', 'mae']) == 0
+    assert list(json.loads((data / 'mae' / 'summary.json').read_text())['definitions']) == ['MAE@rgb']
     assert "did you mean 'procedural'" in fail('config.py', 'aod.pth', '--data', 'procedurl')
     assert "'rgd' is not in the list of protocols" in fail('config.py', 'aod.pth', '--protocol', 'rgd')
     assert "'PNSR' is not in the metric registry" in fail('config.py', 'aod.pth', '--metrics', 'PNSR')
