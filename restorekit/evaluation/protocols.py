@@ -1,15 +1,13 @@
 """Named protocols: every choice that decides what a PSNR or SSIM number means, and which numbers may be compared."""
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 
-from restorekit.functional.image_quality import check_ssim_options
+from restorekit.functional.image_quality import check_ssim_options, unit_float
 from restorekit.registry import unknown_name_message
 
 COLOURS = ('rgb', 'y-bt601')
@@ -41,6 +39,7 @@ class Protocol:
         ValueError: If a choice is not among the allowed.
 
     Example:
+        >>> import torch
         >>> pred, gt = get_protocol('rgb-uint8').prepare(torch.full((3, 2, 2), 0.501), torch.zeros(3, 2, 2))
         >>> round(pred[0, 0, 0, 0].item() * 255)
         128
@@ -119,8 +118,7 @@ class Protocol:
         return image if ratio == 1 else F.adaptive_avg_pool2d(image, [int(side / ratio) for side in image.shape[-2:]])
 
     def _convert(self, image):
-        image = image.detach()
-        image = image.float() / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
+        image = unit_float(image)
         image = image[None] if image.ndim == 3 else image
         if self.quantize:
             image = (image * 255).round() / 255
@@ -187,8 +185,8 @@ def get_protocol(protocol):
     if isinstance(protocol, dict):
         return _own_protocol(dict(protocol))
     if protocol not in PROTOCOLS:
-        raise ValueError(unknown_name_message(protocol, PROTOCOLS, 'list of protocols (restorekit.evaluation.PROTOCOLS)'
-                                              ).split(' If it is')[0])
+        raise ValueError(unknown_name_message(protocol, PROTOCOLS,
+                                              'list of protocols (restorekit.evaluation.PROTOCOLS)'))
     return PROTOCOLS[protocol]
 
 
@@ -196,9 +194,7 @@ def _own_protocol(choices):
     known = [field.name for field in dataclasses.fields(Protocol)]
     for choice in choices:
         if choice not in known:
-            near = difflib.get_close_matches(str(choice), known, n=1)
-            raise ValueError(f'a protocol has no choice {choice!r}; '
-                             + (f'did you mean {near[0]!r}?' if near else f'there are {", ".join(known)}'))
+            raise ValueError(unknown_name_message(choice, known, 'list of what a protocol decides'))
     if 'name' not in choices:
         raise ValueError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
                          "Write dict(name='mine', ...)")

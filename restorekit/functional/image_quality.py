@@ -206,6 +206,17 @@ def gaussian_kernel(window, sigma, like):
     return (kernel / kernel.sum()).to(like)
 
 
+def unit_float(image):
+    """Return an image of any shape as float32 in [0, 1]: uint8 divided by 255, float clamped.
+
+    Example:
+        >>> unit_float(torch.tensor([0, 255], dtype=torch.uint8))
+        tensor([0., 1.])
+    """
+    image = image.detach()
+    return image.float().div_(255) if image.dtype == torch.uint8 else image.float().clamp(0, 1)
+
+
 def fitting_window(window, size):
     """Return ``window``, or the largest odd number that fits into ``size`` (H, W) if that is smaller."""
     shortest = min(size)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from restorekit.degradations import params_from_json, params_to_json
-from restorekit.registry import DATASETS, DEGRADATIONS, MODELS
+from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
 from restorekit.structures import RestoreSample
 
 
@@ -240,6 +240,65 @@ def check_degradation(component):
         small, near = clear[:1, :, :height, :width], depth[:1, :, :height, :width]
         out = degradation.apply(small, near, degradation.sample(seeds[:1], height, width))
         assert out.shape == small.shape and torch.isfinite(out).all(), f'an image of {height}x{width} does not work'
+
+
+def check_metric(component):
+    """A metric gives one row per image, whatever the batch and the order, and calls equal images the best.
+
+    Args:
+        component (dict | ImageMetric): Config (or instance) of the metric.
+    """
+    metric = _build(METRICS, component)
+    assert metric.quantity and metric.source and metric.label == f'{metric.quantity}@{metric.source}'
+    assert isinstance(metric.higher_is_better, bool) and isinstance(metric.unit, str)
+    side = max(metric.min_size, 24)
+    samples, inputs = [], []
+    for index, (height, width) in enumerate([(side, side + 5), (side + 3, side), (side, side + 5), (side, side + 5)]):
+        gt = (_images(1, height, width, index)[0] * 255).byte()
+        pred = (gt / 255 + 0.1 * (index + 1) * (_images(1, height, width, index + 9)[0] - 0.5)).clamp(0, 1)
+        samples.append(dict(img_path=f'{index}.png', domain='ab'[index % 2], gt=gt, pred=pred, test_index=index))
+        inputs.append(gt // 2)
+    samples += [dict(samples[0], img_path='no gt', gt=None, test_index=4),
+                dict(img_path='unreadable', broken=True, domain='a', test_index=5)]
+    inputs += [inputs[0], torch.zeros(3, 8, 8, dtype=torch.uint8)]
+    given = copy.deepcopy((samples, inputs))
+
+    def rows(*batches):
+        metric.results.clear()
+        for batch in batches:
+            metric.process(dict(inputs=[inputs[i] for i in batch]), [samples[i] for i in batch])
+        return sorted(metric.results, key=lambda row: row['index'])
+
+    with _draws_nothing('a metric'):
+        alone = rows([0], [1], [2], [3], [4], [5])
+    assert [row['index'] for row in alone] == list(range(6)), 'a metric appends one row per sample, always'
+    assert set(alone[0]) == {'index', 'img_path', 'domain', 'value', 'baseline'}
+    for row in alone:
+        measured = row['index'] < (4 if metric.needs_gt else 5)
+        for field in ('value', 'baseline'):
+            value = row[field]
+            assert isinstance(value, float) and math.isfinite(value) if measured else value is None, f'{field}: {row}'
+    assert rows([3, 0, 1], [5, 2, 4]) == alone, 'a number depends on the batch or the order'
+    for old, new in zip([*given[0], *given[1]], [*samples, *inputs], strict=True):
+        for a, b in zip(*(x.values() if isinstance(x, dict) else [x] for x in (old, new)), strict=True):
+            assert torch.equal(a, b) if torch.is_tensor(a) else a == b, 'process changed what it was given'
+    same = [0, 2, 3]
+    gt = torch.stack([samples[i]['gt'] for i in same]) if metric.needs_gt else None
+    values = metric.measure(*metric.prepare(torch.stack([samples[i]['pred'] for i in same]), gt))
+    expected = torch.tensor([alone[i]['value'] for i in same], dtype=torch.float64)
+    assert values.shape == (3,) and torch.allclose(values.double(), expected, atol=1e-4), 'measure: (N,) for N images'
+
+    means = metric.evaluate(6)
+    assert set(means) == {f'{domain}/{kind}{metric.label}' for domain in 'ab' for kind in ('', 'input_')}
+    assert metric.last_results == [row for row in alone if row['value'] is not None]
+    of_b = [row['value'] for row in alone if row['domain'] == 'b']
+    assert means[f'b/{metric.label}'] == math.fsum(of_b) / len(of_b), 'means are math.fsum(values) / number'
+    if metric.needs_gt:
+        values = torch.tensor([row['value'] for row in alone[:4]])
+        samples[:4] = [dict(sample, pred=sample['gt'] / 255) for sample in samples[:4]]
+        perfect = torch.tensor([row['value'] for row in rows([0, 1, 2, 3])])
+        better = perfect > values if metric.higher_is_better else perfect < values
+        assert better.all(), f'equal images must be the best: {perfect.tolist()} against {values.tolist()}'
 
 
 def check_dataset(component):

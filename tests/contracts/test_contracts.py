@@ -9,7 +9,7 @@ import pytest
 from restorekit import testing
 from restorekit.models import Decoder, RestorationNetwork
 from restorekit.models.losses import Reweighter
-from restorekit.registry import DATASETS, DEGRADATIONS, MODELS
+from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
 
 ENCODER = dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16)
 HAZE = dict(type='AtmosphericScattering')
@@ -46,6 +46,10 @@ EXAMPLES = dict(
         Maybe=dict(child=HAZE), OneOf=dict(children=[HAZE, dict(type='Snow')]),
         Sequential=dict(children=[HAZE, dict(type='PoissonGaussianNoise'), dict(type='JPEG')]),
         Shuffle=dict(children=[dict(type='Blur'), dict(type='PoissonGaussianNoise')])),
+    metric=dict(
+        CIEDE2000=[{}, dict(protocol='size-256')], MAE=dict(protocol='y-matlab'), MSSSIM={},
+        PSNR=[dict(protocol=name) for name in ('rgb', 'rgb-uint8', 'y-matlab', 'size-256', 'crop16')],
+        SSIM=[dict(protocol=name) for name in ('rgb', 'ffa', 'dehazeformer', 'skimage7')]),
     dataset=dict(  # DIR is a folder with images in hazy/ and clear/ and depth maps in depth/
         ClearDepthDataset=[dict(clear_dir='DIR/clear'),
                            dict(clear_dir='DIR/clear', depth_dir='DIR/depth', cache=True,
@@ -61,11 +65,13 @@ EXAMPLES = dict(
 
 # neither trained nor asked alone; tests/models holds them to what they do
 OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer', 'StoredPredictions'}
+# these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
+OWN_TESTS |= {'BRISQUE', 'FADE', 'LPIPS', 'NIQE', 'PyIQA'}
 
 
 def registered():
     """(kind, name) of every component that restorekit itself registers."""
-    for kind, registry in (('degradation', DEGRADATIONS), ('dataset', DATASETS), (None, MODELS)):
+    for kind, registry in (('degradation', DEGRADATIONS), ('dataset', DATASETS), ('metric', METRICS), (None, MODELS)):
         registry.import_from_location()
         for name, component in registry.module_dict.items():
             if component.__module__.startswith('restorekit.') and name not in OWN_TESTS:

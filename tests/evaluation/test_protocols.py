@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from scipy.ndimage import correlate1d
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from restorekit.evaluation import PROTOCOLS, Protocol, get_protocol
+from restorekit.evaluation import PROTOCOLS, PSNR, SSIM, Protocol, check_comparable, get_protocol
 
 
 def _images(seed=0, size=(7, 9)):
@@ -53,8 +56,185 @@ def test_border_is_cut_before_anything():
         Protocol('mine', crop_border=4).prepare(pred, gt)
 
 
+def _smooth_pair(size, seed=3):
+    """A smooth image and the same with noise, a cast and values outside [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 9, 7, generator=generator), size, mode='bicubic')[0]
+    gt = (image.clamp(0, 1) * 255).round().byte()
+    cast = torch.tensor([0.08, 0.0, -0.05]).view(3, 1, 1)
+    return gt / 255 + cast + 0.06 * torch.randn(3, *size, generator=generator), gt
+
+
+def _channels(pred, gt):
+    """Both images clamped, as float64 (3, H, W)."""
+    return np.clip(pred.numpy(), 0, 1).astype(np.float64), gt.numpy() / 255
+
+
+def _gaussian_ssim(x, y):
+    """scikit-image's SSIM where the window lies inside."""
+    full = structural_similarity(y, x, channel_axis=0, data_range=1.0, gaussian_weights=True, sigma=1.5, full=True,
+                                 use_sample_covariance=False)[1]
+    return full[:, 5:-5, 5:-5].mean()
+
+
+def _written_out_ssim(x, y, half=5, border=0):
+    """SSIM with zeros around the image, of a window of 2 half + 1, without ``border`` pixels."""
+    kernel = np.exp(-np.arange(-half, half + 1) ** 2 / (2 * 1.5 ** 2))
+    kernel /= kernel.sum()
+
+    def mean(values):
+        return correlate1d(correlate1d(values, kernel, axis=1, mode='constant'), kernel, axis=2, mode='constant')
+
+    mu_x, mu_y = mean(x), mean(y)
+    s_x, s_y, s_xy = mean(x * x) - mu_x ** 2, mean(y * y) - mu_y ** 2, mean(x * y) - mu_x * mu_y
+    c1, c2 = 0.01 ** 2, 0.03 ** 2
+    full = (2 * mu_x * mu_y + c1) * (2 * s_xy + c2) / ((mu_x ** 2 + mu_y ** 2 + c1) * (s_x + s_y + c2))
+    return full[:, border:x.shape[1] - border, border:x.shape[2] - border].mean()
+
+
+def _uniform_ssim(x, y):
+    return structural_similarity(y, x, channel_axis=0, data_range=1.0)
+
+
+def _block_means(image):
+    """Averages over the fractional blocks of adaptive pooling, written out."""
+    height, width = image.shape[1:]
+    ratio = max(1, round(min(height, width) / 256))
+    rows, columns = int(height / ratio), int(width / ratio)
+    starts = [[(i * n // m, -(-(i + 1) * n // m)) for i in range(m)] for n, m in ((height, rows), (width, columns))]
+    image = np.stack([image[:, top:bottom].mean(axis=1) for top, bottom in starts[0]], axis=1)
+    return np.stack([image[:, :, left:right].mean(axis=2) for left, right in starts[1]], axis=2)
+
+
+def _resized(image):
+    return np.stack([np.asarray(Image.fromarray(channel.astype(np.float32)).resize((256, 256), Image.BILINEAR))
+                     for channel in image]).astype(np.float64)
+
+
+def _reference(name, pred, gt):
+    """PSNR and SSIM by a protocol, without restorekit and without torch."""
+    x, y = _channels(pred, gt)
+    ssim = _gaussian_ssim
+    if name in ('rgb-uint8', 'y-matlab'):
+        x = np.rint(x * 255) / 255
+    if name == 'y-matlab':
+        x, y = (np.rint(16 + 65.481 * r + 128.553 * g + 24.966 * b)[None] / 255 for r, g, b in (x, y))
+    if name == 'crop16':
+        height, width = (side - side % 16 for side in x.shape[1:])
+        x, y = x[:, :height, :width], y[:, :height, :width]
+    if name == 'size-256':
+        x, y = _resized(x), _resized(y)
+    psnr = peak_signal_noise_ratio(y, x, data_range=1.0)
+    if name in ('ffa', 'size-256'):
+        ssim = _written_out_ssim
+    if name in ('crop16', 'skimage7'):
+        ssim = _uniform_ssim
+    if name == 'dehazeformer':
+        x, y = _block_means(x), _block_means(y)
+    return psnr, ssim(x, y)
+
+
+def _measured(name, pred, gt):
+    values = []
+    for metric in (PSNR(name, baseline=False), SSIM(name, baseline=False)):
+        metric.process(None, [{'pred': pred, 'gt': gt}])
+        values += metric.evaluate(1).values()
+    return values
+
+
+@pytest.mark.parametrize('size', [(64, 64), (37, 53), (391, 403)], ids=str)
+@pytest.mark.parametrize('name', PROTOCOLS)
+def test_protocol_equals_an_independent_implementation(name, size):
+    pred, gt = _smooth_pair(size)
+    expected = _reference(name, pred, gt)
+    assert _measured(name, pred, gt) == pytest.approx(expected, abs=2e-5)
+    # brighter, and hardly wrong: other parts of the scale
+    for other in (gt / 255 * 0.57 + 0.41, gt / 255 + 6e-3):
+        assert _measured(name, other, gt) == pytest.approx(_reference(name, other, gt), abs=2e-4, rel=2e-5)
+
+
+@pytest.mark.parametrize('size, half', [((6, 9), 2), ((11, 7), 3), ((3, 3), 1)], ids=str)
+def test_an_image_smaller_than_the_window(size, half):
+    pred, gt = _smooth_pair(size)
+    x, y = _channels(pred, gt)
+    inside = _written_out_ssim(x, y, half, half)  # the largest odd window that fits
+    assert _measured('rgb', pred, gt)[1] == _measured('dehazeformer', pred, gt)[1] == pytest.approx(inside, abs=2e-5)
+    assert _measured('ffa', pred, gt)[1] == pytest.approx(_written_out_ssim(x, y), abs=2e-5)
+    uniform = structural_similarity(y, x, channel_axis=0, data_range=1.0, win_size=min(7, 2 * half + 1))
+    assert _measured('skimage7', pred, gt)[1] == pytest.approx(uniform, abs=2e-5)
+
+
+def test_the_same_images_give_other_numbers_by_other_protocols():
+    pred, gt = _smooth_pair((391, 520))
+    psnr, ssim = ({name: values[i] for name, values in ((name, _measured(name, pred, gt)) for name in PROTOCOLS)}
+                  for i in (0, 1))
+    assert psnr['y-matlab'] > psnr['size-256'] + 1 > psnr['rgb'] + 2
+    assert psnr['rgb'] == psnr['ffa'] == psnr['dehazeformer'] == psnr['skimage7']
+    assert 0 < abs(psnr['rgb'] - psnr['rgb-uint8']) < 0.02 and psnr['crop16'] != psnr['rgb']
+    assert ssim['dehazeformer'] > ssim['ffa'] + 0.05 and ssim['ffa'] > ssim['rgb']
+    assert len({round(value, 5) for value in ssim.values()}) == len(PROTOCOLS)
+
+
+def test_cropping_to_multiples_keeps_the_top_left():
+    pred, gt = _images(size=(35, 50))
+    prepared, _ = get_protocol('crop16').prepare(pred, gt)
+    assert torch.equal(prepared[0], pred[:, :32, :48].clamp(0, 1))
+    with pytest.raises(ValueError, match="'crop16' cuts 0 pixels .* multiples of 16, which leaves nothing .* 15x50"):
+        get_protocol('crop16').prepare(pred[:, :15], gt[:, :15])
+
+
+def test_half_a_block_rounds_to_even_as_the_published_code_does():
+    pool = get_protocol('dehazeformer').pool
+    assert [pool(torch.zeros(1, 3, side, 700)).shape[-2:] for side in (383, 385, 640)] == [
+        (383, 700), (192, 350), (320, 350)]
+
+
+def test_an_own_protocol_from_a_config():
+    pred, gt = _smooth_pair((40, 44))
+    metric = PSNR(protocol={'name': 'mine', 'crop_border': 4}, baseline=False)
+    metric.process(None, [{'pred': pred, 'gt': gt}])
+    assert metric.evaluate(1) == {'PSNR@mine': _measured('rgb', pred[:, 4:-4, 4:-4], gt[:, 4:-4, 4:-4])[0]}
+
+
+@pytest.mark.parametrize('choices, message', [
+    ({'crop_border': 4}, "a protocol needs a name.*Write dict"),
+    ({'name': 'mine', 'crop': 4}, "'crop' is not in the list of what a protocol decides; did you mean 'crop_border'"),
+    ({'name': 'rgb', 'crop_border': 4}, "'rgb' exists with other choices .crop_border is 4 in the one, 0 in the")])
+def test_an_own_protocol_that_cannot_be(choices, message):
+    with pytest.raises(ValueError, match=message):
+        get_protocol(choices)
+
+
+def test_fingerprints_tell_settings_apart_and_not_names():
+    prints = {name: protocol.fingerprint for name, protocol in PROTOCOLS.items()}
+    assert len(set(prints.values())) == len(PROTOCOLS)
+    assert Protocol('other').fingerprint == prints['rgb'] == '03c2abf3'
+    again = Protocol('again', **PROTOCOLS['size-256'].settings)
+    assert again.fingerprint == prints['size-256'] and again.resize == (256, 256)
+
+
+def test_numbers_by_one_protocol_compare():
+    check_comparable('PSNR@rgb', 'PSNR@rgb')
+    check_comparable('NIQE@pyiqa', 'NIQE@pyiqa')
+    check_comparable('PSNR@mine', 'PSNR@mine', Protocol('mine', crop_border=1), {'crop_border': 1})
+
+
+@pytest.mark.parametrize('labels, protocols, message', [
+    (('SSIM@rgb', 'SSIM@ffa'), (), "SSIM@rgb and SSIM@ffa cannot.*: ssim_padding is 'valid' in the one, 'zero' in the"),
+    (('PSNR@rgb', 'PSNR@y-matlab'), (), "quantize is False .* True .*, colour is 'rgb' in the one, 'y-bt601'"),
+    (('PSNR@rgb', 'SSIM@rgb'), (), 'PSNR and SSIM are different quantities'),
+    (('NIQE@pyiqa', 'NIQE@other'), (), 'measured by pyiqa and by other'),
+    (('PSNR@mine', 'PSNR@rgb'), (), 'measured by mine and by rgb'),
+    (('PSNR@mine', 'PSNR@rgb'), (Protocol('mine'),), 'alike, but for the name. Measure both under one protocol'),
+    (('PSNR@mine', 'PSNR@mine'), (Protocol('mine'), {'crop_border': 2}), 'crop_border is 0 in the one, 2 in the other'),
+    (('PSNR@rgb', 'PSNR@rgb'), (Protocol('rgb', crop_border=2),), 'crop_border is 2 in the one, 0 in the other')])
+def test_numbers_by_two_protocols_do_not_compare(labels, protocols, message):
+    with pytest.raises(ValueError, match=message):
+        check_comparable(*labels, *protocols)
+
+
 def test_names():
-    assert {'rgb', 'rgb-uint8', 'y-matlab'} <= set(PROTOCOLS)
+    assert set(PROTOCOLS) == {'rgb', 'rgb-uint8', 'y-matlab', 'ffa', 'dehazeformer', 'size-256', 'crop16', 'skimage7'}
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
     assert get_protocol(PROTOCOLS['rgb']) is PROTOCOLS['rgb']
     with pytest.raises(ValueError, match="'rgb-uint' is not in the list of protocols.*did you mean 'rgb-uint8'"):
@@ -63,10 +243,12 @@ def test_names():
 
 @pytest.mark.parametrize('options, message', [
     ({'colour': 'lab'}, "colour must be one of 'rgb', 'y-bt601', got 'lab'"),
-    ({'crop_border': -1}, 'must not be negative'), ({'ssim_window': 8}, 'window must be odd')])
+    ({'crop_border': -1}, 'crop_border must not be negative'), ({'ssim_window': 8}, 'window must be odd'),
+    ({'crop_multiple': 0}, 'crop_multiple must be at least 1, got 0'), ({'resize': [256]}, r'\(height, width\), got'),
+    ({'ssim_sigma': 0}, 'or None for a uniform window, got 0'), ({'name': 'a/b'}, 'a text without / and @')])
 def test_wrong_choices(options, message):
     with pytest.raises(ValueError, match=message):
-        Protocol('mine', **options)
+        Protocol(**({'name': 'mine'} | options))
 
 
 def test_sizes_that_differ():

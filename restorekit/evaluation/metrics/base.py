@@ -8,6 +8,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from restorekit.functional.image_quality import unit_float
+
 
 class ImageMetric(BaseMetric):
     """Mean over images of one number per image, by domain.
@@ -69,7 +71,7 @@ class ImageMetric(BaseMetric):
 
     def prepare(self, pred, gt):
         """Return the images as ``measure`` takes them: (N, 3, H, W) float32 RGB in [0, 1]; ``gt`` may be None."""
-        return tuple(None if image is None else as_float(image) for image in (pred, gt))
+        return tuple(None if image is None else unit_float(image) for image in (pred, gt))
 
     @abstractmethod
     def measure(self, pred, gt):
@@ -147,9 +149,3 @@ class ImageMetric(BaseMetric):
                     key = f'{kind}{self.label}' if domain is None else f'{domain}/{kind}{self.label}'
                     means[key] = math.fsum(values) / len(values)
         return means
-
-
-def as_float(image):
-    """Return an image as float32 in [0, 1]: uint8 divided by 255, float clamped."""
-    image = image.detach()
-    return image.float() / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)

@@ -1,12 +1,11 @@
 """Metrics of the restored image alone, each by a library that the user installs."""
 
-import difflib
-
 import torch
 
-from restorekit.registry import METRICS
+from restorekit.functional.image_quality import unit_float
+from restorekit.registry import METRICS, unknown_name_message
 
-from .base import ImageMetric, as_float
+from .base import ImageMetric
 from .optional import downloads, import_library
 
 # these licences forbid or do not grant commercial use, so no other extra installs them
@@ -23,7 +22,7 @@ class LibraryMetric(ImageMetric):
     needs_gt = False
 
     def prepare(self, pred, gt):
-        return tuple(None if image is None else (as_float(image) * 255).round() / 255 for image in (pred, gt))
+        return tuple(None if image is None else (unit_float(image) * 255).round() / 255 for image in (pred, gt))
 
 
 @METRICS.register_module()
@@ -52,12 +51,8 @@ class PyIQA(LibraryMetric):
         self.quantity = metric.upper()
         super().__init__(**kwargs)
         pyiqa = import_library('pyiqa', 'pyiqa', self.quantity, EXTRA)
-        known = pyiqa.list_models()
-        if metric not in known:
-            near = difflib.get_close_matches(metric, known, n=3)
-            raise ValueError(f'pyiqa has no metric {metric!r}; '
-                             + (f'did you mean {" or ".join(map(repr, near))}?' if near else
-                                'pyiqa.list_models() names them all'))
+        if metric not in pyiqa.list_models():
+            raise ValueError(unknown_name_message(metric, pyiqa.list_models(), "list of pyiqa's metrics"))
         if metric.startswith(('fid', 'inception_score')):
             raise ValueError(f'{metric} rates a set of images, not each; restorekit measures per image')
         with downloads(self.label, f'pyiqa names the file above; it belongs in {torch.hub.get_dir()}/pyiqa, or in the '
@@ -116,13 +111,15 @@ class BRISQUE(LibraryMetric):
         if library == 'pyiqa':
             network = PyIQA('brisque').network
             self.rate = lambda images: network.to(images.device)(images)
-        else:
-            piq = import_library('piq', 'piq', 'BRISQUE', 'metrics')
-            self.rate = lambda images: piq.brisque(images, reduction='none')
+            return
+        piq = import_library('piq', 'piq', 'BRISQUE', 'metrics')
+        self.rate = lambda images: piq.brisque(images, reduction='none')
+        with downloads(self.label, f'piq names the file above; it belongs in {torch.hub.get_dir()}/checkpoints'):
+            # piq fetches its weights when it is first called: now, not after hours of training
+            self.rate(torch.linspace(0, 1, 3 * 64 * 64).view(1, 3, 64, 64))
 
     def measure(self, pred, gt):
-        with downloads(self.label, f'The library names the file above; it belongs in {torch.hub.get_dir()}'):
-            return self.rate(pred).flatten()
+        return self.rate(pred).flatten()
 
 
 @METRICS.register_module()
