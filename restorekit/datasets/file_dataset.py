@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import os
 
 import numpy as np
 import torch
@@ -67,9 +68,8 @@ class FileDataset(RestoreDataset):
     def list_hash(self):
         """SHA-256 (hex) over the relative names of all items in order, wherever their folders are."""
         digest = hashlib.sha256()
-        for i in range(len(self)):
-            row = '\t'.join(source.name(i) for source in self.sources.values())
-            digest.update(row.encode('utf-8', 'surrogateescape') + b'\n')
+        for row in zip(*(source.names() for source in self.sources.values()), strict=True):
+            digest.update('\t'.join(row).encode('utf-8', 'surrogateescape') + b'\n')
         return digest.hexdigest()
 
     def broken(self):
@@ -125,6 +125,9 @@ class FileDataset(RestoreDataset):
 
     def _names(self, folder, include=None, listed=None, role=None, **kwargs):
         """Names in a folder; or, if the list file has this role, those it names, which must be there."""
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f'{type(self).__name__} takes one folder here, but got {folder!r}; put several datasets '
+                            'into a ConcatDataset')
         if listed is None or role not in listed.columns:
             return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
         names = listed.columns[role]
@@ -134,7 +137,7 @@ class FileDataset(RestoreDataset):
             raise FileNotFoundError(
                 f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
                 f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
-                'suffix')
+                'suffix; if they contain spaces, use a .csv list')
         return FileList(names)
 
     def _source(self, folder, names, order=None):

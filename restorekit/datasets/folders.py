@@ -1,6 +1,7 @@
 """Datasets of image folders, LMDBs and lists."""
 
 import logging
+import os
 
 import numpy as np
 from mmengine.logging import print_log
@@ -29,7 +30,7 @@ class SingleDataset(FileDataset):
 
     def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
-        folders = [image_dir] if isinstance(image_dir, str) else list(image_dir)
+        folders = [image_dir] if isinstance(image_dir, (str, os.PathLike)) else list(image_dir)
         if not folders or (ann_file is not None and len(folders) > 1):
             raise ValueError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
         listed = None if ann_file is None else read_list(ann_file, ('input',), include)

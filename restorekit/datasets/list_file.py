@@ -92,7 +92,7 @@ def _read_text(text, path, roles):
         line = line.strip()
         if not line or line.startswith('#'):
             continue
-        row = tuple(_clean(name, path, number) for name in (line.split('\t') if '\t' in line else line.split()))
+        row = tuple([_clean(name, path, number) for name in (line.split('\t') if '\t' in line else line.split())])
         width = width or len(row)
         if len(row) != width or width > len(ROLES):
             raise ValueError(f'{path}, line {number}: {len(row)} names where '

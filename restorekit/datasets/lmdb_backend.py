@@ -27,6 +27,8 @@ class ImageLmdbBackend(LmdbBackend):
         b'PNG'
     """
 
+    _client = None  # for MMEngine's __del__, also if the next line fails
+
     def __init__(self, db_path, **kwargs):
         import_lmdb()
         super().__init__(db_path, **kwargs)

@@ -1,6 +1,5 @@
 """Which clear image belongs to a hazy one."""
 
-import posixpath
 import re
 import unicodedata
 
@@ -89,7 +88,9 @@ def _keys(pairing):
 
 def stem(name):
     """Path without suffix; composed and decomposed accents are the same (macOS writes them apart)."""
-    name = posixpath.splitext(name)[0]
+    dot = name.rfind('.')
+    if dot > name.rfind('/') + 1:
+        name = name[:dot]
     return name if name.isascii() else unicodedata.normalize('NFC', name)
 
 

@@ -1,10 +1,11 @@
 """Finding files: in a folder, in an LMDB, on a remote store, or by a list file."""
 
+import bisect
 import fnmatch
+import itertools
 import os
 from pathlib import Path
 
-import numpy as np
 from mmengine import fileio
 
 from restorekit.functional.image_io import IMAGE_SUFFIXES
@@ -106,30 +107,34 @@ class FileSource:
     def __init__(self, parts, backend_args=None, order=None):
         self.stores = [storage(folder, backend_args) for folder, _ in parts]
         self.lists = [names for _, names in parts]
-        self.ends = np.cumsum([len(names) for names in self.lists])
+        self.ends = list(itertools.accumulate(len(names) for names in self.lists))
         self.order = order
 
     def __len__(self):
-        return int(self.ends[-1]) if self.order is None else len(self.order)
+        return self.ends[-1] if self.order is None else len(self.order)
 
     def _find(self, item):
         index = range(len(self))[item] if self.order is None else int(self.order[item])
-        part = int(np.searchsorted(self.ends, index, side='right'))
-        return part, index - (int(self.ends[part - 1]) if part else 0)
+        part = bisect.bisect_right(self.ends, index)
+        return part, index - (self.ends[part - 1] if part else 0)
 
     def path(self, item):
         """Path of the file of an item."""
         part, index = self._find(item)
-        return f'{self.stores[part][0].rstrip("/")}/{self.lists[part][index]}'
+        root = self.stores[part][0]
+        return self.lists[part][index] if root == '.' else f'{root.rstrip("/")}/{self.lists[part][index]}'
 
     def backend_args(self, item):
         """What mmengine.fileio reads the file of an item with; None: a local file."""
         return self.stores[self._find(item)[0]][1]
 
-    def name(self, item):
-        """Path relative to its folder; with several folders, after the number of the folder."""
-        part, index = self._find(item)
-        return self.lists[part][index] if len(self.lists) == 1 else f'{part}/{self.lists[part][index]}'
+    def names(self):
+        """Yield the path of each item relative to its folder; with several folders, after the number of the folder."""
+        if len(self.lists) == 1:
+            names, = self.lists
+            yield from names if self.order is None else map(names.__getitem__, self.order.tolist())
+        else:
+            yield from (f'{part}/{self.lists[part][index]}' for part, index in map(self._find, range(len(self))))
 
 
 def _list(root, backend_args):

@@ -119,7 +119,7 @@ def _join(node, root):
 
 
 def _joined(root, path):
-    if '://' in path:
+    if '://' in path or path.startswith('/'):
         return path
     return f'{root.rstrip("/")}/{path}' if '://' in root else str(Path(root, path))
 

@@ -310,8 +310,13 @@ def check_dataset(component):
     _check_item(other)
     for a, b in zip(_check_item(item), _check_item(again), strict=True):
         assert torch.equal(a, b), 'the same draw gave another item'
-    for a, b in zip(_check_item(item), _check_item(pickle.loads(pickle.dumps(dataset))[(0, 7)]), strict=True):
+    copy_of_it = pickle.loads(pickle.dumps(dataset))
+    for a, b in zip(_check_item(item), _check_item(copy_of_it[(0, 7)]), strict=True):
         assert torch.equal(a, b), 'a copy of the dataset in another process would give another item'
+    assert dataset.list_hash() == copy_of_it.list_hash(), 'list_hash() of a copy is another'
+    assert all(isinstance(path, str) for path in dataset.files(0).values()), 'files(index) is a dict of paths'
+    assert all(len(leaf) > 0 for _, leaf in dataset.leaves()) and dataset.leaves(), 'leaves() names no dataset'
+    assert dataset.broken() == [], 'a file is broken'
     for index in (len(dataset), (len(dataset), 0)):
         try:
             dataset[index]

@@ -113,6 +113,28 @@ def test_missing_data_names_folder_key_config_and_root(tmp_path):
     check_paths(cfg, 'a.py')
 
 
+def test_lists_lmdbs_and_remote_stores(tmp_path):
+    cfg = Config(dict(data_root=str(tmp_path), train_dataloader=dict(dataset=dict(
+        type='DomainPairDataset',
+        source=dict(type='PairedDataset', input_dir='hazy.lmdb', gt_dir='s3://bucket/clear', ann_file='train.txt',
+                    pairing=dict(input=r'(\d+)_', gt=r'\d+')),
+        target=dict(type='SingleDataset', image_dir=('a', 'b'), ann_file='real.csv',
+                    backend_args=dict(backend='petrel'))))))
+    check_config(cfg, 'a.py')
+    join_data_root(cfg)
+    source, target = cfg.train_dataloader.dataset.source, cfg.train_dataloader.dataset.target
+    assert (source.input_dir, source.gt_dir) == (f'{tmp_path}/hazy.lmdb', 's3://bucket/clear')
+    assert source.ann_file == f'{tmp_path}/train.txt' and target.image_dir == [f'{tmp_path}/a', f'{tmp_path}/b']
+    for name in ('hazy.lmdb', 'train.txt', 'real.csv'):  # the rest is elsewhere
+        with pytest.raises(FileNotFoundError, match=f'looks for {tmp_path}/{name}'):
+            check_paths(cfg, 'a.py')
+        (tmp_path / name).touch()
+    check_paths(cfg, 'a.py')
+    cfg = Config(dict(data_root='s3://bucket/', val_dataloader=dict(dataset=dict(image_dir='a', ann_file='/b.txt'))))
+    join_data_root(cfg)
+    assert cfg.val_dataloader.dataset == dict(image_dir='s3://bucket/a', ann_file='/b.txt')
+
+
 @pytest.mark.parametrize(('changes', 'message'), [
     ({'train_dataloader.bach_size': 3}, "train_dataloader has no 'bach_size'; did you mean 'batch_size'"),
     ({'randomness.sed': 3}, "randomness has no 'sed'; did you mean 'seed'"),

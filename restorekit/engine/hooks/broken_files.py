@@ -50,4 +50,5 @@ class BrokenFilesHook(Hook):
             text += f', ...; all stand in {target}'
             if runner.rank == 0:
                 atomic_write_text(''.join(f'{path}\n' for path in paths), target)
-        runner.logger.log(logging.WARNING, f'{len(paths)} files could not be read and were left out: {text}')
+        count = '1 file' if len(paths) == 1 else f'{len(paths)} files'
+        runner.logger.log(logging.WARNING, f'{count} could not be read and were left out: {text}')
