@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.amp import autocast
 
+from restorekit.datasets import RestoreDataset
 from restorekit.evaluation import ImageMetric
 from restorekit.evaluation.journal import Extremes, append_rows
 from restorekit.evaluation.provenance import set_names
@@ -46,13 +47,16 @@ class EvaluationLoop(BaseLoop):
             a JPEG, by index, of the worst and best images of each set.
 
     Raises:
-        TypeError: If a metric gives no number per image.
+        TypeError: If a metric gives no number per image, or the dataset is no RestoreDataset.
     """
 
     def __init__(self, runner, dataloader, evaluator, images_dir=None, fp16=False):
         dataloader = {key: value for key, value in dataloader.items() if key not in ('batch_sampler', 'shuffle')}
         super().__init__(runner, dict(dataloader, sampler=[], drop_last=False))  # run() fills the list
         self.dataset = self.dataloader.dataset
+        if not isinstance(self.dataset, RestoreDataset):
+            raise TypeError(f'{type(self.dataset).__name__} cannot tell the names of its images; a test set must be '
+                            'derived from restorekit.datasets.RestoreDataset')
         self.evaluator = runner.build_evaluator(evaluator) if not isinstance(evaluator, Evaluator) else evaluator
         for metric in self.metrics:
             if not isinstance(metric, ImageMetric):

@@ -76,18 +76,21 @@ def set_names(dataset):
     """Return the set (its domain, or 'test' without one) and a name of every image of a test dataset, in order.
 
     A name is the input's path relative to the folder that all images of its part have in common; of data without
-    files, its number.
+    files, its number. Where two parts of one set have equal names, the part's name is put before them.
 
     Returns:
-        list[tuple[str, str]]: As long as the dataset.
+        list[tuple[str, str]]: As long as the dataset, each different.
     """
-    names = []
-    for _, leaf in dataset.leaves():
+    parts = []
+    for label, leaf in dataset.leaves():
         files = (leaf.files(index) for index in range(len(leaf)))
         paths = [Path(found.get('input') or found.get('gt') or f'{number:05d}.png')
                  for number, found in enumerate(files)]
         root = _common_folder(paths)
-        names += [(leaf.domain or 'test', path.relative_to(root).as_posix()) for path in paths]
+        parts.append((leaf.domain or 'test', str(label), [path.relative_to(root).as_posix() for path in paths]))
+    names = [(domain, name) for domain, _, found in parts for name in found]
+    if len(set(names)) < len(names):
+        names = [(domain, f'{label}/{name}') for domain, label, found in parts for name in found]
     return names[:len(dataset)]  # the target images of domain pairs are not tested
 
 
