@@ -19,7 +19,7 @@ def run(args):
     print(f'A: {args.a}\nB: {args.b}\n')
     lines = [['set', 'metric', 'n', 'A', 'B', 'B - A', '95 % interval', 'p', 'p (Holm)', 'B better on', 'A better on']]
     for row in found['rows']:
-        digits = digits_of(row)
+        digits = digits_of(row['mean_a'])
         lines.append([row['set'], row['label'], str(row['n']), f'{row["mean_a"]:.{digits}f}',
                       f'{row["mean_b"]:.{digits}f}', f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',

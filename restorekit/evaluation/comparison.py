@@ -150,7 +150,7 @@ def _row(name, label, paired, definition):
     changes = [b - a for a, b in paired]
     gains = changes if definition['higher_is_better'] else [-change for change in changes]
     n, interval = len(paired), bootstrap_interval(changes)
-    return dict(set=name, label=label, unit=definition['unit'], n=n, mean_a=math.fsum(a for a, _ in paired) / n,
+    return dict(set=name, label=label, n=n, mean_a=math.fsum(a for a, _ in paired) / n,
                 mean_b=math.fsum(b for _, b in paired) / n, difference=math.fsum(changes) / n,
                 low=interval and interval[0], high=interval and interval[1], p=sign_flip_test(changes),
                 wins=sum(gain > 0 for gain in gains), losses=sum(gain < 0 for gain in gains),
@@ -158,7 +158,7 @@ def _row(name, label, paired, definition):
 
 
 def _judge(row, definition):
-    digits, unit, n = digits_of(definition), f' {definition["unit"]}'.rstrip(), row['n']
+    digits, unit, n = digits_of(row['mean_a']), f' {definition["unit"]}'.rstrip(), row['n']
     by = f'{abs(row["difference"]):.{digits}f}{unit}'
     higher = row['difference'] > 0
     row['better'] = None

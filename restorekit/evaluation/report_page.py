@@ -62,12 +62,14 @@ def report_page(summary, rows, shown):
         if label is None:
             parts.append('<p>No metric could be measured on this set: its images have no ground truth.</p>')
             continue
-        parts.append(_distribution(rows, summary, name, label))
+        digits = digits_of(entry['metrics'][label]['mean'])
+        parts.append(_distribution(rows, summary, name, label, digits))
         for kind in ('worst', 'best'):
             if strips[kind]:
                 parts.append(f'<h3>{kind.capitalize()} by {_text(label)}</h3><p class="soft small">From left to right: '
                              'input, restored, truth (if there is one).</p><div class="strips">')
-                parts += [_figure(item, data, summary['definitions'][label]) for item, data in strips[kind]]
+                unit = summary['definitions'][label]['unit']
+                parts += [_figure(item, data, unit, digits) for item, data in strips[kind]]
                 parts.append('</div>')
     parts.append('<h2>Where the numbers come from</h2><div class="card"><dl>')
     parts += [f'<dt>{_text(key)}</dt><dd>{_text(value)}</dd>' for key, value in provenance_items(summary)]
@@ -75,8 +77,8 @@ def report_page(summary, rows, shown):
     return '\n'.join(parts)
 
 
-def _figure(item, data, definition):
-    digits, unit = digits_of(definition), f' {definition["unit"]}'.rstrip()
+def _figure(item, data, unit, digits):
+    unit = f' {unit}'.rstrip()
     given = '' if item['input'] is None else f', input {number(item["input"], digits)}{unit}'
     image = f'data:image/jpeg;base64,{base64.b64encode(data).decode()}'
     return (f'<figure><img alt="input, restored and truth of {_text(item["image"])}" src="{image}">'
@@ -84,7 +86,7 @@ def _figure(item, data, definition):
             '</figcaption></figure>')
 
 
-def _distribution(rows, summary, name, label):
+def _distribution(rows, summary, name, label, digits):
     """A histogram of the images' numbers, restored and input, as a drawing in the page."""
     position = list(summary['definitions']).index(label)
     definition = summary['definitions'][label]
@@ -107,7 +109,7 @@ def _distribution(rows, summary, name, label):
                 tall = height * n / top
                 bars.append(f'<rect x="{left + (i + offset) * step:.1f}" y="{height + 10 - tall:.1f}" '
                             f'width="{step * 0.44:.1f}" height="{tall:.1f}" style="fill:var({colour})"/>')
-    ticks, digits = [], digits_of(definition)
+    ticks = []
     for i in range(5):
         anchor = ('start', 'middle', 'middle', 'middle', 'end')[i]
         ticks.append(f'<text x="{left + (width - left) * i / 4:.1f}" y="{height + 27}" text-anchor="{anchor}">'

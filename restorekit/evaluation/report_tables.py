@@ -6,7 +6,7 @@ def table(summary):
     for name, entry in summary['sets'].items():
         for label, found in entry['metrics'].items():
             definition = summary['definitions'][label]
-            digits = digits_of(definition)
+            digits = digits_of(found['mean'])
             if not found['n']:
                 lines.append([name, label, '0', 'not measured', '', '', ''])
                 continue
@@ -40,7 +40,7 @@ def markdown(summary):
             text += [f'{len(entry["broken"])} images could not be read: {", ".join(entry["broken"][:5])}'
                      f'{" ..." if len(entry["broken"]) > 5 else ""}', '']
         for label, found in entry['metrics'].items():
-            digits = digits_of(summary['definitions'][label])
+            digits = digits_of(found['mean'])
             for kind in ('worst', 'best'):
                 if found[kind]:
                     items = ', '.join(f'`{item["image"]}` {number(item["value"], digits)}' for item in found[kind])
@@ -88,9 +88,9 @@ def provenance_items(summary):
     return items + [('date', record['date'])]
 
 
-def digits_of(definition):
-    """Decimals that a number of a metric is shown with."""
-    return 2 if definition['unit'] == 'dB' else 4
+def digits_of(mean):
+    """Decimals that numbers around ``mean`` are shown with."""
+    return 4 if mean is None or abs(mean) < 2 else 2
 
 
 def number(value, digits):

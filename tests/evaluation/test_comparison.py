@@ -106,7 +106,7 @@ def test_other_inputs_and_libraries_are_warned_of(tmp_path):
 
 def test_the_command(tmp_path, capsys):
     import argparse
-    a, b = report(tmp_path / 'a', dict(day=[1.0] * 8)), report(tmp_path / 'b', dict(day=[2.0] * 8))
+    a, b = report(tmp_path / 'a', dict(day=[11.0] * 8)), report(tmp_path / 'b', dict(day=[12.0] * 8))
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert run_guarded(run, parser.parse_args([str(a), str(b), '--json', str(tmp_path / 'out' / 'c.json')])) == 0
