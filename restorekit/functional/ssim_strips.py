@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-STRIP_FLOATS = 2 ** 15
+STRIP_FLOATS = 3 * 2 ** 14
 
 
 def ssim_means(pred, target, kernel, padding, unbiased, c1, c2):
@@ -35,7 +35,7 @@ def ssim_means(pred, target, kernel, padding, unbiased, c1, c2):
                  strict=True)
     rows = max(16, STRIP_FLOATS // shape[-1])
     # from torch, whose memory is always aligned alike: some libraries' sums depend on it
-    work = torch.empty(8, rows + len(kernel) - 1, shape[-1], dtype=pred.dtype).numpy()
+    work = torch.empty(6, rows + len(kernel) - 1, shape[-1], dtype=pred.dtype).numpy()
     means = [_plane(x, y, kernel, padding, unbiased, c1, c2, rows, work) for x, y in planes]
     return torch.tensor(means, dtype=torch.float64).view(*shape[:2], 2)
 
@@ -48,21 +48,27 @@ def _plane(x, y, kernel, padding, unbiased, c1, c2, rows, work):
     for top in range(border, height - border, rows):
         bottom = min(top + rows, height - border)
         first, last = max(top - half, 0), min(bottom + half, height)
-        u, v, uu, vv, mean_u, mean_v, var_u, var_v = (buffer[:last - first] for buffer in work)
-        np.add(x[first:last], y[first:last], out=u)
-        np.subtract(x[first:last], y[first:last], out=v)
+        source, mean_u, mean_v, var_u, var_v, spare = (buffer[:last - first] for buffer in work)
+        np.add(x[first:last], y[first:last], out=source)
         # without zeros around the image, variances do not change with an offset: smaller numbers cancel less
-        offset = u.dtype.type(cv2.mean(u)[0] if padding == 'valid' else 0)
-        u -= offset
-        np.multiply(u, u, out=uu)
-        np.multiply(v, v, out=vv)
-        for source, blurred in ((u, mean_u), (v, mean_v), (uu, var_u), (vv, var_v)):
-            cv2.sepFilter2D(source, -1, kernel, kernel, dst=blurred, borderType=cv2.BORDER_CONSTANT)
+        offset = source.dtype.type(cv2.mean(source)[0] if padding == 'valid' else 0)
+        source -= offset
+        _moments(source, mean_u, var_u, kernel)
+        np.subtract(x[first:last], y[first:last], out=source)
+        _moments(source, mean_v, var_v, kernel)
         inner = slice(top - first, bottom - first)
         # whole rows, since numpy is slow on parts of rows; what lies beside the windows is left out of the sums
-        maps = _factors(*(blurred[inner] for blurred in (mean_u, mean_v, var_u, var_v, u, v)), offset, unbiased, c1, c2)
+        maps = _factors(*(buffer[inner] for buffer in (mean_u, mean_v, var_u, var_v, source, spare)),
+                        offset, unbiased, c1, c2)
         totals += [cv2.sumElems(values[:, border:width - border])[0] for values in maps]
     return (totals / ((height - 2 * border) * (width - 2 * border))).tolist()
+
+
+def _moments(source, mean, square, kernel):
+    """Blur ``source`` into ``mean``, and its square into ``square``; ``source`` is overwritten."""
+    cv2.sepFilter2D(source, -1, kernel, kernel, dst=mean, borderType=cv2.BORDER_CONSTANT)
+    source *= source
+    cv2.sepFilter2D(source, -1, kernel, kernel, dst=square, borderType=cv2.BORDER_CONSTANT)
 
 
 def _factors(mean_u, mean_v, var_u, var_v, top, bottom, offset, unbiased, c1, c2):

@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from restorekit.evaluation import PSNR
+from restorekit.evaluation import MAE, PSNR, SSIM
 from restorekit.functional.distributed import gather_rows
 from restorekit.models.losses import CORALLoss, DecorrelationReweighter, DensityRatioReweighter
 
@@ -37,11 +37,13 @@ def _learn(part):
     return torch.stack(weights), layer.grad
 
 
-def _evaluate(samples, folder=None):
-    metric = PSNR(collect_dir=folder)
-    for sample in samples:
-        metric.process(None, [sample])
-    return metric.evaluate(5)
+def _evaluate(samples, folder=None, batch=1):
+    means = {}
+    for metric in (PSNR(collect_dir=folder), SSIM('ffa', collect_dir=folder), MAE('y-matlab', collect_dir=folder)):
+        for start in range(0, len(samples), batch):
+            metric.process(None, samples[start:start + batch])
+        means |= metric.evaluate(5)
+    return means
 
 
 def _worker(rank, port_file, folder):
@@ -49,7 +51,7 @@ def _worker(rank, port_file, folder):
     weights, gradient = _learn(SPLIT[rank])
     dist.all_reduce(gradient)  # DistributedDataParallel averages
     samples = _images()
-    metrics = _evaluate((samples[0::2], samples[1::2] + samples[:1])[rank], f'{folder}/gathered')
+    metrics = _evaluate((samples[0::2], samples[1::2] + samples[:1])[rank], f'{folder}/gathered', batch=2)
     torch.save((weights, gradient / 2, metrics), f'{folder}/result{rank}.pt')
     dist.destroy_process_group()
 
@@ -66,4 +68,5 @@ def test_two_processes_equal_one(tmp_path):
     torch.testing.assert_close(gradient, expected_gradient, atol=1e-6, rtol=1e-5)
     assert torch.equal(gradient, same_gradient)
     assert metrics == same_metrics == _evaluate(_images())
-    assert set(metrics) == {'a/PSNR@rgb', 'b/PSNR@rgb'}
+    labels = ('PSNR@rgb', 'SSIM@ffa', 'MAE@y-matlab')
+    assert set(metrics) == {f'{domain}/{label}' for domain in 'ab' for label in labels}

@@ -119,7 +119,7 @@ class ImageMetric(BaseMetric):
             for numbers in groups.values():
                 paths, images, gts = zip(*(jobs[number] for number in numbers), strict=True)
                 try:
-                    prepared = self.prepare(torch.stack(images), torch.stack(gts) if self.needs_gt else None)
+                    prepared = self.prepare(_batch(images), _batch(gts) if self.needs_gt else None)
                     measured.append(self.measure(*prepared).double())
                 except ValueError as error:
                     raise ValueError(f'{paths[0]}: {error}') from error
@@ -149,3 +149,7 @@ class ImageMetric(BaseMetric):
                     key = f'{kind}{self.label}' if domain is None else f'{domain}/{kind}{self.label}'
                     means[key] = math.fsum(values) / len(values)
         return means
+
+
+def _batch(images):
+    return torch.stack(images) if len(images) > 1 else images[0][None]
