@@ -49,16 +49,15 @@ class PairedDataset(FileDataset):
         input_dir (str): Folder or LMDB of hazy images.
         gt_dir (str): Folder or LMDB of clear images; if it is ``input_dir`` (and not 'stem' pairs), those that are
             no hazy ones.
-        pairing (str | dict, optional): How a hazy file finds its clear file, by stem (path without suffix):
+        pairing (str | dict): How a hazy file finds its clear file, by stem (path without suffix):
             ``'stem'`` equal stems; ``'prefix'`` the clear stem is what stands before the first ``_`` of the hazy one
             (RESIDE, ``1400_3.png`` to ``1400.png``; several hazy images may share one clear image); ``'suffix'`` both
             end in a tag of their own after the last ``_`` (``01_hazy.png`` to ``01_GT.png``); ``dict(input=REGEX,
             gt=REGEX)`` what the groups of the expressions (or, without groups, the whole expressions) find in the two
-            names is equal; ``'list'`` as ``ann_file`` says. Default: 'list' where ``ann_file`` names clear images,
-            else 'stem'.
+            names is equal; ``'list'`` as ``ann_file`` says.
         include (str | list[str], optional): Keeps only matching hazy files.
-        ann_file (str, optional): Takes the hazy images of this list, in its order; see
-            :func:`~restorekit.datasets.list_file.read_list`.
+        ann_file (str, optional): Takes the hazy images of this list, in its order; if it names clear images too, these
+            are the pairs, whatever ``pairing``. See :func:`~restorekit.datasets.list_file.read_list`.
         gt_border (int): A clear image that is this many pixels larger on each side is cropped (SOTS-indoor: 10).
         **kwargs: See :class:`FileDataset`.
 
@@ -70,20 +69,18 @@ class PairedDataset(FileDataset):
             match) or two.
     """
 
-    def __init__(self, input_dir, gt_dir, pairing=None, include=None, ann_file=None, gt_border=0, **kwargs):
+    def __init__(self, input_dir, gt_dir, pairing='stem', include=None, ann_file=None, gt_border=0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(gt_border, int) or gt_border < 0:
             raise ValueError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
         self.gt_border = gt_border
         listed = None if ann_file is None else read_list(ann_file, ('input', 'gt'), include)
         has_pairs = listed is not None and 'gt' in listed.columns
-        if pairing is None:
-            pairing = 'list' if has_pairs else 'stem'
         if pairing == 'list' and not has_pairs:
             raise ValueError("pairing='list' needs an ann_file with a column of clear images" +
                              (f'; {ann_file} has none' if ann_file else ''))
         inputs = self._names(input_dir, include, listed, 'input')
-        if pairing == 'list':
+        if has_pairs:
             rows = self._names(gt_dir, listed=listed, role='gt')
             places = {name: i for i, name in enumerate(dict.fromkeys(rows))}
             clears, order = FileList(places), np.fromiter((places[name] for name in rows), np.int32, len(rows))

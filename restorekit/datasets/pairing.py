@@ -61,6 +61,8 @@ def first_names(names, places, shown=5):
 
 
 def _advice(inputs, clears, pairing, unmatched):
+    if not len(clears):
+        return 'hazy and clear images are in one folder; say which are the hazy ones with include'
     counts = {rule: int((match_names(inputs, clears, rule) >= 0).sum()) for rule in RULES if rule != pairing}
     best, count = max(counts.items(), key=lambda item: item[1])
     if count > len(inputs) - unmatched:

@@ -27,11 +27,12 @@ def write(tmp_path, text, name='list.txt', encoding='utf-8'):
     return str(tmp_path / name)
 
 
+@pytest.mark.parametrize('pairing', ['stem', 'list'])
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
 @pytest.mark.parametrize('name', LISTS)
-def test_every_kind_of_list_gives_pairs_in_its_order(tmp_path, folders, name, encoding):
+def test_every_kind_of_list_gives_pairs_in_its_order(tmp_path, folders, name, encoding, pairing):
     ann_file = write(tmp_path, LISTS[name], name, encoding)
-    dataset = PairedDataset(*folders, ann_file=ann_file)
+    dataset = PairedDataset(*folders, pairing=pairing, ann_file=ann_file)
     files = [tuple(dataset.files(i).values()) for i in range(len(dataset))]
     assert files == [(f'{folders[0]}/{hazy}', f'{folders[1]}/{clear}') for hazy, clear in ROWS]
     sample = dataset[1]['data_samples']

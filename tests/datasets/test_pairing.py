@@ -79,6 +79,8 @@ def test_hazy_and_clear_images_in_one_folder(tmp_path, make_images):
     dataset = PairedDataset(str(tmp_path), str(tmp_path), pairing='suffix', include='*_hazy.png')
     assert [tuple(dataset.files(i).values()) for i in range(len(dataset))] == [
         (f'{tmp_path}/{i}_hazy.png', f'{tmp_path}/{i}_GT.png') for i in ('01', '02')]
+    with pytest.raises(ValueError, match='4 of 4 .*in one folder; say which are the hazy ones with include'):
+        PairedDataset(str(tmp_path), str(tmp_path), pairing='suffix')
 
 
 def test_a_frame_of_the_ground_truth_is_cropped(tmp_path, make_images):
