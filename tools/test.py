@@ -1,4 +1,4 @@
-"""Measure a checkpoint on a config's test set; the same as ``restorekit test``."""
+"""Measure a checkpoint, or stored images, on test sets; the same as ``restorekit test``."""
 
 import sys
 

@@ -1,6 +1,5 @@
-"""Measure a checkpoint on a config's test set."""
+"""Measure a checkpoint, or stored images, on test sets and write a report."""
 
-import json
 import os
 import tempfile
 import uuid
@@ -12,8 +11,17 @@ from .common import add_config_options, prepare_process
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument('config', help='config file, or its name below configs/')
-    parser.add_argument('checkpoint', help='checkpoint (.pth or .safetensors)')
-    parser.add_argument('--out', metavar='DIR', help='folder for metrics.json (and images)')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint (.pth or .safetensors)')
+    parser.add_argument('--out', metavar='DIR', help='folder for the report: report.html, summary.md, summary.json, '
+                        'per_image.csv. An interrupted run continues when started again')
+    parser.add_argument('--overwrite', action='store_true', help='start the report in --out anew')
+    parser.add_argument('--data', nargs='+', metavar='NAME', help="test sets instead of the config's: names below "
+                        'configs/_base_/datasets/, or config files with a test_dataloader')
+    parser.add_argument('--protocol', nargs='+', metavar='NAME', help="PSNR and SSIM by these protocols instead of the "
+                        "config's metrics")
+    parser.add_argument('--metrics', nargs='+', metavar='NAME', default=[], help='further metrics, e.g. LPIPS NIQE')
+    parser.add_argument('--predictions', metavar='DIR', help='measure these images, named like the inputs, instead of '
+                        'a checkpoint; the word "input" measures the degraded images themselves')
     parser.add_argument('--save-images', action='store_true', help='save the restored images below --out')
     add_config_options(parser)
 
@@ -23,7 +31,11 @@ def run(args):
     from restorekit.config import ConfigError, load_config
     if args.save_images and not args.out:
         raise ConfigError('--save-images needs --out DIR to save them to')
-    if not Path(args.checkpoint).is_file():
+    if (args.checkpoint is None) == (args.predictions is None):
+        given = 'both a CHECKPOINT and --predictions were given' if args.checkpoint else \
+            'neither a CHECKPOINT (before the options) nor --predictions DIR was given'
+        raise ConfigError(f'{given}; a test measures one of them')
+    if args.checkpoint is not None and not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {args.checkpoint}')
     cfg = load_config(args.config, options=args.cfg_options, data_root=args.data_root)
     cfg.launcher = args.launcher
@@ -34,47 +46,168 @@ def run(args):
 
     from restorekit.compat import patch_runner
     from restorekit.engine import RestoreRunner
+    from restorekit.engine.distributed import run_on_main
+    from restorekit.evaluation.journal import open_report
+    from restorekit.evaluation.provenance import set_hashes
+    from restorekit.evaluation.report import describe_metric, summarise, write_report
+    from restorekit.evaluation.report_tables import plain_table, table
     patch_runner()
+    cfg = test_config(cfg, args)
+    digest = config_digest(cfg)
     with tempfile.TemporaryDirectory() as scratch:
-        runner = RestoreRunner.from_cfg(test_config(cfg, args, scratch))
-        metrics = {key: float(value) for key, value in runner.test().items()}
+        cfg.work_dir = scratch
+        runner = RestoreRunner.from_cfg(cfg)
+        loop = runner.test_loop
+        hashes = set_hashes(loop.dataset)
+        metrics = [describe_metric(metric) for metric in loop.metrics]
+        provenance = run_on_main(describe_run, args, digest)
+        identity = describe_identity(args, provenance, metrics, hashes)
+        summary = None
+        if args.out:
+            summary, rows = run_on_main(open_report, args.out, identity, args.overwrite)
+            if summary is None:
+                loop.resume(args.out, rows)
+                provenance['resumed_images'] = len(rows)
+                if rows:
+                    runner.logger.info(f'{len(rows)} of {len(loop.dataset)} images were measured before; continuing')
+            elif is_main_process():
+                print(f'{args.out} holds this report already, finished; --overwrite measures again')
+        if summary is None:
+            runner.test()
+            summary = summarise(loop.rows, metrics, hashes, provenance, identity)
+            if args.out and is_main_process():
+                write_report(args.out, summary, loop.rows, loop.strips)
         runner.visualizer.close()
     if is_main_process():
-        for key, value in metrics.items():
-            print(f'{key:40s} {value:.4f}')
+        print(plain_table(table(summary)))
         if args.out:
-            from restorekit.checkpoint import atomic_write_text
-            target = Path(args.out, 'metrics.json')
-            target.parent.mkdir(parents=True, exist_ok=True)
-            record = dict(config=str(args.config), checkpoint=str(args.checkpoint), metrics=metrics)
-            atomic_write_text(json.dumps(record, indent=2) + '\n', str(target))
-            print(f'Written to {args.out}')
+            print(f'Report: {Path(args.out, "report.html")} (and summary.md, summary.json, per_image.csv'
+                  f'{", images" if args.save_images else ""})')
     return 0
 
 
-def test_config(cfg, args, work_dir):
+def test_config(cfg, args):
     """Return the config of a pure test run: the test set (or else the validation set), no training."""
     from mmengine.config import Config
 
     from restorekit.config import ConfigError
-    from restorekit.engine import check_config, check_paths, join_data_root
+    from restorekit.engine import check_config
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in ('phases', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
                            'val_dataloader', 'val_cfg', 'val_evaluator', 'custom_hooks')}
-    kept['test_cfg'] = kept.get('test_cfg') or dict(type='TestLoop')
+    kept['test_cfg'] = {**(kept.get('test_cfg') or {}), 'type': 'EvaluationLoop'}
+    if args.save_images:
+        kept['test_cfg']['images_dir'] = str(Path(args.out, 'images'))
     for key in ('dataloader', 'evaluator'):
         if kept.get(f'test_{key}') is None:
             kept[f'test_{key}'] = cfg.get(f'val_{key}')
+    if args.data:
+        kept['test_dataloader'] = join_sets(args.data, kept['test_dataloader'])
     if kept['test_dataloader'] is None:
-        raise ConfigError(f'{args.config} has neither test_dataloader nor val_dataloader, so there is nothing to test')
-    kept.update(work_dir=work_dir, load_from=args.checkpoint, resume=False, default_hooks=dict(
+        raise ConfigError(f'{args.config} has neither test_dataloader nor val_dataloader, so there is nothing to test; '
+                          'name test sets with --data')
+    kept['test_evaluator'] = evaluators(kept['test_evaluator'], args)
+    if args.predictions is not None:
+        kept['model'] = dict(type='StoredPredictions',
+                             folder=None if args.predictions == 'input' else args.predictions)
+    kept.update(load_from=args.checkpoint, resume=False, custom_hooks=[], default_hooks=dict(
         checkpoint=dict(type='SafeCheckpointHook'), logger=dict(type='LoggerHook')))
-    kept['custom_hooks'] = [dict(type='SaveImagesHook', out_dir=str(Path(args.out, 'images')))] \
-        if args.save_images else []
     kept['visualizer'] = dict(type='Visualizer')
     kept['experiment_name'] = f'test_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
     kept = Config(kept, filename=cfg.filename, format_python_code=False)  # its layout by yapf takes long
     check_config(kept, str(args.config))
-    join_data_root(kept)
-    check_paths(kept, str(args.config))
     return kept
+
+
+def config_digest(cfg):
+    """Return the hash of the config as it is before the data root is joined, then join it."""
+    from restorekit.engine import check_paths, join_data_root
+    from restorekit.evaluation.provenance import config_hash
+    digest = config_hash({**cfg.to_dict(), 'test_cfg': dict(cfg.test_cfg, images_dir=None),
+                          'test_dataloader': cfg.test_dataloader.dataset})  # how it is read changes no number
+    join_data_root(cfg)
+    check_paths(cfg, str(cfg.filename))
+    return digest
+
+
+def join_sets(names, loader):
+    """Return one test_dataloader of the sets of several dataset bases; each without a domain gets its base's name.
+
+    ``loader`` is the config's own test_dataloader, if any; all but its dataset is kept.
+    """
+    from restorekit.config import ConfigError, load_config
+    datasets, domains = {}, set()
+    for name in names:
+        cfg, label = load_config(dataset_base(name)), Path(name).stem
+        found = cfg.to_dict().get('test_dataloader') or cfg.to_dict().get('val_dataloader')
+        if found is None:
+            raise ConfigError(f'{cfg.filename} has no test_dataloader, so --data {name} names no test set')
+        if label in datasets:
+            raise ConfigError(f'--data names {label!r} twice')
+        dataset, loader = found['dataset'], loader or found
+        if dataset.get('type') != 'ConcatDataset' and dataset.get('domain') in (None, *domains):
+            dataset['domain'] = label
+        domains.add(dataset.get('domain'))
+        datasets[label] = dataset
+    return dict(loader, dataset=dict(type='ConcatDataset', datasets=datasets))
+
+
+def dataset_base(name):
+    """Return the file of a dataset base: a path, or a name below configs/_base_/datasets/.
+
+    Raises:
+        FileNotFoundError: If there is none; the message gives the nearest names.
+    """
+    from restorekit.config import configs_root, nearest
+    if Path(name).is_file():
+        return Path(name)
+    folder = configs_root() / '_base_' / 'datasets'
+    known = {file.stem: file for file in sorted(folder.glob('*.py'))}
+    if name.removesuffix('.py') not in known:
+        near = nearest(name, known)
+        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'there are {", ".join(known)}'
+        raise FileNotFoundError(f'--data: there is no file {name!r}, and no data set of that name in {folder}; {hint}')
+    return known[name.removesuffix('.py')]
+
+
+def evaluators(configured, args):
+    """Return the metrics: the config's, or PSNR and SSIM by each protocol asked for; and the further ones named."""
+    import inspect
+
+    from restorekit.config import ConfigError
+    from restorekit.registry import METRICS
+    chosen = [configured] if isinstance(configured, dict) else configured
+    if args.protocol or chosen is None:
+        chosen = [dict(type=name, protocol=protocol) for protocol in args.protocol or ['rgb']
+                  for name in ('PSNR', 'SSIM')]
+    chosen = list(chosen)
+    for name in args.metrics:
+        if 'protocol' in inspect.signature(METRICS.get(name)).parameters:
+            chosen += [dict(type=name, protocol=protocol) for protocol in args.protocol or ['rgb']]
+        else:
+            chosen.append(dict(type=name))
+    if not chosen:
+        raise ConfigError(f'{args.config} names no metric; name some with --metrics (NIQE and its like need no '
+                          'truth) or --protocol')
+    return [metric for i, metric in enumerate(chosen) if metric not in chosen[:i]]
+
+
+def describe_run(args, digest):
+    """Return the provenance of this run."""
+    from restorekit.evaluation.provenance import environment, file_hash, folder_hash
+    if args.predictions is None:
+        model, sha256 = f'checkpoint {args.checkpoint}', file_hash(args.checkpoint)
+    elif args.predictions == 'input':
+        model, sha256 = 'the degraded input itself', None
+    else:
+        model, sha256 = f'images in {args.predictions}', folder_hash(args.predictions)
+    return dict(model=model, checkpoint_sha256=sha256, config=str(args.config), config_sha256=digest, **environment())
+
+
+def describe_identity(args, provenance, metrics, hashes):
+    """Return what two runs must have in common for one to continue the other."""
+    kind = 'predictions' if args.predictions else 'checkpoint'
+    measured = (f'{m["label"]} ({m["fingerprint"]})' if m['fingerprint'] else m['label'] for m in metrics)
+    return {kind: provenance['checkpoint_sha256'] or 'input', 'metrics': ', '.join(measured),
+            **{f'list of {name}': found for name, found in hashes.items()},
+            'config': provenance['config_sha256'], 'images saved': 'yes' if args.save_images else 'no'}

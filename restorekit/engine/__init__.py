@@ -3,6 +3,7 @@
 from restorekit.compat import patch_runner
 
 from .config_check import check_config, check_paths, join_data_root
+from .evaluation_loop import EvaluationLoop
 from .hooks import *  # noqa: F403
 from .loops import ResumableIterLoop
 from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
@@ -12,6 +13,6 @@ from .summary import before_after, results_table
 
 patch_runner()
 
-__all__ = ['AutocastOptimWrapper', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
+__all__ = ['AutocastOptimWrapper', 'EvaluationLoop', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
            'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root', 'merge',
            'results_table']

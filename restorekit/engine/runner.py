@@ -60,7 +60,7 @@ class RestoreRunner(Runner):
         """Move to the device; in a distributed run wrap for DDP, with arguments that fit the CPU where it is one."""
         if is_model_wrapper(model):
             return model
-        if not self.distributed:
+        if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
             return revert_sync_batchnorm(model.to(get_device()))
         return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
 

@@ -69,9 +69,9 @@ def test_train_test_restore(trained, checkpoint, tmp_path, capsys):
     out = tmp_path / 'results'
     assert main(['test', str(trained / 'tiny.py'), checkpoint, '--out', str(out), '--save-images']) == 0
     text = capsys.readouterr().out
-    metrics = json.loads((out / 'metrics.json').read_text())['metrics']
+    metrics = json.loads((out / 'summary.json').read_text())['metrics']
     trained_metrics = json.loads((trained / 'run' / 'run_state.json').read_text())['phases']['adapt']['metrics']
-    assert metrics == pytest.approx(trained_metrics) and 'source/PSNR@rgb' in text
+    assert metrics == pytest.approx(trained_metrics) and 'source  PSNR@rgb ↑' in text
     images = sorted((out / 'images').rglob('*.png'))
     assert len(images) == 3
     assert main(['restore', str(images[0]), '-o', str(tmp_path / 'r.png'), '--checkpoint', checkpoint]) == 0

@@ -64,7 +64,7 @@ EXAMPLES = dict(
                              pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
-OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer'}
+OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer', 'StoredPredictions'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
 OWN_TESTS |= {'BRISQUE', 'FADE', 'LPIPS', 'NIQE', 'PyIQA'}
 

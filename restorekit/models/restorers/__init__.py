@@ -2,5 +2,7 @@
 
 from .cid import CIDRestorer
 from .restorer import NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
+from .stored_predictions import StoredPredictions
 
-__all__ = ['CIDRestorer', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError', 'Restorer']
+__all__ = ['CIDRestorer', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError', 'Restorer',
+           'StoredPredictions']

@@ -1,0 +1,179 @@
+"""Which of two test reports is better, image by image."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+from .protocols import check_comparable
+from .provenance import METRIC_LIBRARIES
+from .report_tables import digits_of
+from .statistics import bootstrap_interval, holm, sign_flip_test
+
+ALPHA = 0.05
+
+
+class NotComparableError(ValueError):
+    """Two reports measured different things."""
+
+
+def read_report(path):
+    """Read a report's summary and its table of images.
+
+    Args:
+        path (str | Path): The folder that ``tools/test.py --out`` wrote.
+
+    Returns:
+        tuple[dict, dict]: The summary, and {(set, image): {label: number}} with what was measured (of the input:
+        ``input_{label}``).
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished report.
+        NotComparableError: If its files are of another kind.
+    """
+    path = Path(path)
+    files = path / 'summary.json', path / 'per_image.csv'
+    if not all(file.is_file() for file in files):
+        why = 'its test was cut off; run it again to finish it' if (path / '.progress').is_dir() else \
+            'write one with tools/test.py CONFIG CHECKPOINT --out DIR'
+        raise FileNotFoundError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
+    try:
+        summary = json.loads(files[0].read_text(encoding='utf-8'))
+        labels = list(summary['definitions'])
+        images = {}
+        with files[1].open(encoding='utf-8', newline='') as file:
+            for line in csv.DictReader(file):
+                images[line['domain'], line['image']] = {key: float(line[key]) for label in labels
+                                                          for key in (label, f'input_{label}') if line[key]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotComparableError(f'{path} holds no report of tools/test.py that can be read: '
+                                 f'{type(error).__name__} {error}') from error
+    return summary, images
+
+
+def compare_reports(a, b):
+    """Compare two reports by set and metric.
+
+    Only what was measured alike is compared: metrics of the same name whose protocols have the same settings, on sets
+    of the same list of images. The difference is B minus A, on images paired by set and name; its interval is a
+    bootstrap over images, its p value a paired sign-flip test, adjusted by Holm over all rows.
+
+    Args:
+        a (str | Path): Folder of report A.
+        b (str | Path): Folder of report B.
+
+    Returns:
+        dict: ``rows``, one dict per set and metric: set, label, n, mean_a, mean_b, difference, low, high, p, p_holm,
+        wins (images on which B is better), losses, ties, better ('a', 'b' or None), sentence; ``missing``, the sets,
+        metrics and images that only one report measured, and ``cautions``, what makes the comparison doubtful, as
+        text.
+
+    Raises:
+        FileNotFoundError: If a folder holds no finished report.
+        NotComparableError: If nothing, or not the same thing under the same name, was measured; says what differs.
+    """
+    (summary_a, images_a), (summary_b, images_b) = read_report(a), read_report(b)
+    problems = differences(summary_a, summary_b)
+    if problems:
+        raise NotComparableError(f'{a} and {b} cannot be compared. {". ".join(problems)}.')
+    rows, missing, cautions = [], [], _library_cautions(summary_a, summary_b)
+    labels = [label for label in summary_a['definitions'] if label in summary_b['definitions']]
+    for what, place in (('the set', 'sets'), ('the metric', 'definitions')):
+        found = summary_a[place], summary_b[place]
+        missing += [f'{what} {name}: only in {report}' for report, here, there in ((a, *found), (b, *found[::-1]))
+                    for name in here if name not in there]
+    for name in summary_a['sets']:
+        for label in labels if name in summary_b['sets'] else ():
+            found_a, found_b = ({image: values[label] for (domain, image), values in images.items()
+                                 if domain == name and label in values} for images in (images_a, images_b))
+            missing += [f'{name}/{image}: {label} only in {report}' for report, one, other in
+                        ((a, found_a, found_b), (b, found_b, found_a)) for image in one if image not in other]
+            paired = [(found_a[image], found_b[image]) for image in found_a if image in found_b]
+            paired = [pair for pair in paired if all(map(math.isfinite, pair))]
+            if paired:
+                cautions += _input_caution(name, label, images_a, images_b)
+                rows.append(_row(name, label, paired, summary_a['definitions'][label]))
+    if not rows:
+        raise NotComparableError(f'{a} and {b} share no image that both measured')
+    for row, p in zip(rows, holm([row['p'] for row in rows]), strict=True):
+        row['p_holm'] = p
+        _judge(row, summary_a['definitions'][row['label']])
+    return dict(rows=rows, missing=missing, cautions=cautions, alpha=ALPHA)
+
+
+def differences(one, other):
+    """Return sentences on what two summaries measured differently under the same names, or that they share nothing."""
+    labels = [list(summary['definitions']) for summary in (one, other)]
+    shared = [label for label in labels[0] if label in labels[1]]
+    # without a common label the same quantity by other protocols says best why
+    pairs = [(label, label) for label in shared] or \
+        [(a, b) for a in labels[0] for b in labels[1] if a.partition('@')[0] == b.partition('@')[0]]
+    problems = []
+    for a, b in pairs:
+        try:
+            check_comparable(a, b, one['definitions'][a]['protocol'], other['definitions'][b]['protocol'])
+        except (ValueError, TypeError) as error:
+            problems.append(str(error).rstrip('.'))
+    if not pairs:
+        problems.append(f'A measured {", ".join(labels[0])} and B {", ".join(labels[1])}')
+    names = [name for name in one['sets'] if name in other['sets']]
+    if not names:
+        problems.append(f'A measured on {", ".join(one["sets"])} and B on {", ".join(other["sets"])}')
+    for name in names:
+        entries = [summary['sets'][name] for summary in (one, other)]
+        if entries[0]['list_hash'] != entries[1]['list_hash']:
+            sizes = [entry['images'] for entry in entries]
+            problems.append(f'the set {name} is not the same list of images ({sizes[0]} images in A, {sizes[1]} in B, '
+                            f'hashes {entries[0]["list_hash"][:12]}... and {entries[1]["list_hash"][:12]}...)')
+    return problems
+
+
+def _library_cautions(one, other):
+    found = [summary['provenance']['versions'] for summary in (one, other)]
+    return [f'{name} is {found[0].get(name)} in A and {found[1].get(name)} in B; metrics measured by it may differ'
+            for name in METRIC_LIBRARIES if found[0].get(name) != found[1].get(name)]
+
+
+def _input_caution(name, label, images_a, images_b):
+    key = f'input_{label}'
+    changes = [abs(images_a[image][key] - images_b[image][key]) for image in images_a
+               if image[0] == name and key in images_a[image] and key in images_b.get(image, ())]
+    differing = [change for change in changes if change > 1e-4]
+    if not differing:
+        return []
+    return [f'{name}, {label}: the inputs themselves score differently in A and B on {len(differing)} of '
+            f'{len(changes)} images, by up to {max(differing):.4g}. The files were decoded by different libraries, or '
+            'went through different transforms; measure both in one place']
+
+
+def _row(name, label, paired, definition):
+    changes = [b - a for a, b in paired]
+    gains = changes if definition['higher_is_better'] else [-change for change in changes]
+    n, interval = len(paired), bootstrap_interval(changes)
+    return dict(set=name, label=label, n=n, mean_a=math.fsum(a for a, _ in paired) / n,
+                mean_b=math.fsum(b for _, b in paired) / n, difference=math.fsum(changes) / n,
+                low=interval and interval[0], high=interval and interval[1], p=sign_flip_test(changes),
+                wins=sum(gain > 0 for gain in gains), losses=sum(gain < 0 for gain in gains),
+                ties=sum(gain == 0 for gain in gains))
+
+
+def _judge(row, definition):
+    digits, unit, n = digits_of(row['mean_a']), f' {definition["unit"]}'.rstrip(), row['n']
+    by = f'{abs(row["difference"]):.{digits}f}{unit}'
+    higher = row['difference'] > 0
+    row['better'] = None
+    where = f'{row["set"]}, {row["label"]}'
+    if row['p_holm'] < ALPHA:
+        row['better'] = 'b' if higher == definition['higher_is_better'] else 'a'
+        row['sentence'] = (f'{where}: {row["better"].upper()} is better, by {by} on average (95 % interval of B - A '
+                           f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}; p = {_p(row["p_holm"])})')
+    elif row['ties'] == n:
+        row['sentence'] = f'{where}: A and B are equal on all {n} images'
+    else:
+        few = f'; with {n} image{"s" * (n > 1)} no difference, however large, could be told from chance' \
+            if 2.0**(1 - n) >= ALPHA else ''
+        row['sentence'] = f'{where}: A and B cannot be told apart (p = {_p(row["p_holm"])}{few})'
+
+
+def _p(value):
+    return f'{value:.3f}' if value >= 0.001 else f'{value:.1e}'

@@ -1,0 +1,159 @@
+"""The memory of a test run: what was measured before it was cut off."""
+
+import bisect
+import json
+import math
+import shutil
+from pathlib import Path
+
+from restorekit.checkpoint import atomic_write_text
+
+SHOWN = 5  # worst, and best, images of a set that a report shows
+
+
+class ReportMismatchError(FileExistsError):
+    """The output folder holds a report of something else."""
+
+
+def open_report(out, identity, overwrite=False):
+    """Find out what the folder ``out`` already holds; call it on one process only.
+
+    Args:
+        out (str | Path): The report's folder; made if need be.
+        identity (dict[str, str]): What is measured: two runs are the same if all of it is equal.
+        overwrite (bool): Forget what is there.
+
+    Returns:
+        tuple[dict | None, list[dict]]: The summary if the report is finished, and the rows measured so far if not.
+
+    Raises:
+        ReportMismatchError: If the folder holds a report, finished or begun, of another identity.
+    """
+    out = Path(out)
+    summary, progress = out / 'summary.json', out / '.progress'
+    if overwrite:
+        summary.unlink(missing_ok=True)
+        shutil.rmtree(progress, ignore_errors=True)
+    for file in (summary, progress / 'run.json'):
+        record = _read_json(file)
+        if record is not None:
+            _check_identity(out, record.get('identity') if isinstance(record, dict) else None, identity)
+            if file == summary:
+                shutil.rmtree(progress, ignore_errors=True)
+                return record, []
+    progress.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(json.dumps(dict(identity=identity), indent=2), str(progress / 'run.json'))
+    rows = {row['index']: row for file in sorted(progress.glob('*.jsonl')) for row in _read_rows(file)}
+    rows = [rows[index] for index in sorted(rows)]
+    # one whole file, so that no new line follows a torn one
+    atomic_write_text(''.join(json.dumps(row) + '\n' for row in rows), str(progress / 'done.jsonl'))
+    for file in progress.glob('rank_*.jsonl'):
+        file.unlink()
+    return None, rows
+
+
+def append_rows(out, rank, rows):
+    """Append rows (plain dicts) to the file of one process; killed after it, they are kept."""
+    with Path(out, '.progress', f'rank_{rank}.jsonl').open('a', encoding='utf-8') as file:
+        file.write(''.join(json.dumps(row) + '\n' for row in rows))
+
+
+class Extremes:
+    """Keep the strips of the worst and best images of every set and drop the others, in memory and on disk.
+
+    An image is ranked by the first metric that has a value for it.
+
+    Args:
+        directions (list[bool]): Of each metric, whether higher is better.
+        folder (Path, optional): Where the strips are kept as JPEG files as well.
+    """
+
+    def __init__(self, directions, folder=None):
+        self.directions, self.folder = directions, folder
+        self.strips = {}
+        self._ranked = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def offer(self, row, make_strip):
+        """Keep ``make_strip()`` (JPEG bytes, or None) if the row is among the worst or best of its set so far."""
+        ranked = rank_of(row, self.directions)
+        if ranked is None:
+            return
+        position, goodness = ranked
+        group = self._ranked.setdefault((row['domain'], position), [])
+        bisect.insort(group, (goodness, row['index']))
+        dropped = group.pop(SHOWN)[1] if len(group) > 2 * SHOWN else None
+        if dropped != row['index']:
+            strip = make_strip()
+            if strip is not None:
+                self.strips[row['index']] = strip
+                if self.folder is not None:
+                    self._file(row['index']).write_bytes(strip)
+        if dropped is not None and self.strips.pop(dropped, None) is not None and self.folder is not None:
+            self._file(dropped).unlink(missing_ok=True)
+
+    def restore(self, rows):
+        """Take the strips of rows measured before from the folder, and remove those that are no longer needed."""
+        for row in rows:
+            file = self._file(row['index'])
+            self.offer(row, lambda file=file: file.read_bytes() if file.is_file() else None)
+        for file in self.folder.glob('*.jpg'):
+            if int(file.stem) not in self.strips:
+                file.unlink()
+
+    def _file(self, index):
+        return self.folder / f'{index:08d}.jpg'
+
+
+def rank_of(row, directions):
+    """Return which metric ranks a row, and how good it is by it (larger is better); None if nothing was measured."""
+    for position, (value, _) in enumerate(row['values']):
+        if value is not None:
+            goodness = value if directions[position] else -value
+            return position, -math.inf if math.isnan(goodness) else goodness
+    return None
+
+
+def _check_identity(out, found, identity):
+    if found == identity:
+        return
+    if not isinstance(found, dict):
+        raise ReportMismatchError(f'{out} holds a summary.json that is no report of this version; choose another --out '
+                                  'or --overwrite')
+    differing = []
+    for key in dict.fromkeys([*found, *identity]):
+        there, here = found.get(key), identity.get(key)
+        if there != here:
+            differing.append(f'{key} is {_short(there)} there and {_short(here)} here')
+    raise ReportMismatchError(f'{out} holds a report of another test: {"; ".join(differing)}. Choose another --out, '
+                              'or --overwrite')
+
+
+def _short(text):
+    if text is None:
+        return 'absent'
+    text = str(text)
+    return f'{text[:12]}...' if len(text) == 64 and ' ' not in text else text
+
+
+def _read_json(file):
+    try:
+        return json.loads(file.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+
+
+def _read_rows(file):
+    for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # torn when the process was killed
+            continue
+        if isinstance(row, dict) and 'index' in row:
+            yield row
+
+
+__all__ = ['SHOWN', 'Extremes', 'ReportMismatchError', 'append_rows', 'open_report', 'rank_of']

@@ -1,0 +1,98 @@
+"""The tables and sentences of a test report."""
+
+def table(summary):
+    """Return the lines of the main table, header first: set, metric, n, mean ± sd, interval, input, gain."""
+    lines = [['set', 'metric', 'n', 'mean ± sd', '95 % interval', 'input', 'gain']]
+    for name, entry in summary['sets'].items():
+        for label, found in entry['metrics'].items():
+            definition = summary['definitions'][label]
+            digits = digits_of(found['mean'])
+            if not found['n']:
+                lines.append([name, label, '0', 'not measured', '', '', ''])
+                continue
+            mean, given = found['mean'], found['input_mean']
+            arrow = '↑' if definition['higher_is_better'] else '↓'
+            spread = '' if found['sd'] is None else f' ± {found["sd"]:.{digits}f}'
+            lines.append([
+                name, f'{label} {arrow}', str(found['n']), f'{number(mean, digits)}{spread}',
+                '' if found['low'] is None else f'{found["low"]:.{digits}f} to {found["high"]:.{digits}f}',
+                number(given, digits), '' if None in (mean, given) else f'{mean - given:+.{digits}f}'])
+    return lines
+
+
+def plain_table(lines):
+    """Return lines of cells as text in columns; numbers stand to the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return '\n'.join('  '.join(cell.ljust(width) if i < 2 else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+                     for line in lines)
+
+
+def markdown(summary):
+    """Return ``summary.md``: the table, the worst and best images, and what the numbers depend on."""
+    header, *lines = table(summary)
+    text = ['# Test report', '', *provenance_sentences(summary), '', '| ' + ' | '.join(header) + ' |',
+            '|---|---|' + '--:|' * (len(header) - 2), *('| ' + ' | '.join(line) + ' |' for line in lines), '',
+            *(f'- {term}: {meaning}' for term, meaning in NOTES), '']
+    for name, entry in summary['sets'].items():
+        text += [f'## {name}', '']
+        if entry['broken']:
+            text += [f'{len(entry["broken"])} images could not be read: {", ".join(entry["broken"][:5])}'
+                     f'{" ..." if len(entry["broken"]) > 5 else ""}', '']
+        for label, found in entry['metrics'].items():
+            digits = digits_of(found['mean'])
+            for kind in ('worst', 'best'):
+                if found[kind]:
+                    items = ', '.join(f'`{item["image"]}` {number(item["value"], digits)}' for item in found[kind])
+                    text += [f'- {kind} by {label}: {items}']
+        text += ['']
+    text += ['## Where the numbers come from', '']
+    text += [f'- {key}: {value}' for key, value in provenance_items(summary)]
+    return '\n'.join(text) + '\n'
+
+
+NOTES = (
+    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; after the @ stands the '
+     'protocol, how it was measured'),
+    ('95 % interval', 'where the mean would lie had other images like these been drawn (bootstrap); with few images it '
+     'is too narrow'),
+    ('input', 'the degraded image itself: what doing nothing scores'),
+    ('gain', 'mean minus input'),
+    ('A beats B?', 'Overlapping intervals do not answer that. Compare two reports image by image: '
+     'tools/analysis/compare_reports.py A B'),
+    ('every image', 'has a line in per_image.csv, beside this file'))
+
+
+def provenance_sentences(summary):
+    """Return one paragraph that says what was tested."""
+    record = summary['provenance']
+    return [f'Measured: {record["model"]}. Sets: {", ".join(summary["sets"])}. Date: {record["date"]}.']
+
+
+def provenance_items(summary):
+    """Return (what, value) pairs, as text, of everything the numbers depend on."""
+    record = summary['provenance']
+    items = [('command', record['command']), ('config', f'{record["config"]} (sha256 {record["config_sha256"]})')]
+    items.append(('model', record['model'] if record['checkpoint_sha256'] is None else
+                  f'{record["model"]} (sha256 {record["checkpoint_sha256"]})'))
+    items += [(f'images of {name}', f'{entry["images"]}, list {entry["list_hash"]}')
+              for name, entry in summary['sets'].items()]
+    protocols = {label.rpartition('@')[2]: definition for label, definition in summary['definitions'].items()
+                 if definition['protocol']}
+    for name, definition in protocols.items():
+        settings = ', '.join(f'{key} {value}' for key, value in definition['protocol'].items())
+        items.append((f'protocol {name}', f'{settings} (fingerprint {definition["fingerprint"]})'))
+    items.append(('versions', ', '.join(f'{name} {version}' for name, version in record['versions'].items())))
+    items.append(('image decoders', ', '.join(f'{name} {version}' for name, version in record['decoders'].items())))
+    items.append(('device', f'{record["device"]}; {record["processes"]} process(es) of {record["threads"]} thread(s)'))
+    return items + [('date', record['date'])]
+
+
+def digits_of(mean):
+    """Decimals that numbers around ``mean`` are shown with."""
+    return 4 if mean is None or abs(mean) < 2 else 2
+
+
+def number(value, digits):
+    """Return a number as text; '' for None."""
+    return '' if value is None else f'{value:.{digits}f}'

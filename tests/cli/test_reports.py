@@ -1,0 +1,289 @@
+"""tools/test.py: reports, their continuation, and images of other programs."""
+
+import base64
+import csv
+import json
+import os
+import re
+import signal
+import socket
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from tiny import fork
+
+from restorekit.cli.main import main
+from restorekit.engine import EvaluationLoop
+from restorekit.evaluation import report
+from restorekit.functional.image_io import read_image, write_image
+from restorekit.models import AODNet
+
+
+@pytest.fixture
+def data(tmp_path, make_images, monkeypatch):
+    """A folder with two sets of pairs (seven and three images), config.py and aod.pth; the working directory."""
+    sets = {}
+    for name, count in (('day', 7), ('night', 3)):
+        for kind in ('hazy', 'clear'):
+            make_images(tmp_path / name / kind, [f'{i}.png' for i in range(count)])
+        for file in (tmp_path / name / 'hazy').iterdir():
+            write_image(file, 255 - (read_image(file) // 4 * (1 + int(file.stem) % 5)))
+        sets[name] = dict(type='PairedDataset', input_dir=f'{name}/hazy', gt_dir=f'{name}/clear', domain=name)
+    Config(dict(
+        default_scope='restorekit', log_level='ERROR', model=dict(type='Restorer', network=dict(type='AODNet')),
+        test_dataloader=dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+                             dataset=dict(type='ConcatDataset', datasets=sets)),
+        test_evaluator=[dict(type='PSNR'), dict(type='SSIM')], test_cfg={})).dump(str(tmp_path / 'config.py'))
+    torch.manual_seed(0)
+    torch.save(AODNet().state_dict(), tmp_path / 'aod.pth')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def fail(capsys):
+    """Run a test that must fail with status 1; returns what it says."""
+    def run(*args):
+        assert main(['test', *map(str, args)]) == 1
+        err = capsys.readouterr().err
+        assert 'Traceback' not in err
+        return err
+    return run
+
+
+@pytest.fixture
+def forwards(monkeypatch):
+    """The indices of the images that are measured, in order."""
+    seen, measure = [], EvaluationLoop._measure
+    monkeypatch.setattr(EvaluationLoop, '_measure', lambda self, number, batch, indices, *args: (
+        seen.extend(indices), measure(self, number, batch, indices, *args))[1])
+    return seen
+
+
+def measure(*args, out='out'):
+    assert main(['test', 'config.py', 'aod.pth', '--out', str(out), *map(str, args)]) == 0
+
+
+def contents(out):
+    """What a report says of its images: equal for the same test, whenever it was run."""
+    summary = json.loads((out / 'summary.json').read_text())
+    pictures = re.findall(r'<figure>.*?</figure>', (out / 'report.html').read_text(), re.DOTALL)
+    return (out / 'per_image.csv').read_text(), summary['sets'], summary['metrics'], pictures
+
+
+def test_a_report_holds_every_image_and_their_means(data, capsys):
+    measure('--save-images')
+    printed = capsys.readouterr().out
+    assert sorted(path.name for path in (data / 'out').iterdir()) == [
+        'images', 'per_image.csv', 'report.html', 'summary.json', 'summary.md']
+    with (data / 'out' / 'per_image.csv').open(newline='') as file:
+        lines = list(csv.DictReader(file))
+    assert [(line['domain'], line['image']) for line in lines] == \
+        [('day', f'{i}.png') for i in range(7)] + [('night', f'{i}.png') for i in range(3)]
+    summary = json.loads((data / 'out' / 'summary.json').read_text())
+    for name in ('day', 'night'):
+        values, inputs = [], []
+        for i in range(len(list((data / name / 'hazy').iterdir()))):
+            hazy, clear = (read_image(data / name / kind / f'{i}.png') for kind in ('hazy', 'clear'))
+            inputs.append(10 * np.log10(255**2 / np.mean((hazy.astype(float) - clear) ** 2)))
+            values.append(float(next(line for line in lines if (line['domain'], line['image']) == (name, f'{i}.png'))
+                                ['PSNR@rgb']))
+            saved = read_image(data / 'out' / 'images' / name / f'{i}.png').astype(float)
+            assert 10 * np.log10(255**2 / np.mean((saved - clear) ** 2)) == pytest.approx(values[-1], abs=0.05)
+        found = summary['sets'][name]['metrics']['PSNR@rgb']
+        assert found['n'] == len(values) and found['mean'] == pytest.approx(np.mean(values), abs=1e-9)
+        assert found['sd'] == pytest.approx(np.std(values, ddof=1)) and found['low'] < found['mean'] < found['high']
+        assert found['input_mean'] == pytest.approx(np.mean(inputs), abs=1e-4)
+        assert summary['metrics'][f'{name}/PSNR@rgb'] == found['mean']
+        order = np.argsort(values)
+        assert [item['image'] for item in found['worst']] == [f'{i}.png' for i in order[:len(found['worst'])]]
+        assert [item['image'] for item in found['best']] == [f'{i}.png' for i in order[::-1][:len(found['best'])]]
+        assert f'{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}' in printed
+    assert [len(summary['sets']['day']['metrics']['PSNR@rgb'][kind]) for kind in ('worst', 'best')] == [4, 3]
+    record = summary['provenance']
+    assert record['versions']['torch'] == torch.__version__ and 'JPEG' in record['decoders']
+    assert re.fullmatch('[0-9a-f]{64}', record['checkpoint_sha256'])
+    assert all(re.fullmatch('[0-9a-f]{64}', entry['list_hash']) for entry in summary['sets'].values())
+    assert '| day | PSNR@rgb ↑ | 7 |' in (data / 'out' / 'summary.md').read_text()
+
+
+def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
+    (data / 'day' / 'hazy' / '0.png').rename(data / 'day' / 'hazy' / '<b>&é.png')
+    (data / 'day' / 'clear' / '0.png').rename(data / 'day' / 'clear' / '<b>&é.png')
+    measure()
+    page = (data / 'out' / 'report.html').read_text(encoding='utf-8')
+    assert not re.findall(r'https?:|<script|<link|@import|url\(', page)
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 10 and 'PSNR@rgb' in page and '&lt;b&gt;&amp;é.png' in page and '<b>&é' not in page
+    for source in sources:
+        image = cv2.imdecode(np.frombuffer(base64.b64decode(source.removeprefix('data:image/jpeg;base64,')), np.uint8),
+                             cv2.IMREAD_COLOR)
+        assert image.shape == (150, 3 * 200 + 2 * 4, 3)  # input, restored, truth
+
+
+def test_killed_it_continues_to_the_same_report(data, forwards):
+    measure(out='whole')
+    assert forwards == list(range(10))
+
+    def killed():
+        die_at(3)
+        main(['test', 'config.py', 'aod.pth', '--out', 'cut'])
+
+    assert fork(killed) == -signal.SIGKILL
+    journal = data / 'cut' / '.progress' / 'rank_0.jsonl'
+    assert journal.read_text().count('\n') == 6 and not (data / 'cut' / 'summary.json').exists()
+    with journal.open('a') as file:
+        file.write('{"index": 6, "domain": "da')  # torn
+    forwards.clear()
+    measure(out='cut')
+    assert forwards == [6, 7, 8, 9]
+    assert contents(data / 'cut') == contents(data / 'whole')
+    assert not (data / 'cut' / '.progress').exists()
+    forwards.clear()
+    measure(out='cut')
+    assert forwards == []  # finished
+
+
+def test_only_strips_of_the_worst_and_best_are_kept_meanwhile(data, monkeypatch):
+    monkeypatch.setattr('restorekit.evaluation.journal.SHOWN', 1)
+    monkeypatch.setattr('restorekit.evaluation.report.SHOWN', 1)
+    kept = []
+    write = report.write_report
+
+    def look(out, summary, rows, strips):
+        kept.append((sorted(int(file.stem) for file in (data / 'out' / '.progress' / 'strips').iterdir()),
+                     sorted(strips)))
+        write(out, summary, rows, strips)
+
+    monkeypatch.setattr(report, 'write_report', look)
+    measure()
+    rows = list(csv.DictReader((data / 'out' / 'per_image.csv').open()))
+    values = [float(row['PSNR@rgb']) for row in rows]
+    expected = sorted([*(int(pick(values[:7])) for pick in (np.argmin, np.argmax)),
+                       *(7 + int(pick(values[7:])) for pick in (np.argmin, np.argmax))])
+    assert kept == [(expected, expected)]
+
+
+def test_a_report_of_another_test_is_refused(data, fail):
+    measure()
+    again = ('config.py', 'aod.pth', '--out', 'out')
+    text = fail(*again, '--protocol', 'y-matlab')
+    assert 'out holds a report of another test: metrics is PSNR@rgb (' in text and 'PSNR@y-matlab' in text
+    assert 'Choose another --out, or --overwrite' in text
+    (data / 'day' / 'hazy' / '6.png').unlink()
+    text = fail(*again)
+    assert 'list of day is ' in text and 'list of night' not in text
+    torch.save(AODNet().state_dict(), data / 'aod.pth')
+    assert 'checkpoint is ' in fail(*again)
+    assert 'predictions is absent there and input here' in fail('config.py', '--out', 'out', '--predictions', 'input')
+    measure('--overwrite')
+    assert json.loads((data / 'out' / 'summary.json').read_text())['sets']['day']['images'] == 6
+
+
+def die_at(batch):
+    """Kill this process before that batch is measured."""
+    step = EvaluationLoop._measure
+
+    def until(self, number, *args):
+        if number == batch:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, number, *args)
+    EvaluationLoop._measure = until
+
+
+def in_two_processes(out, *args, die=None):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+
+    def process(rank):
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
+                          MASTER_PORT=str(port))
+        die_at(die)
+        os._exit(main(['test', 'config.py', 'aod.pth', '--launcher', 'pytorch', '--out', out, *args]))
+
+    return fork(process, ranks=2)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
+def test_two_processes_measure_what_one_does(data, forwards):
+    measure('--save-images', out='one')
+    assert in_two_processes('two', '--save-images') == [0, 0]
+    assert contents(data / 'one') == contents(data / 'two')
+    assert in_two_processes('cut', '--save-images', die=1) == [-signal.SIGKILL] * 2  # two of five images each
+    forwards.clear()
+    measure('--save-images', out='cut')
+    assert forwards == [4, 5, 6, 7, 8, 9] and contents(data / 'one') == contents(data / 'cut')
+    images = sorted(path.relative_to(data / 'one') for path in (data / 'one' / 'images').rglob('*.png'))
+    assert len(images) == 10
+    for image in images:
+        assert len({(data / out / image).read_bytes() for out in ('one', 'two', 'cut')}) == 1
+
+
+@pytest.mark.parametrize('batch_size', [1, 3, 16])
+def test_numbers_do_not_depend_on_the_batch(data, batch_size):
+    measure(out='two')
+    measure('--cfg-options', f'test_dataloader.batch_size={batch_size}', out='other')
+    assert contents(data / 'two')[:2] == contents(data / 'other')[:2]
+
+
+def test_images_of_another_program(data, fail):
+    measure('--save-images')
+    assert main(['test', 'config.py', '--predictions', 'out/images', '--out', 'stored', '--protocol', 'rgb-uint8']) == 0
+    measure('--protocol', 'rgb-uint8', out='again')
+    assert (data / 'stored' / 'per_image.csv').read_text() == (data / 'again' / 'per_image.csv').read_text()
+    for name in ('0.png', '2.png'):
+        (data / 'out' / 'images' / 'day' / name).unlink()
+    text = fail('config.py', '--predictions', 'out/images', '--out', 'missing')
+    assert '2 of 10 test images have no prediction in out/images: day/0.png, day/2.png. A prediction is named' in text
+    text = fail('config.py', '--predictions', 'day/clear')
+    assert 'day/clear/0.png would be the prediction of two test images, day/0.png and night/0.png; several sets' in text
+    write_image(data / 'out' / 'images' / 'day' / '0.png', np.zeros((5, 7, 3), np.uint8))
+    write_image(data / 'out' / 'images' / 'day' / '2.png', np.zeros((5, 7, 3), np.uint8))
+    text = fail('config.py', '--predictions', 'out/images')
+    assert 'day/hazy/0.png: the prediction is (3, 5, 7) (C, H, W) and the ground truth (3, 24, 32)' in text
+
+
+def test_the_input_itself(data, fail):
+    assert main(['test', 'config.py', '--predictions', 'input', '--out', 'out']) == 0
+    lines = list(csv.DictReader((data / 'out' / 'per_image.csv').open()))
+    assert [line['PSNR@rgb'] for line in lines] == [line['input_PSNR@rgb'] for line in lines]
+    assert 'neither a CHECKPOINT (before the options) nor --predictions DIR' in fail('config.py')
+    assert 'both a CHECKPOINT and --predictions' in fail('config.py', 'aod.pth', '--predictions', 'input')
+    assert 'no folder of predictions' in fail('config.py', '--predictions', 'gone')
+
+
+def test_other_sets_and_protocols_by_name(data, fail):
+    for name in ('day', 'night'):
+        Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
+            type='PairedDataset', input_dir=f'{name}/hazy', gt_dir=f'{name}/clear')))).dump(str(data / f'my_{name}.py'))
+    measure('--data', 'my_night.py', 'my_day.py', '--protocol', 'rgb', 'y-matlab')
+    summary = json.loads((data / 'out' / 'summary.json').read_text())
+    assert {name: entry['images'] for name, entry in summary['sets'].items()} == dict(my_night=3, my_day=7)
+    assert list(summary['definitions']) == ['PSNR@rgb', 'SSIM@rgb', 'PSNR@y-matlab', 'SSIM@y-matlab']
+    (data / 'none.py').write_text("_base_ = ['config.py']\ntest_evaluator = []\n")
+    assert 'none.py names no metric; name some with --metrics' in fail('none.py', 'aod.pth')
+    assert main(['test', 'none.py', 'aod.pth', '--metrics', 'MAE', '--out', 'mae']) == 0
+    assert list(json.loads((data / 'mae' / 'summary.json').read_text())['definitions']) == ['MAE@rgb']
+    assert "did you mean 'procedural'" in fail('config.py', 'aod.pth', '--data', 'procedurl')
+    assert "'rgd' is not in the list of protocols" in fail('config.py', 'aod.pth', '--protocol', 'rgd')
+    assert "'PNSR' is not in the metric registry" in fail('config.py', 'aod.pth', '--metrics', 'PNSR')
+
+
+def test_a_set_without_truth_and_a_broken_file(data):
+    (data / 'day' / 'hazy' / '2.png').write_bytes(b'no image')
+    cfg = Config.fromfile(str(data / 'config.py'))
+    cfg.test_dataloader.dataset.datasets.day.on_error = 'skip'
+    cfg.test_dataloader.dataset.datasets.night = dict(type='SingleDataset', image_dir='night/hazy', domain='night')
+    cfg.dump(str(data / 'config.py'))
+    measure()
+    summary = json.loads((data / 'out' / 'summary.json').read_text())
+    day, night = summary['sets']['day'], summary['sets']['night']
+    assert day['broken'] == ['2.png'] and day['metrics']['PSNR@rgb']['n'] == 6
+    assert night['metrics']['PSNR@rgb']['n'] == 0 and night['metrics']['PSNR@rgb']['mean'] is None
+    assert '| night | PSNR@rgb | 0 | not measured |' in (data / 'out' / 'summary.md').read_text()
+    assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()

@@ -1,0 +1,120 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from restorekit.cli.common import run_guarded
+from restorekit.cli.compare_reports import add_arguments, run
+from restorekit.evaluation import get_protocol
+from restorekit.evaluation.comparison import NotComparableError, compare_reports
+from restorekit.evaluation.report import summarise, write_report
+
+
+def report(folder, values, label='PSNR@rgb', higher=True, list_hash='1' * 64, inputs=None, versions=None):
+    """Write a report of {set: numbers}."""
+    quantity, _, name = label.partition('@')
+    protocol = get_protocol(name)
+    metric = dict(label=label, quantity=quantity, unit='dB', higher_is_better=higher, protocol=protocol.settings,
+                  fingerprint=protocol.fingerprint)
+    rows = [dict(index=0, domain=domain, image=f'{i}.png', broken=False,
+                 values=[[value, None if inputs is None else inputs[i]]])
+            for domain, numbers in values.items() for i, value in enumerate(numbers)]
+    for i, row in enumerate(rows):
+        row['index'] = i
+    provenance = dict(model='m', command='c', config='c', config_sha256='0', checkpoint_sha256=None, date='d',
+                      versions=versions or {}, decoders={}, device='CPU', processes=1, threads=1)
+    write_report(folder, summarise(rows, [metric], dict.fromkeys(values, list_hash), provenance, {}), rows, {})
+    return folder
+
+
+def test_a_difference_its_interval_and_its_p(tmp_path):
+    rng = np.random.default_rng(0)
+    base = rng.normal(20, 4, 30)
+    gain = rng.normal(0.5, 0.4, 30)
+    found = compare_reports(report(tmp_path / 'a', dict(day=base, night=base)),
+                            report(tmp_path / 'b', dict(day=base + gain, night=base + gain - 0.5)))
+    day, night = found['rows']
+    assert day['n'] == 30 and day['difference'] == pytest.approx(gain.mean())
+    half = 1.96 * gain.std() / 30**0.5
+    assert (day['low'], day['high']) == pytest.approx((gain.mean() - half, gain.mean() + half), abs=0.2 * half)
+    assert day['p'] == 1 / 20001 and day['p_holm'] == pytest.approx(2 / 20001)
+    assert (day['wins'], day['losses'], day['ties']) == (sum(gain > 0), sum(gain < 0), 0)
+    assert day['better'] == 'b' and night['better'] is None
+    assert day['sentence'].startswith(f'day, PSNR@rgb: B is better, by {gain.mean():.2f} dB on average (95 % interval')
+    assert 'night, PSNR@rgb: A and B cannot be told apart' in night['sentence']
+
+
+def test_smaller_can_be_better(tmp_path):
+    values = list(range(20))
+    a = report(tmp_path / 'a', dict(day=values), higher=False)
+    b = report(tmp_path / 'b', dict(day=[value + 1 for value in values]), higher=False)
+    row = compare_reports(a, b)['rows'][0]
+    assert row['better'] == 'a' and row['wins'] == 0 and row['losses'] == 20
+    row = compare_reports(a, a)['rows'][0]
+    assert row['ties'] == 20 and row['sentence'] == 'day, PSNR@rgb: A and B are equal on all 20 images'
+
+
+def test_a_few_images_cannot_tell(tmp_path):
+    row = compare_reports(report(tmp_path / 'a', dict(day=[1.0, 2.0, 3.0])),
+                          report(tmp_path / 'b', dict(day=[5.0, 6.5, 7.0])))['rows'][0]
+    assert row['p'] == 0.25 and row['better'] is None
+    assert 'with 3 images no difference, however large, could be told from chance' in row['sentence']
+
+
+def test_images_are_paired_by_name_and_missing_ones_named(tmp_path):
+    a = report(tmp_path / 'a', dict(day=[1.0, 2.0, 3.0], dusk=[1.0]))
+    b = report(tmp_path / 'b', dict(day=[2.0, 3.0, 9.0]))
+    with (b / 'per_image.csv').open(newline='') as file:
+        header, *lines = csv.reader(file)
+    lines[2][1] = 'other.png'
+    with (b / 'per_image.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([header, *lines[::-1]])
+    found = compare_reports(a, b)
+    assert found['rows'][0]['n'] == 2 and found['rows'][0]['difference'] == 1.0
+    assert found['missing'] == [f'the set dusk: only in {a}', f'day/2.png: PSNR@rgb only in {a}',
+                                f'day/other.png: PSNR@rgb only in {b}']
+
+
+def test_what_was_measured_otherwise_is_refused(tmp_path):
+    a = report(tmp_path / 'a', dict(day=[1.0, 2.0]))
+    with pytest.raises(NotComparableError, match=r"PSNR@rgb and PSNR@y-matlab cannot be compared: .*colour is 'rgb' in "
+                                                 r"the one, 'y-bt601' in the other"):
+        compare_reports(a, report(tmp_path / 'b', dict(day=[1.0, 2.0]), label='PSNR@y-matlab'))
+    c = report(tmp_path / 'c', dict(day=[1.0, 2.0]))
+    summary = json.loads((c / 'summary.json').read_text())
+    summary['definitions']['PSNR@rgb']['protocol']['crop_border'] = 4
+    (c / 'summary.json').write_text(json.dumps(summary))
+    with pytest.raises(NotComparableError, match='crop_border is 0 in the one, 4 in the other'):
+        compare_reports(a, c)
+    with pytest.raises(NotComparableError, match=r'the set day is not the same list of images \(2 images in A, 3 in B, '
+                                                 r'hashes 111111111111... and 222222222222...\)'):
+        compare_reports(a, report(tmp_path / 'd', dict(day=[1.0, 2.0, 3.0]), list_hash='2' * 64))
+    with pytest.raises(NotComparableError, match='A measured on day and B on night'):
+        compare_reports(a, report(tmp_path / 'e', dict(night=[1.0, 2.0])))
+    with pytest.raises(NotComparableError, match='A measured PSNR@rgb and B SSIM@rgb'):
+        compare_reports(a, report(tmp_path / 'f', dict(day=[1.0, 2.0]), label='SSIM@rgb'))
+
+
+def test_other_inputs_and_libraries_are_warned_of(tmp_path):
+    a = report(tmp_path / 'a', dict(day=[1.0, 2.0]), inputs=[1.0, 2.0], versions=dict(lpips='0.1.3'))
+    b = report(tmp_path / 'b', dict(day=[1.0, 2.0]), inputs=[1.0, 2.25], versions=dict(lpips='0.1.4'))
+    cautions = compare_reports(a, b)['cautions']
+    assert cautions[0].startswith('lpips is 0.1.3 in A and 0.1.4 in B')
+    assert 'the inputs themselves score differently in A and B on 1 of 2 images, by up to 0.25' in cautions[1]
+
+
+def test_the_command(tmp_path, capsys):
+    import argparse
+    a, b = report(tmp_path / 'a', dict(day=[11.0] * 8)), report(tmp_path / 'b', dict(day=[12.0] * 8))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert run_guarded(run, parser.parse_args([str(a), str(b), '--json', str(tmp_path / 'out' / 'c.json')])) == 0
+    printed = capsys.readouterr().out
+    assert 'B is better, by 1.00 dB on average' in printed and '+1.00 to +1.00' in printed
+    assert json.loads((tmp_path / 'out' / 'c.json').read_text())['rows'][0]['p'] == 2 / 2**8
+    assert run_guarded(run, parser.parse_args([str(a), str(tmp_path)])) == 1
+    assert 'holds no finished report (summary.json and per_image.csv): write one with' in capsys.readouterr().err
+    (a / 'summary.json').write_text('{}')
+    assert run_guarded(run, parser.parse_args([str(a), str(b)])) == 1
+    assert 'holds no report of tools/test.py that can be read' in capsys.readouterr().err

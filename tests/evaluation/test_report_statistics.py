@@ -1,0 +1,81 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from restorekit.evaluation.statistics import bootstrap_interval, holm, sign_flip_test
+
+
+def binomial_quantile(n, p, q):
+    total = 0.0
+    for k in range(n + 1):
+        total += math.comb(n, k) * p**k * (1 - p)**(n - k)
+        if total >= q:
+            return k / n
+    return 1.0
+
+
+@pytest.mark.parametrize(('n', 'ones'), [(10, 3), (20, 11), (40, 5)])
+def test_the_bootstrap_of_zeros_and_ones_is_binomial(n, ones):
+    # the mean of a resample of `ones` ones among n is Binomial(n, ones / n) / n
+    low, high = bootstrap_interval([1.0] * ones + [0.0] * (n - ones), resamples=20000)
+    assert low == pytest.approx(binomial_quantile(n, ones / n, 0.025), abs=1e-12)
+    assert high == pytest.approx(binomial_quantile(n, ones / n, 0.975), abs=1e-12)
+
+
+def test_the_bootstrap_of_many_images_is_the_normal_interval():
+    values = np.random.default_rng(0).normal(30, 2, 3000)
+    low, high = bootstrap_interval(values)
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+
+
+def test_the_bootstrap_is_seeded_and_needs_two_images():
+    values = [1.0, 2.0, 4.0, 8.0]
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval(values, seed=1) != bootstrap_interval(np.array(values) + 1e-9, seed=2)
+    assert bootstrap_interval([3.0]) is None and bootstrap_interval([]) is None
+    assert bootstrap_interval([3.0, 3.0, 3.0]) == (3.0, 3.0)
+    low, high = bootstrap_interval([1.0, 2.0, 4.0, 8.0], level=0.5)
+    assert bootstrap_interval(values)[0] < low < high < bootstrap_interval(values)[1]
+
+
+def test_the_bootstrap_in_pieces_is_the_bootstrap(monkeypatch):
+    values = np.random.default_rng(1).random(50)
+    whole = bootstrap_interval(values, resamples=2000)
+    monkeypatch.setattr('restorekit.evaluation.statistics._ROOM', 730)
+    assert bootstrap_interval(values, resamples=2000) == whole
+
+
+def enumerate_p(differences):
+    observed = abs(sum(differences))
+    patterns = list(itertools.product((-1, 1), repeat=len(differences)))
+    hits = sum(abs(sum(s * d for s, d in zip(signs, differences, strict=True))) >= observed - 1e-12
+               for signs in patterns)
+    return hits / len(patterns)
+
+
+@pytest.mark.parametrize('n', [1, 2, 5, 9, 12])
+def test_the_permutation_test_is_exact_for_few_images(n):
+    differences = np.random.default_rng(n).normal(0.4, 1, n).tolist()
+    assert sign_flip_test(differences) == enumerate_p(differences)
+    assert sign_flip_test([-d for d in differences]) == enumerate_p(differences)
+
+
+def test_the_permutation_test_draws_for_many_images():
+    differences = np.random.default_rng(0).normal(0.35, 1, 16).tolist()
+    exact = enumerate_p(differences)
+    assert 0.01 < exact < 0.9
+    assert sign_flip_test(differences) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 20000))
+    assert sign_flip_test([1.0] * 60) == 1 / 20001  # never 0
+    assert sign_flip_test([0.0] * 5) == 1.0 and sign_flip_test([0.0] * 20) == 1.0
+    assert sign_flip_test([0.1, 0.2, -0.3]) == 1.0  # sums to 5.6e-17
+    with pytest.raises(ValueError, match='at least one pair'):
+        sign_flip_test([])
+
+
+def test_holm():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
