@@ -46,8 +46,8 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools', 'lmdb',
-               'kornia-rs>=0.2', 'simplejpeg>=1.8'],
+        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools',
+               'lmdb', 'kornia-rs>=0.2', 'simplejpeg>=1.8'],
         lmdb=['lmdb'],
         fast=['kornia-rs>=0.2', 'simplejpeg>=1.8'],
         metrics=['lpips', 'piq'],
