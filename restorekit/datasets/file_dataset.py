@@ -92,7 +92,12 @@ class FileDataset(RestoreDataset):
         return super().__getitem__(draw)  # decoded whole, so that a damaged file fails where on_error decides
 
     def read(self, index, role, reader=None, **kwargs):
-        """Read one file of an item, by default an image; an error remembers which it was."""
+        """Read one file of an item, by default an image; an error remembers which it was.
+
+        An image is uint8 (H, W, 3) RGB; for an item whose pipeline starts with a crop it may be a
+        :class:`~restorekit.functional.lazy_image.LazyJpeg`, which has a shape and can be indexed, or made an array by
+        ``np.asarray``.
+        """
         reader = reader or (open_image if self._lazy else read_image)
         try:
             return reader(self.sources[role].path(index), backend_args=self.backend(index, role), **kwargs)

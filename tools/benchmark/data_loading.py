@@ -21,7 +21,6 @@ import importlib.metadata
 import itertools
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import mmcv
@@ -143,9 +142,12 @@ def pil(paths, crop):
 def with_opencv(item):
     """Return ``item`` without the decoders of the extra ``fast``."""
     def call(i):
-        with mock.patch.object(image_io, '_png_decoder', return_value=None), \
-                mock.patch.object(lazy_image, '_jpeg_decoder', return_value=None):
+        decoders = image_io._png_decoder, lazy_image._jpeg_decoder
+        image_io._png_decoder = lazy_image._jpeg_decoder = lambda: None
+        try:
             return item(i)
+        finally:
+            image_io._png_decoder, lazy_image._jpeg_decoder = decoders
     return call
 
 
