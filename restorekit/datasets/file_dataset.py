@@ -81,7 +81,9 @@ class FileDataset(RestoreDataset):
 
     def __getitem__(self, key):
         draw = self.as_draw(key)
-        self._lazy = self._cache is None and len(self.pipeline) > 0 and getattr(self.pipeline[0], 'cuts', False)
+        # with 'skip', whether a file is broken must not depend on the crop that was drawn
+        self._lazy = self.on_error == 'raise' and self._cache is None and len(self.pipeline) > 0 \
+            and getattr(self.pipeline[0], 'cuts', False)
         try:
             return super().__getitem__(draw)
         except ImageFileError:
