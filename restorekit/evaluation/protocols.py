@@ -71,9 +71,9 @@ class Protocol:
                 raise ValueError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
         for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and (not isinstance(value, int) or value < least):
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
-                raise ValueError(f'protocol {self.name!r}: {name} {what}, got {value}')
+                raise ValueError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
 
     @property
@@ -200,8 +200,8 @@ def _own_protocol(choices):
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
-        raise ValueError(f'protocol {own.name!r} exists with other choices ({_differences(own, PROTOCOLS[own.name])}); '
-                         'give yours another name')
+        differences = _differences(own.settings, PROTOCOLS[own.name].settings)
+        raise ValueError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
 
@@ -231,7 +231,7 @@ Measure both under one protocol.
                          'quantities.')
     a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
     known = a is not None and b is not None
-    if name_a == name_b and (not known or a.settings == b.settings):
+    if name_a == name_b and (not known or a == b):
         return
     if not known:
         why, what = f'they were measured by {name_a} and by {name_b}', 'in one way'
@@ -241,12 +241,15 @@ Measure both under one protocol.
 
 
 def _recorded(name, protocol):
+    """Return the settings of a protocol, perhaps from a report of another version, or None for no protocol."""
     if isinstance(protocol, dict):
-        return Protocol(**{'name': name, **protocol})
-    return protocol or PROTOCOLS.get(name)
+        settings = Protocol(name).settings | protocol
+        return {choice: list(x) if isinstance(x, tuple) else x for choice, x in settings.items()}
+    protocol = protocol or PROTOCOLS.get(name)
+    return protocol and protocol.settings
 
 
 def _differences(a, b):
-    """Say which choices differ between two protocols."""
-    pairs = zip(a.settings.items(), b.settings.values(), strict=True)
-    return ', '.join(f'{choice} is {x!r} in the one, {y!r} in the other' for (choice, x), y in pairs if x != y)
+    """Say which choices differ between two settings."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b})
+    return ', '.join(f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y)

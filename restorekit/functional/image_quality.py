@@ -192,8 +192,10 @@ def _ssim_factors(pred, target, kernel, padding, unbiased, c1, c2, data_range):
         x, y = pred - offset, target - offset
         moments = torch.cat((x, y, x * x + y * y, x * y), dim=1)
         mu_x, mu_y, squares, xy = _blur(moments, kernel, padding).chunk(4, dim=1)
-        variances = unbiased * (squares - (mu_x * mu_x + mu_y * mu_y))
-        covariance = unbiased * (xy - mu_x * mu_y)
+        variances = squares - (mu_x * mu_x + mu_y * mu_y)
+        covariance = xy - mu_x * mu_y
+        if unbiased != 1:
+            variances, covariance = unbiased * variances, unbiased * covariance
         mu_x, mu_y = mu_x + offset, mu_y + offset
         luminance = (2 * mu_x * mu_y + c1) / (mu_x * mu_x + mu_y * mu_y + c1)
         return luminance, (2 * covariance + c2) / (variances + c2)

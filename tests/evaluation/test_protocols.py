@@ -217,6 +217,7 @@ def test_numbers_by_one_protocol_compare():
     check_comparable('PSNR@rgb', 'PSNR@rgb')
     check_comparable('NIQE@pyiqa', 'NIQE@pyiqa')
     check_comparable('PSNR@mine', 'PSNR@mine', Protocol('mine', crop_border=1), {'crop_border': 1})
+    check_comparable('PSNR@size-256', 'PSNR@size-256', None, {'resize': (256, 256), 'ssim_padding': 'zero'})
 
 
 @pytest.mark.parametrize('labels, protocols, message', [
@@ -227,6 +228,7 @@ def test_numbers_by_one_protocol_compare():
     (('PSNR@mine', 'PSNR@rgb'), (), 'measured by mine and by rgb'),
     (('PSNR@mine', 'PSNR@rgb'), (Protocol('mine'),), 'alike, but for the name. Measure both under one protocol'),
     (('PSNR@mine', 'PSNR@mine'), (Protocol('mine'), {'crop_border': 2}), 'crop_border is 0 in the one, 2 in the other'),
+    (('PSNR@a', 'PSNR@a'), ({'of a later version': 1}, {}), 'of a later version is 1 in the one, None in the other'),
     (('PSNR@rgb', 'PSNR@rgb'), (Protocol('rgb', crop_border=2),), 'crop_border is 2 in the one, 0 in the other')])
 def test_numbers_by_two_protocols_do_not_compare(labels, protocols, message):
     with pytest.raises(ValueError, match=message):
@@ -243,8 +245,9 @@ def test_names():
 
 @pytest.mark.parametrize('options, message', [
     ({'colour': 'lab'}, "colour must be one of 'rgb', 'y-bt601', got 'lab'"),
-    ({'crop_border': -1}, 'crop_border must not be negative'), ({'ssim_window': 8}, 'window must be odd'),
-    ({'crop_multiple': 0}, 'crop_multiple must be at least 1, got 0'), ({'resize': [256]}, r'\(height, width\), got'),
+    ({'crop_border': -1}, 'crop_border .* must not be negative'), ({'ssim_window': 8}, 'window must be odd'),
+    ({'crop_multiple': 0.5}, 'crop_multiple is a whole number and must be at least 1, got 0.5'),
+    ({'resize': [256]}, r'\(height, width\), got'),
     ({'ssim_sigma': 0}, 'or None for a uniform window, got 0'), ({'name': 'a/b'}, 'a text without / and @')])
 def test_wrong_choices(options, message):
     with pytest.raises(ValueError, match=message):

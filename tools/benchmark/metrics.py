@@ -7,6 +7,7 @@ come from a data set, converting included. With ``--device cuda`` restorekit's a
 
 import time
 
+import cv2
 import numpy as np
 import torch
 from common import in_turns, parser, table, write
@@ -53,6 +54,7 @@ def main():
     options.add_argument('--device', help="also measure a batch on this device, as 'cuda'")
     args = options.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     pred, gt = make_pairs(args.images, *args.size)
     unit = pred / 255, gt / 255
     numpy_pairs = {dtype: [tuple(image.numpy().astype(dtype) for image in pair) for pair in zip(*unit, strict=True)]

@@ -111,9 +111,7 @@ class ImageMetric(BaseMetric):
         """Return one float per (path, image, gt), waiting for the device once."""
         groups = {}
         for number, (_, image, gt) in enumerate(jobs):
-            alone = image.device.type == 'cpu'
-            key = number if alone else (image.shape, image.dtype, image.device, None if gt is None else gt.dtype)
-            groups.setdefault(key, []).append(number)
+            groups.setdefault(number if _alone(image) else _kind(image, gt), []).append(number)
         measured, values = [], [None] * len(jobs)
         with torch.no_grad():
             for numbers in groups.values():
@@ -153,3 +151,13 @@ class ImageMetric(BaseMetric):
 
 def _batch(images):
     return torch.stack(images) if len(images) > 1 else images[0][None]
+
+
+def _alone(image):
+    # on the CPU a batch gains nothing, and sums over a batch may round differently from an image's own
+    return image.device.type == 'cpu'
+
+
+def _kind(image, gt):
+    """What images must share to be measured together."""
+    return image.shape, image.dtype, image.device, None if gt is None else gt.dtype

@@ -1,0 +1,99 @@
+"""What all metrics share, and that the contract notices who breaks it."""
+
+import pytest
+import torch
+
+from restorekit.evaluation import ImageMetric
+from restorekit.evaluation.metrics import base
+from restorekit.registry import METRICS
+from restorekit.testing import check_metric
+
+
+class Brightness(ImageMetric):
+    """Distance of the mean brightness: a stranger's metric."""
+
+    quantity, source, higher_is_better = 'Brightness', 'mine', False
+
+    def measure(self, pred, gt):
+        return (pred.mean(dim=(1, 2, 3)) - gt.mean(dim=(1, 2, 3))).abs()
+
+
+class WrongDirection(Brightness):
+    higher_is_better = True
+
+
+class LeftOut(Brightness):
+    def process(self, data_batch, data_samples):
+        super().process(data_batch, [sample for sample in data_samples if sample.get('gt') is not None])
+
+
+class InPlace(Brightness):
+    def process(self, data_batch, data_samples):
+        super().process(data_batch, data_samples)
+        for sample in data_samples:
+            if not sample.get('broken'):
+                sample['pred'].mul_(0.5)
+
+
+class WholeBatch(Brightness):
+    """Measures with the mean of the batch."""
+
+    def process(self, data_batch, data_samples):
+        super().process(data_batch, data_samples)
+        rows = [row for row in self.results[-len(data_samples):] if row['value'] is not None]
+        mean = sum(row['value'] for row in rows) / max(len(rows), 1)
+        for row in rows:
+            row['value'] = mean
+
+
+class OneNumber(Brightness):
+    def measure(self, pred, gt):
+        return super().measure(pred, gt).mean()[None]
+
+
+class Draws(Brightness):
+    def measure(self, pred, gt):
+        return super().measure(pred, gt) + 1e-9 * torch.rand(1)
+
+
+def test_a_strangers_metric_keeps_the_contract():
+    check_metric(Brightness())
+
+
+@pytest.mark.parametrize('kind, message', [
+    (WrongDirection, 'equal images must be the best'), (LeftOut, 'one row per sample'),
+    (InPlace, 'depends on the batch|changed what it was given'), (WholeBatch, 'depends on the batch or the order'),
+    (OneNumber, 'for N images'), (Draws, 'changed the global random state')])
+def test_the_contract_notices(kind, message):
+    with pytest.raises(AssertionError, match=message):
+        check_metric(kind())
+
+
+@pytest.mark.parametrize('name', ['PSNR', 'SSIM', 'MSSSIM', 'MAE', 'CIEDE2000'])
+def test_images_of_one_size_measured_together_as_on_a_device_equal_each_alone(name, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    samples, inputs = [], []
+    for width in (176, 180, 176, 180, 176):
+        gt = torch.randint(0, 256, (3, 176, width), generator=generator, dtype=torch.uint8)
+        samples.append({'gt': gt, 'pred': (gt / 255 * 0.8 + 0.1 * torch.rand(gt.shape, generator=generator))})
+        inputs.append(gt // 2)
+    rows = []
+    for alone in (True, False):
+        calls = []
+        metric = METRICS.build({'type': name})
+        measure = metric.measure
+        monkeypatch.setattr(metric, 'measure', lambda a, b, measure=measure, calls=calls: calls.append(len(a)) or
+                            measure(a, b))
+        monkeypatch.setattr(base, '_alone', lambda image, alone=alone: alone)
+        metric.process({'inputs': inputs}, samples)
+        rows.append([(row['value'], row['baseline']) for row in metric.results])
+        # predictions are float and inputs 8-bit: two sizes of each
+        assert sorted(calls) == ([1] * 10 if alone else [2, 2, 3, 3])
+    torch.testing.assert_close(torch.tensor(rows[0]), torch.tensor(rows[1]), atol=2e-5, rtol=0)
+
+
+def test_a_metric_that_cannot_measure_an_image_names_the_file():
+    metric = METRICS.build({'type': 'MSSSIM'})
+    image = torch.zeros(3, 100, 300)
+    with pytest.raises(ValueError, match='fog.png: MS-SSIM with a window of 11 needs images of at least 176 pixels'):
+        metric.process(None, [{'img_path': 'fog.png', 'pred': image, 'gt': image}])
