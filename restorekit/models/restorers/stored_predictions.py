@@ -26,6 +26,12 @@ class StoredPredictions(BaseModel):
     Raises:
         FileNotFoundError: If the folder is missing or empty, or, from ``check_files``, inputs have no file in it.
         ValueError: If several files fit an input equally well, or one file fits several inputs.
+
+    Example:
+        >>> from restorekit.structures import RestoreSample
+        >>> batch = dict(inputs=[torch.full((3, 4, 4), 255, dtype=torch.uint8)], data_samples=[RestoreSample()])
+        >>> StoredPredictions().test_step(batch)[0].pred.mean().item()
+        1.0
     """
 
     def __init__(self, folder=None):
