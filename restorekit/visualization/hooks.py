@@ -75,31 +75,6 @@ class StripHook(Hook):
         runner.visualizer.add_image(f'strips/{name}', sheet, step=runner.iter)
 
 
-@HOOKS.register_module()
-class SaveImagesHook(Hook):
-    """Save every restored image of a test as PNG.
-
-    Args:
-        out_dir (str): Target folder; files are named like the inputs, in a sub-folder per domain if there is one.
-            Inputs of equal names get a number.
-    """
-
-    def __init__(self, out_dir):
-        self.out_dir = Path(out_dir)
-        self._sources = {}
-
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Save the images of a batch."""
-        for sample in outputs:
-            source = Path(sample.get('img_path') or f'{batch_idx:06d}.png')
-            folder, number = self.out_dir / (sample.get('domain') or ''), 1
-            target = folder / f'{source.stem}.png'
-            while self._sources.setdefault(target, source) != source:
-                number += 1
-                target = folder / f'{source.stem}-{number}.png'
-            write_image(target, to_array(sample.pred))
-
-
 def to_array(image):
     """A (3, H, W) tensor, uint8 or float in [0, 1], as a uint8 (H, W, 3) array."""
     image = image.detach().cpu()
@@ -108,4 +83,4 @@ def to_array(image):
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
-__all__ = ['SaveImagesHook', 'StripHook', 'to_array']
+__all__ = ['StripHook', 'to_array']

@@ -8,7 +8,6 @@ from restorekit.functional.image_io import read_image
 from restorekit.structures import RestoreSample
 from restorekit.visualization import (
     ERROR_GAIN,
-    SaveImagesHook,
     StripHook,
     contact_sheet,
     depth_image,
@@ -129,14 +128,3 @@ def test_strip_hook_shows_the_first_of_each_domain(tmp_path):
     assert (read_image(tmp_path / 'samples' / 'source_0_input.png') == 9).all()
     assert (read_image(tmp_path / 'samples' / 'source_0_gt.png') == 7).all()
     assert (read_image(tmp_path / 'samples' / 'val_0_pred.png') == round(0.1 * 255)).all()
-
-
-def test_saved_images_of_equal_name_do_not_meet(tmp_path):
-    hook = SaveImagesHook(tmp_path)
-    samples = outputs(['a', 'b', 'a', None, 'a', 'a'])
-    for sample, path in zip(samples, ('x/1.jpg', 'x/1.jpg', 'y/1.jpg', 'z/1.png', 'q/y/1.jpg', 'x/1.jpg'), strict=True):
-        sample.set_metainfo(dict(img_path=path))
-    hook.after_test_iter(None, 0, None, samples)
-    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob('*.png')) == [
-        '1.png', 'a/1-2.png', 'a/1-3.png', 'a/1.png', 'b/1.png']
-    assert (read_image(tmp_path / 'a' / '1-2.png') == round(0.2 * 255)).all()
