@@ -171,10 +171,15 @@ def dataset_base(name):
 
 
 def evaluators(configured, args):
-    """Return the metrics: the config's, or PSNR and SSIM by each protocol asked for; and the further ones named."""
+    """Return the metrics: the config's, or PSNR and SSIM by each protocol asked for; and the further ones named.
+
+    A further metric that looks at colours is left out under protocols that keep none.
+    """
     import inspect
 
     from restorekit.config import ConfigError
+    from restorekit.evaluation import get_protocol
+    from restorekit.evaluation.metrics.fidelity import ColourMetric
     from restorekit.registry import METRICS
     chosen = [configured] if isinstance(configured, dict) else configured
     if args.protocol or chosen is None:
@@ -183,7 +188,11 @@ def evaluators(configured, args):
     chosen = list(chosen)
     for name in args.metrics:
         if 'protocol' in inspect.signature(METRICS.get(name)).parameters:
-            chosen += [dict(type=name, protocol=protocol) for protocol in args.protocol or ['rgb']]
+            found = [protocol for protocol in args.protocol or ['rgb']
+                     if not issubclass(METRICS.get(name), ColourMetric) or get_protocol(protocol).colour == 'rgb']
+            if not found:
+                raise ConfigError(f'{name} looks at colours; no protocol of {", ".join(args.protocol)} keeps them')
+            chosen += [dict(type=name, protocol=protocol) for protocol in found]
         else:
             chosen.append(dict(type=name))
     if not chosen:

@@ -93,20 +93,6 @@ def test_one_row_per_image_so_that_processes_can_be_gathered():
     assert metric.results[2] == {'index': 7, 'img_path': 'b.png', **nothing}
 
 
-def test_rows_of_an_interrupted_run_count_like_new_ones():
-    samples, inputs = zip(*(_sample(seed, 'haze') for seed in (1, 2, 3)), strict=True)
-    for index, sample in enumerate(samples):
-        sample.set_metainfo({'test_index': index})
-    whole, rest = PSNR(), PSNR()
-    expected = _evaluate(whole, samples, inputs)
-    first = PSNR()
-    for sample, image in zip(samples[1:], inputs[1:], strict=True):
-        first.process({'inputs': [image]}, [sample.to_dict()])
-    rest.resumed = first.results
-    assert _evaluate(rest, samples[:1], inputs[:1]) == expected
-    assert rest.last_results == whole.last_results and [row['index'] for row in rest.last_results] == [0, 1, 2]
-
-
 def test_numbers_do_not_depend_on_the_batch_or_the_order():
     samples, inputs = zip(*(_sample(seed, size=(20 + seed % 2, 23)) for seed in range(7)), strict=True)
     samples = [sample.to_dict() for sample in samples]

@@ -39,7 +39,6 @@ class ImageMetric(BaseMetric):
         unit (str): 'dB', or '' for a number without one.
         needs_gt (bool): Whether the ground truth is compared with.
         min_size (int): The smallest height and width that can be measured.
-        resumed (list[dict]): Rows measured before an interruption; they count like those of this run.
         last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
         num_skipped (int): After ``evaluate``, how many images were not measured.
 
@@ -59,7 +58,6 @@ class ImageMetric(BaseMetric):
         super().__init__(collect_device, prefix or self.quantity, collect_dir)
         self.prefix = prefix
         self.baseline = baseline
-        self.resumed = []
         self.last_results = []
         self.num_skipped = 0
         self._warned = False
@@ -128,9 +126,8 @@ class ImageMetric(BaseMetric):
 
     def compute_metrics(self, results):
         """Return the mean per domain; see the class for the keys."""
-        results = [*self.resumed, *results]
         if all(row['index'] is not None for row in results):
-            results.sort(key=lambda row: row['index'])
+            results = sorted(results, key=lambda row: row['index'])
         self.last_results = [row for row in results if row['value'] is not None]
         self.num_skipped = len(results) - len(self.last_results)
         if self.num_skipped and not self._warned:
