@@ -43,13 +43,15 @@ setup(
         'addict',
         'tensorboard',
         'safetensors',
+        # the same pixels as OpenCV's, sooner; without them (no wheels elsewhere) OpenCV decodes
+        'kornia-rs>=0.2; platform_machine in "x86_64 AMD64 aarch64 arm64"',
+        'simplejpeg>=1.8; platform_machine in "x86_64 AMD64 aarch64 arm64"',
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
         tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools',
-               'lmdb', 'kornia-rs>=0.2', 'simplejpeg>=1.8'],
+               'lmdb'],
         lmdb=['lmdb'],
-        fast=['kornia-rs>=0.2', 'simplejpeg>=1.8'],
         metrics=['lpips', 'piq'],
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},

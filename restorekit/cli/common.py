@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -115,7 +116,7 @@ def run_guarded(function, args):
     except Exception as error:
         if not _is_user_error(error) or os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = _of_worker(error)[1] or (error.args[0] if isinstance(error, KeyError) and error.args else error)
         print(f'\nerror: {text}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
 
@@ -133,6 +134,15 @@ def _is_user_error(error):
     if isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _DISK):
         return True
     # what restorekit itself raises, and not a library below it, was written to be read
-    raised_by = traceback.extract_tb(error.__traceback__)[-1].filename
+    raised_by = _of_worker(error)[0] or traceback.extract_tb(error.__traceback__)[-1].filename
     return isinstance(error, (ValueError, TypeError, KeyError, RuntimeError)) and \
         Path(raised_by).is_relative_to(Path(__file__).parents[1])
+
+
+def _of_worker(error):
+    """The file that raised an error in a data worker, and the error's own text, of the text that torch made of both."""
+    text = str(error.args[0]) if error.args else ''
+    found = re.match(r'Caught (\w+) in DataLoader worker process', text)
+    parts = re.split(rf'^(?:[\w.]+\.)?{found[1]}: ', text, flags=re.MULTILINE) if found else []
+    files = re.findall(r'^  File "(.+)", line ', text, flags=re.MULTILINE)
+    return (files[-1], parts[-1].strip()) if len(parts) > 1 and files else (None, None)

@@ -44,6 +44,8 @@ class FileDataset(RestoreDataset):
         super().__init__(**kwargs)
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
+        if expected is not None and not isinstance(expected, int):
+            raise ValueError(f'expected is a whole number of items, but is {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
 

@@ -30,6 +30,8 @@ class SingleDataset(FileDataset):
 
     def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(image_dir, (str, os.PathLike, list, tuple)):
+            raise TypeError(f'image_dir is a folder or a list of folders, but is {image_dir!r}')
         folders = [image_dir] if isinstance(image_dir, (str, os.PathLike)) else list(image_dir)
         if not folders or (ann_file is not None and len(folders) > 1):
             raise ValueError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
@@ -47,8 +49,8 @@ class PairedDataset(FileDataset):
 
     Args:
         input_dir (str): Folder or LMDB of hazy images.
-        gt_dir (str): Folder or LMDB of clear images; if it is ``input_dir`` (and not 'stem' pairs), those that are
-            no hazy ones.
+        gt_dir (str): Folder or LMDB of clear images; if it is ``input_dir`` (not with 'stem'), those that are no
+            hazy ones.
         pairing (str | dict): How a hazy file finds its clear file, by stem (path without suffix):
             ``'stem'`` equal stems; ``'prefix'`` the clear stem is what stands before the first ``_`` of the hazy one
             (RESIDE, ``1400_3.png`` to ``1400.png``; several hazy images may share one clear image); ``'suffix'`` both
@@ -84,9 +86,17 @@ class PairedDataset(FileDataset):
             rows = self._names(gt_dir, listed=listed, role='gt')
             places = {name: i for i, name in enumerate(dict.fromkeys(rows))}
             clears, order = FileList(places), np.fromiter((places[name] for name in rows), np.int32, len(rows))
+            if same_folder(input_dir, gt_dir):
+                for name, truth, line in zip(inputs, rows, listed.lines, strict=True):
+                    if name == truth:
+                        raise ValueError(f'{ann_file}, line {line}: {name} is named as its own clear image')
         else:
             clears = self._names(gt_dir)
-            if str(input_dir) == str(gt_dir) and pairing != 'stem':
+            if same_folder(input_dir, gt_dir):
+                if pairing == 'stem':
+                    raise ValueError(f'input_dir and gt_dir are one folder, {input_dir}, where each image would be '
+                                     "its own truth by pairing='stem'; say how they differ, as in pairing='suffix', "
+                                     "include='*_hazy.png', or name the pairs in a list (ann_file)")
                 hazy = set(inputs)
                 clears = FileList(name for name in clears if name not in hazy)
             order = pair_names(inputs, clears, pairing, (input_dir, gt_dir))
@@ -150,3 +160,8 @@ class ClearDepthDataset(FileDataset):
                 raise ValueError(f'depth map {self.sources["depth"].path(index)} is {depth.shape}, its image '
                                  f'{clear_path} is {results["gt"].shape[:2]} (height, width)')
         return results
+
+
+def same_folder(a, b):
+    """Whether two paths lead to one folder."""
+    return str(a) == str(b) if '://' in f'{a}{b}' else os.path.realpath(a) == os.path.realpath(b)

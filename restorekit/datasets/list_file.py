@@ -58,21 +58,22 @@ def read_list(path, roles, include=None):
     if '://' not in path and not fileio.isfile(path):
         raise FileNotFoundError(f'no list file {path}; give the right one in the config (ann_file) or with --data-root')
     text = _decode(fileio.get(path), path)
-    if path.endswith('.csv'):
+    if path.lower().endswith('.csv'):
         header, rows, lines = _read_csv(text, path, roles)
-    elif path.endswith('.jsonl'):
+    elif path.lower().endswith('.jsonl'):
         header, rows, lines = _read_jsonl(text, path, roles)
     else:
         header, rows, lines = _read_text(text, path, roles)
     if not rows:
         raise ValueError(f'the list {path} names no image')
-    if len(set(rows)) < len(rows):
+    first = header.index(roles[0])
+    if len({row[first] for row in rows}) < len(rows):
         seen = {}
         for row, line in zip(rows, lines, strict=True):
-            if row in seen:
-                raise ValueError(f'{path}: lines {seen[row]} and {line} are the same ({" ".join(row)}); '
-                                 'an image listed twice would count twice')
-            seen[row] = line
+            other, before = seen.setdefault(row[first], (row, line))
+            if before != line:
+                what = f'are the same ({" ".join(row)})' if row == other else f'both name {row[first]}'
+                raise ValueError(f'{path}: lines {before} and {line} {what}; an image listed twice would count twice')
     columns = {role: [row[header.index(role)] for row in rows] for role in roles if role in header}
     listed = ListFile(path, columns, np.array(lines, np.int64))
     return listed if include is None else listed.keep(include)
@@ -81,9 +82,10 @@ def read_list(path, roles, include=None):
 def _decode(data, path):
     utf16 = data[:2] in (b'\xff\xfe', b'\xfe\xff')
     try:
-        return data.decode('utf-16' if utf16 else 'utf-8-sig')
+        text = data.decode('utf-16' if utf16 else 'utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not UTF-8 text ({error}); save it as UTF-8') from error
+    return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
 def _read_text(text, path, roles):
@@ -105,19 +107,23 @@ def _read_text(text, path, roles):
 
 def _read_csv(text, path, roles):
     reader = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(reader, ())]
+    try:
+        cells = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f'{path}, line {reader.line_num} is not CSV: {error}') from error
+    header = [name.strip() for name in cells[0][1]] if cells else []
     if roles[0] not in header:
         raise ValueError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
                          f'{", ".join(roles)}, but is {",".join(header)!r}')
     places = [header.index(role) for role in roles if role in header]
     rows, lines = [], []
-    for row in reader:
+    for number, row in cells[1:]:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            raise ValueError(f'{path}, line {reader.line_num}: {len(row)} cells under {len(header)} columns')
-        rows.append(tuple(_clean(row[place].strip(), path, reader.line_num) for place in places))
-        lines.append(reader.line_num)
+            raise ValueError(f'{path}, line {number}: {len(row)} cells under {len(header)} columns')
+        rows.append(tuple(_clean(row[place].strip(), path, number) for place in places))
+        lines.append(number)
     return tuple(header[place] for place in places), rows, lines
 
 

@@ -32,7 +32,7 @@ class _Wrapper(RestoreDataset):
 
     def broken(self):
         """Paths of the files found broken so far in any of the wrapped datasets."""
-        return [path for part in self.parts().values() for path in part.broken()]
+        return list(dict.fromkeys(path for part in self.parts().values() for path in part.broken()))
 
 
 @DATASETS.register_module()
@@ -43,7 +43,7 @@ class ConcatDataset(_Wrapper):
         datasets (list[dict] | dict[str, dict]): The datasets; named ones can be changed one by one in a child config.
         weights (list[float] | dict[str, float], optional): Probability that a draw comes from each dataset
             (normalised); the image inside it is then drawn uniformly, from the draw's seed. Default: one after the
-            other, each image once.
+            other, each image once; so is an item asked for by a plain index, as in validation, in any case.
         seed (int): See :class:`RestoreDataset`.
     """
 
@@ -56,6 +56,8 @@ class ConcatDataset(_Wrapper):
                     raise ValueError(f'weights name {unknown}, which are not among the datasets {list(datasets)}')
                 weights = [weights.get(name, 0) for name in datasets]
         else:
+            if isinstance(weights, dict):
+                raise ValueError('weights is a dict of names, but datasets is a list; give both as dicts or as lists')
             datasets = dict(enumerate(datasets))
         self.names = [str(name) for name in datasets]
         self.datasets = [self._build(dataset) for dataset in datasets.values()]
@@ -64,7 +66,8 @@ class ConcatDataset(_Wrapper):
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.weights = None
         if weights is not None:
-            if len(weights) != len(self.datasets) or min(weights) < 0 or sum(weights) <= 0:
+            if len(weights) != len(self.datasets) or not all(0 <= weight < np.inf for weight in weights) or \
+                    sum(weights) <= 0:
                 raise ValueError(f'weights must be {len(self.datasets)} numbers >= 0 with a sum above 0, one for each '
                                  f'dataset, but is {weights}')
             self.weights = np.cumsum(weights) / sum(weights)
@@ -86,7 +89,7 @@ class ConcatDataset(_Wrapper):
 
     def __getitem__(self, key):
         draw = self.as_draw(key)
-        if self.weights is not None:
+        if self.weights is not None and not draw.fixed:
             which = int(np.searchsorted(self.weights, derive_seed(draw.seed, 1) / 2**63, side='right'))
             index = derive_seed(draw.seed, 2) % len(self.datasets[which])
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine import registry as root_registries
 from mmengine.registry import Registry
 from mmengine.utils import import_modules_from_strings
+from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError
@@ -184,6 +185,12 @@ def _check_keywords(node, component, place, where):
             hint = f'did you mean {" or ".join(map(repr, near))}?' if near else \
                 f'it takes {", ".join(sorted(accepted))}'
             raise ConfigError(f'{where}: {place}: {component.__name__} takes no {key!r}; {hint}')
+    if inspect.isclass(component) and issubclass(component, Dataset):  # of others, MMEngine adds some
+        missing = [name for name, parameter in inspect.signature(component).parameters.items()
+                   if parameter.default is parameter.empty and name not in node
+                   and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+        if missing:
+            raise ConfigError(f'{where}: {place}: {component.__name__} needs {" and ".join(missing)}')
 
 
 def _keywords(component):

@@ -24,8 +24,8 @@ def read_image(path, keep_alpha=False, backend_args=None):
 
     The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
     16-bit images are scaled to 8 bits (value / 257, rounded), EXIF orientation is applied. OpenCV decodes; PNG files of
-    8-bit RGB, where every decoder gives the same, are decoded by kornia-rs if it is installed, three times as fast
-    (``python -m pip install "restorekit[fast]"``).
+    8-bit RGB, where every decoder gives the same, are decoded by kornia-rs, three times as fast, where it is
+    installed (it has wheels for the common platforms).
 
     Args:
         path (str | Path): The file, or its key in an LMDB.

@@ -12,7 +12,7 @@ MARGIN = 2  # rows: colours are kept at half the height, and smoothed with the r
 def open_image(path, backend_args=None):
     """Read an image file for cropping: a JPEG is decoded only when a part is taken, and only down to its last row.
 
-    That needs simplejpeg (``python -m pip install "restorekit[fast]"``) and a JPEG of the common kind, sequential and
+    That needs simplejpeg (installed where it has wheels) and a JPEG of the common kind, sequential and
     not turned by EXIF. Any other file is decoded here, as :func:`~restorekit.functional.image_io.read_image` does; the
     pixels are the same in either case.
 

@@ -58,6 +58,10 @@ class RestorePreprocessor(BaseDataPreprocessor):
         for image in images:
             if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != 3:
                 raise ValueError(f'a batch holds uint8 (3, H, W) images, but got {image.dtype} {tuple(image.shape)}')
+        for sample in samples if training and samples is not None else ():
+            if sample.get('broken'):
+                raise ValueError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
+                                 "on_error='skip' needs sampler=dict(type='CounterSampler')")
         sizes = {tuple(image.shape[-2:]) for image in images}
         if training and len(sizes) > 1:
             raise ValueError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '

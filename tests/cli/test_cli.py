@@ -206,6 +206,20 @@ def test_missing_data_root_names_folder_and_config(tmp_path, fail):
     assert f'looks for {tmp_path}/data/' in text and 'cid_small_real.py' in text and 'the data root is' in text
 
 
+def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_path, fail):
+    write(tmp_path / 'hazy' / '1.png', noise(8, 8, 3))
+    write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))
+    pair = dict(type='PairedDataset', input_dir=str(tmp_path / 'hazy'), gt_dir=str(tmp_path / 'clear'))
+    for dataset in (pair, dict(type='SingleDataset', image_dir=str(tmp_path / 'clear'))):
+        Config(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
+            batch_size=1, num_workers=1, dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False)))).dump(str(tmp_path / 'worker.py'))
+        text = fail('test', tmp_path / 'worker.py', checkpoint)
+        assert 'worker process' not in text
+        assert ('differ in size' if dataset is pair else 'truncated') in text and f'{tmp_path}/clear/1.png' in text
+        (tmp_path / 'clear' / '1.png').write_bytes((tmp_path / 'clear' / '1.png').read_bytes()[:-20])
+
+
 def test_saving_images_needs_a_folder(trained, checkpoint, fail):
     assert '--save-images needs --out DIR' in fail('test', trained / 'tiny.py', checkpoint, '--save-images')
     assert 'gone.pth' in fail('test', trained / 'tiny.py', 'gone.pth')

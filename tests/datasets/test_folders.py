@@ -51,6 +51,22 @@ def test_unmatched_pairs_are_counted_and_named(tmp_path, make_images):
         PairedDataset(str(tmp_path / 'hazy'), str(tmp_path / 'clear'), pairing='stme')
 
 
+def test_no_image_is_its_own_truth(tmp_path, make_images):
+    make_images(tmp_path / 'one', ['1_hazy.png', '1_GT.png', '2_hazy.png'])
+    (tmp_path / 'link').symlink_to(tmp_path / 'one')
+    here, there = str(tmp_path / 'one'), str(tmp_path / 'link')
+    for gt_dir in (here, f'{here}/', there):
+        with pytest.raises(ValueError, match="are one folder, .* where each image would be its own truth"):
+            PairedDataset(here, gt_dir)
+        with pytest.raises(ValueError, match='1 of 2 images in .* have no clear image .*: 2_hazy.png'):
+            PairedDataset(here, gt_dir, pairing='suffix', include='*_hazy.png')
+        data = PairedDataset(here, gt_dir, pairing='suffix', include='1_hazy.png')
+        assert data.files(0)['gt'].endswith('1_GT.png')
+    (tmp_path / 'list.txt').write_text('1_hazy.png 1_GT.png\n2_hazy.png 2_hazy.png\n')
+    with pytest.raises(ValueError, match='line 2: 2_hazy.png is named as its own clear image'):
+        PairedDataset(here, there, ann_file=str(tmp_path / 'list.txt'))
+
+
 def test_unequal_pair_names_both_files(tmp_path, make_images):
     make_images(tmp_path / 'hazy', ['1.png'], size=(24, 32))
     make_images(tmp_path / 'clear', ['1.png'], size=(24, 30))

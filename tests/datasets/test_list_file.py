@@ -85,6 +85,8 @@ def test_files_that_are_not_there_are_named_with_their_lines(tmp_path, folders):
     ('list.txt', '# nothing\n \n', 'names no image'),
     ('list.csv', 'input,gt\n', 'names no image'),
     ('list.txt', 'a.png\nb.png\n\na.png\n', r'lines 1 and 4 are the same \(a.png\); an image listed twice'),
+    ('list.txt', 'a.png b.png\rc.png d.png\ra.png e.png\r', 'lines 1 and 3 both name a.png'),
+    ('list.CSV', 'input,gt\ra.png,"' + 'b' * 200_000 + '\r', 'line 2 is not CSV'),
     ('list.txt', 'a.png b.png\nc.png\n', r'line 2: 1 names where line 1 has 2; if a name contains spaces'),
     ('list.txt', 'a b c d\n', r'line 1: 4 names where at most 3 fit \(hazy clear depth\)'),
     ('list.txt', '/data/a.png\n', r'line 1: /data/a.png is an absolute path; names in a list are relative'),

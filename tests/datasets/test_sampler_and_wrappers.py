@@ -66,8 +66,13 @@ def test_concat_in_order_and_weighted():
     weighted = ConcatDataset([SOURCE, TARGET], weights=[1, 3])
     domains = collections.Counter(weighted[(0, n)]['data_samples'].domain for n in range(200))
     assert 130 < domains['target'] < 170
-    with pytest.raises(ValueError, match='2 numbers >= 0'):
-        ConcatDataset([SOURCE, TARGET], weights=[0, 0])
+    fixed = [weighted[i]['data_samples'].domain for i in range(12)]  # a test set with weights is still its images once
+    assert fixed == [plain[i]['data_samples'].domain for i in range(12)]
+    for weights in ([0, 0], [float('nan'), 1], [1]):
+        with pytest.raises(ValueError, match='2 numbers >= 0'):
+            ConcatDataset([SOURCE, TARGET], weights=weights)
+    with pytest.raises(ValueError, match='give both as dicts or as lists'):
+        ConcatDataset([SOURCE, TARGET], weights=dict(source=1))
     with pytest.raises(ValueError, match='at least one dataset'):
         ConcatDataset([])
 

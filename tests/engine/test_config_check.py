@@ -47,6 +47,15 @@ def test_a_misspelt_argument_gives_place_and_nearest_name(changes, message):
         check_config(tiny(**changes), 'a.py')
 
 
+def test_a_missing_argument_of_a_dataset_is_named():
+    for dataset, names in ((dict(type='PairedDataset', input_dir='a'), 'PairedDataset needs gt_dir'),
+                           (dict(type='UnpairedDataset'), 'UnpairedDataset needs input_dir and target_dir')):
+        cfg = tiny()
+        cfg.train_dataloader.dataset = dataset
+        with pytest.raises(ConfigError, match=f'a.py: train_dataloader.dataset: {names}'):
+            check_config(cfg, 'a.py')
+
+
 def test_a_misspelt_top_level_key_gives_the_nearest_and_a_new_one_may_be_used():
     with pytest.raises(ConfigError, match="a.py: nothing reads the top-level key 'train_dataloder'; did you mean "
                                           "'train_dataloader'"):

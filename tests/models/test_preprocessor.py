@@ -73,6 +73,13 @@ def test_only_eight_bit_rgb_is_taken(bad):
         preprocessor()(dict(inputs=[bad], data_samples=[RestoreSample()]))
 
 
+def test_a_placeholder_is_no_training_image():
+    broken = RestoreSample(metainfo=dict(img_path='a/1.png', broken=True))
+    batch = dict(inputs=[image(8, 8), image(8, 16)], data_samples=[RestoreSample(), broken])
+    with pytest.raises(ValueError, match="a/1.png could not be read, .* sampler=dict\\(type='CounterSampler'\\)"):
+        preprocessor()(batch, training=True)
+
+
 def test_training_sizes_must_agree():
     batch = dict(inputs=[image(8, 8), image(8, 16)], data_samples=[RestoreSample(), RestoreSample()])
     with pytest.raises(ValueError, match=r'\[\(8, 8\), \(8, 16\)\] \(height, width\); put RandomCrop'):

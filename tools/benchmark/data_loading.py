@@ -4,7 +4,7 @@ Every row reads the same files and gives two uint8 tensors (3, crop, crop). Cell
 worker process: CPU time of one thread, the median over rounds in which the rows take turns.
 
 - restorekit: ``PairedDataset`` with RandomCrop, RandomFlip and RandomRotate90, as the configs have it: decode, crop,
-  turn the crop by views, one copy when packing. Its second row is without the extra ``fast`` (kornia-rs, simplejpeg).
+  turn the crop by views, one copy when packing. Its second row is without kornia-rs and simplejpeg, by OpenCV alone.
 - MMagic: the steps of two of its configs, written out with the functions of mmcv it calls. Both load with
   ``mmengine.fileio`` and ``mmcv.imfrombytes``. Restoration, ``nafnet_c64eb11128mb1db1111_8xb8-lr1e-3-400k_gopro.py``:
   SetValues, Flip horizontal, Flip vertical, RandomTransposeHW, PairedRandomCrop, pack. Super-resolution,
@@ -140,7 +140,7 @@ def pil(paths, crop):
 
 
 def with_opencv(item):
-    """Return ``item`` without the decoders of the extra ``fast``."""
+    """Return ``item`` decoded by OpenCV alone."""
     def call(i):
         decoders = image_io._png_decoder, lazy_image._jpeg_decoder
         image_io._png_decoder = lazy_image._jpeg_decoder = lambda: None
