@@ -22,6 +22,7 @@ from restorekit.version import __version__
 VOLATILE = ('work_dir', 'experiment_name', 'load_from', 'resume', 'launcher', 'data_root', 'log_level', 'visualizer')
 
 METRIC_LIBRARIES = ('lpips', 'piq', 'pyiqa', 'fade-python')
+DECODERS = ('pillow', 'kornia-rs', 'simplejpeg')
 
 
 def environment():
@@ -33,8 +34,7 @@ def environment():
     return dict(
         versions=dict(restorekit=__version__, python=platform.python_version(), torch=str(torch.__version__),
                       numpy=np.__version__, mmengine=_version('mmengine'), opencv=cv2.__version__,
-                      pillow=_version('pillow'),
-                      **{name: _version(name) for name in METRIC_LIBRARIES if _version(name)}),
+                      **{name: _version(name) for name in (*DECODERS, *METRIC_LIBRARIES) if _version(name)}),
         decoders=decoder_versions(cv2.getBuildInformation()),
         device=torch.cuda.get_device_name() if cuda else f'CPU ({platform.machine()})',
         threads=torch.get_num_threads(), processes=get_world_size(),
