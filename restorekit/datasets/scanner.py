@@ -58,7 +58,8 @@ def storage(folder, backend_args=None):
         folder (str): A folder; an LMDB, known by ``.lmdb`` or its ``data.mdb``, which chooses its backend by itself;
             or a URL.
         backend_args (dict, optional): Of the other folders: as mmengine.fileio takes it; ``backend='lmdb'`` may hand
-            options to LMDBs (``dict(backend='lmdb', readahead=True)``). Default: local files.
+            options to LMDBs (``dict(backend='lmdb', readahead=True)``), and changes nothing for a folder that is there
+            and is none. Default: local files.
 
     Returns:
         tuple[str, dict | None]: The path, and None for local files.
@@ -67,11 +68,12 @@ def storage(folder, backend_args=None):
     if '://' not in folder:
         folder = str(Path(folder))
     for_lmdb = given.get('backend') == 'lmdb'
-    if '://' not in folder and (for_lmdb or is_lmdb(folder)):
+    if '://' not in folder and (is_lmdb(folder) or (for_lmdb and not os.path.isdir(folder))):
         options = {key: value for key, value in given.items() if for_lmdb and key not in ('backend', 'db_path')}
         return folder, dict(options, backend=LMDB_BACKEND, db_path=folder)
-    remote = '://' in folder or given.get('backend', 'local') != 'local'
-    return folder, given if remote else None
+    if '://' not in folder and (for_lmdb or given.get('backend', 'local') == 'local'):
+        return folder, None
+    return folder, given
 
 
 def missing_files(folder, names, backend_args=None):

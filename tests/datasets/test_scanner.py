@@ -22,13 +22,12 @@ def test_a_file_list_is_a_list_of_names():
 
 
 def test_a_million_files_are_few_objects(tmp_path):
-    pytest.importorskip('lmdb')
+    lmdb = pytest.importorskip('lmdb')
     number = 10 ** 6
     for name, keys in (('hazy', (f'{i // 10:06d}_{i % 10}_haze_img_123.png' for i in range(number))),
                        ('clear', (f'{i:06d}.png' for i in range(number // 10)))):
         store = tmp_path / f'{name}.lmdb'  # a store's keys.txt lists files that need not be written for this test
-        store.mkdir()
-        (store / 'data.mdb').touch()
+        lmdb.open(str(store)).close()
         (store / 'keys.txt').write_text('\n'.join(keys))
     ann_file = tmp_path / 'hazy.txt'
     ann_file.write_text('\n'.join(reversed((tmp_path / 'hazy.lmdb' / 'keys.txt').read_text().split('\n'))))
