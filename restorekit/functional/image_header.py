@@ -122,7 +122,7 @@ def _webp(data):
 
 def _tiff(data):
     pages = _directories(data)
-    first, frames = next(pages), 1
+    first, frames = next(pages, {}), 1
     try:
         for page in pages:
             frames += not page.get(SUBFILE, 0) & 0b101  # previews and masks are no pages

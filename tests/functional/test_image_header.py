@@ -181,7 +181,9 @@ def test_stores_of_mmengine(tmp_path):
 def test_files_without_a_size(tmp_path):
     (tmp_path / 'empty').write_bytes(b'')
     (tmp_path / 'text').write_text('BMs are text here, not an image at all')
-    for name, message in (('empty', 'is empty'), ('text', "starts with b'BMs are '")):
+    (tmp_path / 'tiff').write_bytes(b'II*' + bytes(90))  # of no page
+    for name, message in (('empty', 'is empty'), ('tiff', 'damaged TIFF header, which gives no size'),
+                          ('text', "starts with b'BMs are '")):
         with pytest.raises(ImageFileError, match=message):
             image_size(tmp_path / name)
     with pytest.raises(FileNotFoundError, match='it is a folder'):
