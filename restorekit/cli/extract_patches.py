@@ -43,7 +43,8 @@ def run(args):
         raise ConfigError(f'--pairs takes HAZY CLEAR or HAZY CLEAR DEPTH, got {" ".join(args.pairs)}')
     if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
         raise ConfigError(f'OUT {out} lies in SRC {source}: its patches would become images')
-    files = paired_files(source, args) if args.pairs else single_files(source)
+    refuse_lmdbs([source] + [source / folder for folder in args.pairs or ()])
+    files, failures = paired_files(source, args) if args.pairs else single_files(source)
     check_names(files)
     claim(out, args)
     for leftover in out.rglob('.*.tmp'):  # of a run that was killed
@@ -52,7 +53,6 @@ def run(args):
             for name, (size, depth) in files.items()]
     todo = [job for job in jobs if not is_done(job)]
     print(f'{len(jobs)} images; {len(jobs) - len(todo)} are done')
-    failures = []
     if todo:
         bar = ProgressBar(len(todo), file=sys.stderr)
         for failure in imap(cut, todo, args.workers):
@@ -72,14 +72,32 @@ def run(args):
 
 
 def single_files(source):
-    """Return (size, False) of each image by its name below ``source``."""
+    """Return (size, False) of each image by its name below ``source``, and what is wrong with the others."""
     from restorekit.datasets import scan_images
-    from restorekit.functional.image_io import image_size
-    return {name: (image_size(source / name), False) for name in scan_images(str(source))}
+    found, failures = {}, {}
+    for name in scan_images(str(source)):
+        add_size(found, failures, name, str(source / name), False)
+    return found, list(failures.values())
+
+
+def add_size(found, failures, name, path, depth):
+    """Note the size of a file, or what is wrong with it."""
+    if name not in found and name not in failures:
+        try:
+            found[name] = (read_size(path, depth), depth)
+        except Exception as error:
+            failures[name] = what_failed(path, error)
+
+
+def what_failed(path, error):
+    """Say what is wrong with a file."""
+    return str(error) if path in str(error) else f'{path}: {type(error).__name__}: {error}'
 
 
 def paired_files(source, args):
-    """Return (size, whether a depth map) of each file of the pairs by its name below ``source``.
+    """Return (size, whether a depth map) of each file by its name below ``source``, and what is wrong with the others.
+
+    A pair with a file whose header is damaged is left out.
 
     Raises:
         ValueError: If the images of a pair, or an image and its depth, differ in size.
@@ -89,21 +107,22 @@ def paired_files(source, args):
     sets = [PairedDataset(folders[0], folders[1], pairing=args.pairing)]
     if len(folders) == 3:
         sets.append(ClearDepthDataset(folders[1], folders[2]))
-    found, differing = {}, []
+    found, sizes, failures, differing = {}, {}, {}, []
     for data in sets:
         for index in range(len(data)):
-            sizes = []
-            for role, path in data.files(index).items():
-                name = Path(path).relative_to(source).as_posix()
-                if name not in found:
-                    found[name] = (read_size(path, role == 'depth'), role == 'depth')
-                sizes.append((found[name][0], name))
-            if len({size for size, _ in sizes}) > 1:
-                differing.append(' and '.join(f'{name} ({size[1]}x{size[0]})' for size, name in sizes))
+            files = {Path(path).relative_to(source).as_posix(): (path, role == 'depth')
+                     for role, path in data.files(index).items()}
+            for name, file in files.items():
+                add_size(sizes, failures, name, *file)
+            if files.keys() <= sizes.keys():
+                found.update((name, sizes[name]) for name in files)
+                if len({sizes[name][0] for name in files}) > 1:
+                    differing.append(' and '.join(f'{name} ({sizes[name][0][1]}x{sizes[name][0][0]})'
+                                                  for name in files))
     if differing:
         raise ValueError(f'{len(differing)} pairs differ in size, so they have no patches in common: '
                          f'{"; ".join(differing[:5])}{" ..." if len(differing) > 5 else ""}')
-    return found
+    return found, list(failures.values())
 
 
 def read_size(path, depth):
@@ -113,6 +132,14 @@ def read_size(path, depth):
         import numpy as np
         return np.load(path, mmap_mode='r').shape[:2]
     return image_size(path)
+
+
+def refuse_lmdbs(folders):
+    """Raise a ConfigError if one of the folders is an LMDB: files are cut, and it has none."""
+    from restorekit.config import ConfigError
+    from restorekit.datasets.lmdb_backend import is_lmdb
+    for folder in filter(is_lmdb, folders):
+        raise ConfigError(f'{folder} is an LMDB; give the folder it was made of, and pack the patches afterwards')
 
 
 def check_names(files):
@@ -177,10 +204,11 @@ def cut(job):
     """Write the patches of one image; returns what went wrong, or None."""
     import numpy as np
 
+    from restorekit.degradations.depth import read_stored_depth
     from restorekit.functional.image_io import read_image
     path, stem, grid, depth = job
     try:
-        image = read_depth_as_stored(path) if depth else read_image(path)
+        image = read_stored_depth(path) if depth else read_image(path)
         height, width = max(box[2] + box[4] for box in grid), max(box[3] + box[5] for box in grid)
         if image.shape[:2] != (height, width):
             raise ValueError(f'the header says {width}x{height} pixels, but it is {image.shape[1]}x{image.shape[0]}')
@@ -188,20 +216,8 @@ def cut(job):
             _, _, top, left, h, w = box
             save(stem, box, np.ascontiguousarray(image[top:top + h, left:left + w]), depth)
     except Exception as error:
-        return f'{path}: {type(error).__name__}: {error}'
+        return what_failed(path, error)
     return None
-
-
-def read_depth_as_stored(path):
-    """Read a depth map without a change of its values."""
-    import cv2
-    import numpy as np
-
-    from restorekit.functional.image_io import ImageFileError
-    depth = np.load(path) if path.endswith('.npy') else cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if depth is None:
-        raise ImageFileError(f'{path} cannot be decoded')
-    return depth
 
 
 def save(stem, box, patch, depth):

@@ -27,8 +27,9 @@ def run(args):
     from restorekit.checkpoint import atomic_write_text
     from restorekit.config import ConfigError
     from restorekit.datasets import scan_images
+    from restorekit.datasets.lmdb_backend import import_lmdb, open_lmdb
     from restorekit.functional.image_io import IMAGE_SUFFIXES
-    lmdb = import_lmdb()
+    import_lmdb()
     source, out = Path(args.source), Path(args.out)
     if out.suffix != '.lmdb':
         raise ConfigError(f'OUT must end in .lmdb, by which data sets know it, but is {out}')
@@ -38,9 +39,9 @@ def run(args):
     check_names(names, source)
     sizes = {name: (source / name).stat().st_size for name in names}
     claim(out, source)
-    (out / KEYS).unlink(missing_ok=True)  # unfinished from here on
-    with lmdb.open(str(out), map_size=map_size(sizes)) as env:
+    with open_lmdb(out, map_size=map_size(sizes)) as env:
         todo = missing(env, sizes, source, out)
+        (out / KEYS).unlink(missing_ok=True)  # unfinished from here on: data sets refuse it
         print(f'{len(names)} files in {source}; {len(names) - len(todo)} are in {out} already')
         if todo:
             bar = ProgressBar(len(todo), file=sys.stderr)
@@ -52,15 +53,6 @@ def run(args):
     atomic_write_text(''.join(f'{name}\n' for name in sorted(names)), str(out / KEYS))
     print(f'{len(names)} files, {total / 2**20:.1f} MiB, verified: {out}')
     return 0
-
-
-def import_lmdb():
-    """Return the module, or say how to install it."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ImportError('LMDB needs the package lmdb: python -m pip install "restorekit[lmdb]"') from error
-    return lmdb
 
 
 def check_names(names, source):

@@ -16,7 +16,7 @@ from restorekit.functional.random import derive_seed
 from .base import RestoreDataset
 from .file_list import FileList
 from .list_file import ROLES
-from .scanner import FileSource, missing_files, scan_images
+from .scanner import FileSource, find_names, scan_images
 
 PLACEHOLDER_SIZE = 8
 SHOWN = 5
@@ -154,14 +154,14 @@ class FileDataset(RestoreDataset):
         if listed is None or role not in listed.columns:
             return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
         names = listed.columns[role]
-        missing = missing_files(folder, names, self.backend_args)
+        found, missing = find_names(folder, names, self.backend_args)
         if missing:
             shown = ', '.join(f'{names[i]} (line {listed.lines[i]})' for i in missing[:SHOWN])
             raise FileNotFoundError(
                 f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
                 f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
                 'suffix; if they contain spaces, use a .csv list')
-        return FileList(names)
+        return FileList(found)
 
     def _source(self, folder, names, order=None):
         return FileSource([(folder, names)], self.backend_args, order)

@@ -5,7 +5,8 @@ import os
 from mmengine.fileio import LmdbBackend, register_backend
 
 LMDB_BACKEND = 'image_lmdb'
-KEYS_FILE = 'keys.txt'
+KEYS_FILE, SOURCE_FILE = 'keys.txt', 'source.json'  # make_lmdb writes the first at its end, the second at its start
+OPTIONS = ('lock', 'max_readers', 'max_spare_txns', 'meminit', 'readahead', 'readonly')
 _environments = {}  # by path: one may be opened once per process, and not be used after a fork
 
 
@@ -16,10 +17,11 @@ class ImageLmdbBackend(LmdbBackend):
 
     Args:
         db_path (str): The LMDB, a directory with ``data.mdb``.
-        **kwargs: See :class:`mmengine.fileio.LmdbBackend`.
+        **kwargs: See :class:`mmengine.fileio.LmdbBackend` and ``lmdb.open``; those of ``OPTIONS``.
 
     Raises:
         ImportError: If the package lmdb is not installed.
+        ValueError: If an option is unknown.
 
     Example:
         >>> backend = ImageLmdbBackend('train.lmdb')  # doctest: +SKIP
@@ -31,6 +33,10 @@ class ImageLmdbBackend(LmdbBackend):
 
     def __init__(self, db_path, **kwargs):
         import_lmdb()
+        unknown = [key for key in kwargs if key not in OPTIONS]
+        if unknown:
+            raise ValueError(f'{db_path}: an LMDB takes no option {", ".join(unknown)}; allowed in backend_args are '
+                             f'{", ".join(OPTIONS)}')
         super().__init__(db_path, **kwargs)
 
     def get(self, filepath):
@@ -50,12 +56,20 @@ class ImageLmdbBackend(LmdbBackend):
         return value
 
     def keys(self):
-        """Return all keys: the lines of ``keys.txt`` beside ``data.mdb``, or else what the database lists itself."""
+        """Return all keys: the lines of ``keys.txt`` beside ``data.mdb``, or else what the database lists itself.
+
+        Raises:
+            ValueError: If make_lmdb has not finished it, or data.mdb is damaged or truncated.
+        """
         listed = os.path.join(self.db_path, KEYS_FILE)
+        if os.path.isfile(os.path.join(self.db_path, SOURCE_FILE)) and not os.path.isfile(listed):
+            raise ValueError(f'{self.db_path} is unfinished: it has {SOURCE_FILE} but no {KEYS_FILE}, so make_lmdb was '
+                             'stopped before its end; run it again with the same arguments')
+        environment = self._environment()
         if os.path.isfile(listed):
             with open(listed, encoding='utf-8', errors='surrogateescape', newline='\n') as file:
                 return [key for key in file.read().split('\n') if key]
-        with self._environment().begin() as transaction:
+        with environment.begin() as transaction:
             return [key.decode('utf-8', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
 
     def _environment(self):
@@ -63,7 +77,8 @@ class ImageLmdbBackend(LmdbBackend):
         if name not in _environments:
             if not os.path.isfile(os.path.join(self.db_path, 'data.mdb')):
                 raise FileNotFoundError(f'{self.db_path} is no LMDB: it has no data.mdb')
-            _environments[name] = self._get_client()
+            _environments[name] = open_lmdb(self.db_path, readonly=self.readonly, lock=self.lock,
+                                            readahead=self.readahead, **self.kwargs)
         return _environments[name]
 
 
@@ -82,9 +97,30 @@ def import_lmdb():
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError('reading an LMDB needs the package lmdb, which is not installed: '
+        raise ImportError('an LMDB needs the package lmdb, which is not installed: '
                           'python -m pip install "restorekit[lmdb]"') from error
     return lmdb
+
+
+def open_lmdb(path, **options):
+    """Return the environment ``lmdb.open`` gives.
+
+    Raises:
+        ValueError: If data.mdb is damaged or truncated, or an option has a wrong value.
+    """
+    try:
+        environment = import_lmdb().open(str(path), **options)
+    except (import_lmdb().Error, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f'the LMDB {path} cannot be opened with {options}: {error}; if its data.mdb is damaged, copy '
+                         'it or make it again') from error
+    size = os.path.getsize(os.path.join(path, 'data.mdb'))
+    whole = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    if size < whole:  # reading a page that is not there ends the process by SIGBUS
+        environment.close()
+        raise ValueError(f'the LMDB {path} is truncated: its data.mdb has {size} of {whole} bytes; copy it or make it '
+                         f'again (if keys were deleted from it, it may be whole: then "python -m lmdb copy --compact '
+                         f'-e {path} NEW.lmdb" makes one that is read)')
+    return environment
 
 
 def is_lmdb(folder):

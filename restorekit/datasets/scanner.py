@@ -2,8 +2,10 @@
 
 import bisect
 import fnmatch
+import heapq
 import itertools
 import os
+import unicodedata
 from pathlib import Path
 
 from mmengine import fileio
@@ -19,7 +21,7 @@ def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None
 
     Args:
         folder (str): The folder, an LMDB, or a folder of a remote store that mmengine.fileio can list. Sub-folders are
-            searched, and links to folders followed, except to a folder they lie in.
+            searched and links to folders followed, but each folder is read once, at its own path if it has one here.
         include (str | list[str], optional): Shell patterns (``'14[0-2]?.png'``); a file is kept when its path
             relative to ``folder`` or its name matches one. Default: keep all.
         suffixes (tuple[str]): File suffixes, lower case.
@@ -58,7 +60,8 @@ def storage(folder, backend_args=None):
         folder (str): A folder; an LMDB, known by ``.lmdb`` or its ``data.mdb``, which chooses its backend by itself;
             or a URL.
         backend_args (dict, optional): Of the other folders: as mmengine.fileio takes it; ``backend='lmdb'`` may hand
-            options to LMDBs (``dict(backend='lmdb', readahead=True)``). Default: local files.
+            options to LMDBs (``dict(backend='lmdb', readahead=True)``), and changes nothing for a folder that is there
+            and is none. Default: local files.
 
     Returns:
         tuple[str, dict | None]: The path, and None for local files.
@@ -67,32 +70,53 @@ def storage(folder, backend_args=None):
     if '://' not in folder:
         folder = str(Path(folder))
     for_lmdb = given.get('backend') == 'lmdb'
-    if '://' not in folder and (for_lmdb or is_lmdb(folder)):
+    if '://' not in folder and (is_lmdb(folder) or (for_lmdb and not os.path.isdir(folder))):
         options = {key: value for key, value in given.items() if for_lmdb and key not in ('backend', 'db_path')}
         return folder, dict(options, backend=LMDB_BACKEND, db_path=folder)
-    remote = '://' in folder or given.get('backend', 'local') != 'local'
-    return folder, given if remote else None
+    if '://' not in folder and (for_lmdb or given.get('backend', 'local') == 'local'):
+        return folder, None
+    return folder, given
 
 
-def missing_files(folder, names, backend_args=None):
-    """Return which of ``names`` are not in ``folder``: their places in ``names``; [] for a remote store, unasked."""
+def find_names(folder, names, backend_args=None):
+    """Look names up in a folder; one written in another normal form of Unicode (macOS decomposes ``ü``) is found too.
+
+    Returns:
+        tuple[list[str], list[int]]: The names as the folder has them, and the places of those it has not; a remote
+        store is not asked.
+    """
     root, backend_args = storage(folder, backend_args)
-    if backend_args is not None:
-        if backend_args.get('backend') != LMDB_BACKEND:
-            return []
+    if backend_args is None:
+        if not os.path.isdir(root):
+            raise _no_folder(root)
+        listings = {}
+        found = [_on_disk(root, name, listings) for name in names]
+    elif backend_args.get('backend') == LMDB_BACKEND:
         keys = set(_list(root, backend_args))
-        return [i for i, name in enumerate(names) if name not in keys]
-    if not os.path.isdir(root):
-        raise _no_folder(root)
-    listings, missing = {}, []
-    for i, name in enumerate(names):
-        parent, _, last = name.rpartition('/')
-        if parent not in listings:
-            path = os.path.join(root, parent)
-            listings[parent] = set(os.listdir(path)) if os.path.isdir(path) else ()
-        if last not in listings[parent]:
-            missing.append(i)
-    return missing
+        found = [_spelt(name, keys) for name in names]
+    else:
+        return names, []
+    missing = [i for i, name in enumerate(found) if name is None]
+    return found, missing
+
+
+def _on_disk(root, name, listings):
+    """The path of a file as it is spelt below ``root``, or None."""
+    parent, _, last = name.rpartition('/')
+    if parent not in listings:
+        path = parent if os.path.isdir(os.path.join(root, parent)) else _on_disk(root, parent, listings)
+        there = path is not None and os.path.isdir(os.path.join(root, path))
+        listings[parent] = path, frozenset(os.listdir(os.path.join(root, path))) if there else ()
+    path, there = listings[parent]
+    last = _spelt(last, there)
+    return last if last is None or not path else f'{path}/{last}'
+
+
+def _spelt(name, there):
+    if name in there:
+        return name
+    forms = (unicodedata.normalize(kind, name) for kind in ('NFC', 'NFD'))
+    return next((form for form in forms if form in there), None)
 
 
 class FileSource:
@@ -153,16 +177,25 @@ def _list(root, backend_args):
 
 
 def _walk(root):
-    """Paths of all files below ``root``; a folder that is one of those it lies in (a link loop) is left out."""
-    found, pending = [], [('', (_identity(root),))]
-    while pending:
-        folder, ancestors = pending.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:
+    """Paths of all files below ``root``; a folder that links lead to again is read once.
+
+    Where it lies below ``root`` itself, that is its path; otherwise that of the first link in sorted order.
+    """
+    found, seen, folders, links = [], set(), [''], []
+    while folders or links:
+        folder = folders.pop() if folders else heapq.heappop(links)
+        path = os.path.join(root, folder)
+        if (identity := _identity(path)) in seen:
+            continue
+        seen.add(identity)
+        with os.scandir(path) as entries:
             for entry in entries:
                 if not _is_folder(entry):
                     found.append(folder + entry.name)
-                elif (identity := _identity(entry.path)) not in ancestors:
-                    pending.append((f'{folder}{entry.name}/', (*ancestors, identity)))
+                elif entry.is_symlink():
+                    heapq.heappush(links, f'{folder}{entry.name}/')
+                else:
+                    folders.append(f'{folder}{entry.name}/')
     return found
 
 

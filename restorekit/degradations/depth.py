@@ -4,15 +4,16 @@ import io
 import math
 import pathlib
 
-import cv2
 import numpy as np
 import torch
-from mmengine import fileio
 
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
+from restorekit.functional.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 
 from .base import Draw, check_choice, check_range, fractal_noise
+
+DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
 
 class ProxyDepth:
@@ -125,8 +126,8 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
     """Read a depth map from a file and convert it (see :func:`convert_depth`).
 
     Args:
-        path (str or Path): ``.png`` (8 or 16 bit, one channel, or three equal ones), whose values are first divided by
-            255 or 65535, or ``.npy`` (any number type, (H,W)), taken as it is.
+        path (str or Path): ``.png`` or ``.tif`` of 8 or 16 bits (one channel, or three equal ones), whose values are
+            first divided by 255 or 65535; ``.tif`` of floats or ``.npy`` (any number type, (H,W)), taken as it is.
         kind, scale, inverted, log_base, near: See :func:`convert_depth`.
         backend_args (dict, optional): Where to read from, as mmengine.fileio takes it; default: the disk.
 
@@ -135,31 +136,53 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is of another type, cannot be read, or its values are not a depth.
+        ValueError: If it is of another type, damaged, larger than
+            :func:`~restorekit.functional.image_io.max_pixels`, or its values are not a depth.
 
     Example:
         >>> read_depth('depth.png', kind='disparity')  # doctest: +SKIP
     """
+    values = read_stored_depth(path, backend_args)
+    if values.dtype.kind == 'u' and pathlib.PurePosixPath(path).suffix.lower() != '.npy':
+        values = values / np.float64(np.iinfo(values.dtype).max)
+    return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')
+
+
+def read_stored_depth(path, backend_args=None):
+    """Read a depth map without a change of its values: (H,W), of an npy any shape; see :func:`read_depth`."""
     if backend_args is None and not pathlib.Path(path).is_file():
         raise FileNotFoundError(f'depth map {path} does not exist')
     suffix = pathlib.PurePosixPath(path).suffix.lower()
-    if suffix not in ('.npy', '.png'):
-        raise ValueError(f'depth map {path} must be a .png or .npy file')
-    data = fileio.get(str(path), backend_args)
+    if suffix not in DEPTH_SUFFIXES:
+        raise ValueError(f'depth map {path} must be a {", ".join(DEPTH_SUFFIXES[:-1])} or {DEPTH_SUFFIXES[-1]} file')
+    data = read_bytes(path, backend_args)
     if suffix == '.npy':
-        try:
-            values = np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f'depth map {path} cannot be read: {error}') from error
-        if values.dtype.kind not in 'fiu':
-            raise ValueError(f'depth map {path} must hold numbers, got {values.dtype}')
-    else:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-        if values is None:
-            raise ValueError(f'depth map {path} cannot be read as a PNG')
-        if values.ndim == 3:
-            if not (values[..., :1] == values[..., :3]).all():
-                raise ValueError(f'depth map {path} is a colour image; a depth map has one channel')
-            values = values[..., 0]
-        values = values / np.float64(np.iinfo(values.dtype).max)
-    return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')
+        return _npy(data, f'depth map {path}')
+    values = decode_stored(data, f'depth map {path}')
+    if values.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise ValueError(f'depth map {path} must hold 8 or 16 bits or floats, got {values.dtype}')
+    if values.ndim == 3:
+        if not (values[..., :1] == values[..., :3]).all():
+            raise ValueError(f'depth map {path} is a colour image; a depth map has one channel')
+        values = values[..., 0]
+    return values
+
+
+def _npy(data, name):
+    """The array in the content of an npy file; nothing is taken for what its header promises but does not hold."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, in_columns, dtype = read(stream)
+    except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
+        raise ImageFileError(f'{name} cannot be read: it is no npy file, or damaged ({error})') from error
+    if dtype.kind not in 'fiu':
+        raise ValueError(f'{name} must hold numbers, got {dtype}')
+    count, start = math.prod(shape), stream.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
+        raise ImageFileError(f'{name} is truncated: its header promises {shape} values of {dtype}, but '
+                             f'{len(data) - start} bytes follow; copy or download it again')
+    if len(shape) > 1:
+        check_pixels(math.prod(shape[:-1]), shape[-1], name)
+    return np.frombuffer(data, dtype, count, start).reshape(shape, order='F' if in_columns else 'C')

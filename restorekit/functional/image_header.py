@@ -59,7 +59,7 @@ def _png(data):
         length, kind = struct.unpack_from('>I4s', data, position)
         if kind == b'IEND':
             break
-        if kind == b'IHDR':
+        if kind == b'IHDR' and not width:
             width, height = struct.unpack_from('>II', data, position + 8)
             plain = data[position + 16:position + 21] == b'\x08\x02\0\0\0'  # 8 bits, RGB, not interlaced
         elif kind == b'tRNS':
@@ -75,12 +75,16 @@ def _png(data):
 def _jpeg(data):
     height = width = 0
     orientation, position, height_at, sequential = 1, 2, 0, False
-    while position + 4 <= len(data) and data[position] == 0xff:
+    while position + 4 <= len(data):
+        if data[position] != 0xff:  # decoders skip stray bytes between segments
+            marked = data.find(b'\xff', position)
+            position = marked if marked > 0 else len(data)
+            continue
         marker = data[position + 1]
         if marker == 0xda:  # the image itself
             sequential = sequential and data[position + 4] == 3  # channels of this scan
             break
-        if marker == 0xff or marker == 0x01 or 0xd0 <= marker <= 0xd8:  # padding, or no content
+        if marker in (0xff, 0x00, 0x01) or 0xd0 <= marker <= 0xd8:  # padding, or no content
             position += 1 if marker == 0xff else 2
             continue
         length, = struct.unpack_from('>H', data, position + 2)
@@ -118,7 +122,7 @@ def _webp(data):
 
 def _tiff(data):
     pages = _directories(data)
-    first, frames = next(pages), 1
+    first, frames = next(pages, {}), 1
     try:
         for page in pages:
             frames += not page.get(SUBFILE, 0) & 0b101  # previews and masks are no pages
@@ -180,7 +184,8 @@ def _directories(data):
         for i in range(entries):
             tag, kind = struct.unpack_from(order + 'HH', data, position + i * step)
             if kind in (3, 4):
-                tags[tag], = struct.unpack_from(order + ('H' if kind == 3 else 'I'), data, position + i * step + at)
+                value, = struct.unpack_from(order + ('H' if kind == 3 else 'I'), data, position + i * step + at)
+                tags.setdefault(tag, value)  # of a tag that is there twice decoders take the first
         yield tags
         position, = struct.unpack_from(order + offset, data, position + entries * step)
 

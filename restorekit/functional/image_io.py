@@ -1,4 +1,8 @@
-"""Reading and writing image files: one place that decides what every kind of file means."""
+"""Reading and writing image files: one place that decides what every kind of file means.
+
+The two decoders of PNG differ on one damage: pixels whose sum (Adler-32) is wrong, though that of their chunk is not,
+are read by kornia-rs and refused by OpenCV.
+"""
 
 import functools
 import mmap
@@ -39,8 +43,8 @@ def read_image(path, keep_alpha=False, backend_args=None):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageFileError: If the file is empty, truncated, animated, larger than :func:`max_pixels` or no image that
-            OpenCV can decode.
+        ImageFileError: If the file is empty, truncated, animated, larger than :func:`max_pixels`, of another kind than
+            PNG, JPEG, WebP, TIFF, BMP and GIF, or not to be decoded by OpenCV.
 
     Example:
         >>> read_image('hazy/1400_3.png').shape  # doctest: +SKIP
@@ -71,30 +75,44 @@ def decode_image(data, name, keep_alpha=False):
     image = _decode_plain_png(data, header)
     if image is not None:
         return (image, None) if keep_alpha else image
-    kind = None if header is None else header.kind
-    buffer = np.frombuffer(data, np.uint8)
+    kind, orientation = header.kind, 1
     in_rgb = kind in ('PNG', 'JPEG')  # spares the exchange of channels; wrong for TIFF of 16 bits in OpenCV 5.0
     flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR)
-    orientation = 1
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
-    image = _decode(buffer, flags, name)
-    if image is None or image.size == 0:
-        raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
-                             f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
-    if header is None:  # a format whose header is not known
-        _check_pixels(*image.shape[:2], name)
+    image = _decode(data, flags, name)
     image = _to_uint8(image)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     image = _turn(image, orientation)
     if not keep_alpha:
         return image
-    stored = None if kind == 'JPEG' else _decode(buffer, cv2.IMREAD_UNCHANGED, name)
+    stored = None if kind == 'JPEG' else _decode(data, cv2.IMREAD_UNCHANGED, name)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
     return image, _turn(_to_uint8(stored[..., 3]), orientation)
+
+
+def decode_stored(data, name):
+    """Decode an image file as it is stored: the number type and channels (in the order of OpenCV) of the file.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+
+    Returns:
+        ndarray: (H, W) or (H, W, C).
+
+    Raises:
+        ImageFileError: See :func:`read_image`.
+
+    Example:
+        >>> decode_stored(cv2.imencode('.png', np.full((1, 1), 300, np.uint16))[1].tobytes(), 'depth').tolist()
+        [[300]]
+    """
+    check_header(data, name)
+    return _decode(data, cv2.IMREAD_UNCHANGED, name)
 
 
 def image_size(path, backend_args=None):
@@ -111,7 +129,7 @@ def image_size(path, backend_args=None):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageFileError: If the file is empty, animated, or the header is damaged or cut off.
+        ImageFileError: If the file is empty, animated, no image, or the header is damaged or cut off.
 
     Example:
         >>> image_size('hazy/1400_3.png')  # doctest: +SKIP
@@ -161,22 +179,32 @@ def read_bytes(path, backend_args):
 
 
 def check_header(data, name):
-    """Return the header of an image file (None: of unknown format), if it may be decoded.
+    """Return the header of an image file, if it may be decoded.
 
     Args:
         data (bytes): The content of the file.
         name (str | Path): What errors call it.
 
     Raises:
-        ImageFileError: If it is empty, animated, truncated, or larger than :func:`max_pixels`.
+        ImageFileError: If it is empty, animated, truncated, larger than :func:`max_pixels`, or of a kind whose header
+            is not known.
     """
     header = _still_header(data, name)
-    if header is not None:
-        if not header.whole:
-            raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
-                                 'copy or download it again')
-        _check_pixels(*header.size, name)
+    if not header.whole:
+        raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
+                             'copy or download it again')
+    check_pixels(*_known_size(header, data, name), name)
     return header
+
+
+def check_pixels(height, width, name):
+    """Raise an ImageFileError if an image has more than :func:`max_pixels`."""
+    limit = max_pixels()
+    if height * width > limit:
+        raise ImageFileError(
+            f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
+            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
+            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
 
 
 def write_image(path, image, alpha=None, quality=95):
@@ -218,33 +246,28 @@ def _check_file(path):
 
 
 def _still_header(data, name):
-    """Return the header or None, of a file that holds something and is not animated."""
+    """Return the header of a file that is an image and not animated."""
     if not len(data):
         raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
     header = read_header(data)
-    if header is not None and header.frames > 1:
+    if header is None:
+        raise ImageFileError(f'{name} ({len(data)} bytes) is no PNG, JPEG, WebP, TIFF, BMP or GIF file, or is damaged: '
+                             f'it starts with {bytes(data[:8])!r}; convert, replace or remove it')
+    if header.frames > 1:
         raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
                              'extract its frames to files of their own, or remove it')
     return header
 
 
-def _size(data, name):
-    header = _still_header(data, name)
-    if header is None:  # a format whose header is not known
-        return decode_image(data[:], name).shape[:2]
+def _known_size(header, data, name):
     if not header.height or not header.width:
         raise ImageFileError(f'{name} has a damaged {header.kind} header, which gives no size ({len(data)} bytes); '
                              'copy or download it again')
     return header.size
 
 
-def _check_pixels(height, width, name):
-    limit = max_pixels()
-    if height * width > limit:
-        raise ImageFileError(
-            f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
-            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
-            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
+def _size(data, name):
+    return _known_size(_still_header(data, name), data, name)
 
 
 @functools.cache
@@ -258,7 +281,7 @@ def _png_decoder():
 
 def _decode_plain_png(data, header):
     decoder = _png_decoder()
-    if decoder is None or header is None or header.kind != 'PNG' or not header.plain:
+    if decoder is None or header.kind != 'PNG' or not header.plain:
         return None
     try:
         return decoder(data, (header.height, header.width), 'rgb')
@@ -266,11 +289,15 @@ def _decode_plain_png(data, header):
         return None
 
 
-def _decode(buffer, flags, name):
+def _decode(data, flags, name):
     try:
-        return cv2.imdecode(buffer, flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageFileError(f'{name} cannot be decoded: {error.err or error}') from error
+    if image is None or image.size == 0:
+        raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
+                             f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
+    return image
 
 
 def _turn(array, orientation):

@@ -130,6 +130,36 @@ def test_one_bad_image_does_not_cost_the_others(tmp_path, make_images, capsys):
     assert len(list((tmp_path / 'out').glob('a_*.png'))) == 6
 
 
+def test_a_damaged_header_does_not_cost_the_others(tmp_path, make_images, capsys):
+    source = tmp_path / 'src'
+    for folder in ('hazy', 'clear'):
+        make_images(source / folder, ['a.png', 'b.png', 'c.png', 'd.png'], size=(20, 20))
+    (source / 'depth').mkdir()
+    for name in 'abcd':
+        np.save(source / 'depth' / f'{name}.npy', np.ones((20, 20), np.float32))
+    (source / 'hazy/b.png').write_bytes(b'')
+    (source / 'clear/c.png').write_bytes(b'no image')
+    (source / 'depth/d.npy').write_bytes(b'no array')
+    assert call(source / 'hazy', tmp_path / 'single', *GRID) == 1
+    assert 'failed: ' in (text := capsys.readouterr().err) and f'{source}/hazy/b.png is empty' in text
+    assert {name[0] for name in contents(tmp_path / 'single')} == {'a', 'c', 'd', 'p'}
+    assert call(source, tmp_path / 'out', *GRID, '--pairs', 'hazy', 'clear', 'depth') == 1
+    text = capsys.readouterr().err
+    assert [text.count(f'failed: {source}/{name}') for name in ('hazy/b.png', 'clear/c.png', 'depth/d.npy')] == [1] * 3
+    assert text.count('failed: ') == 3
+    assert len(PairedDataset(str(tmp_path / 'out/hazy'), str(tmp_path / 'out/clear'))) == 8  # of a and d
+    assert {name[:7] for name in contents(tmp_path / 'out') if name.startswith('depth')} == {'depth/a', 'depth/b'}
+
+
+def test_an_lmdb_is_refused(tmp_path, make_images, capsys):
+    make_images(tmp_path / 'src/hazy', ['a.png'])
+    (tmp_path / 'src/clear').mkdir()
+    (tmp_path / 'src/clear/data.mdb').touch()
+    for arguments in ((tmp_path / 'src/clear',), (tmp_path / 'src', '--pairs', 'hazy', 'clear')):
+        assert call(arguments[0], tmp_path / 'out', *arguments[1:]) == 1
+        assert f'{tmp_path}/src/clear is an LMDB; give the folder it was made of' in capsys.readouterr().err
+
+
 def test_mistakes_are_explained(tmp_path, make_images, capsys):
     source, out = tmp_path / 'src', tmp_path / 'out'
     make_images(source / 'hazy', ['a.png', 'b.png'], size=(20, 20))

@@ -1,12 +1,13 @@
 import argparse
 import json
+import os
 
 import numpy as np
 import pytest
 
 from restorekit.cli import make_lmdb
 from restorekit.cli.common import run_guarded
-from restorekit.datasets import PairedDataset
+from restorekit.datasets import PairedDataset, SingleDataset
 from restorekit.functional.image_io import read_image
 
 lmdb = pytest.importorskip('lmdb')
@@ -71,6 +72,8 @@ def test_a_killed_run_continues_to_the_same_content(source, tmp_path, monkeypatc
             patch.setattr(make_lmdb, 'put', killed)
             assert call(source, out, '--commit', 2) == 130
         assert len(contents(out)) == 2 * at and not (out / 'keys.txt').exists()
+        with pytest.raises(ValueError, match='out.lmdb is unfinished'):
+            SingleDataset(str(out))
         assert call(source, out, '--commit', 2) == 0
         assert f'{2 * at} are in' in capsys.readouterr().out
         assert contents(out) == contents(whole)
@@ -103,7 +106,7 @@ def test_what_is_new_is_added_and_a_changed_file_refused(source, tmp_path, make_
     (source / 'a.png').write_bytes(b'changed')
     assert call(source, out) == 1
     assert '1 files' in (text := capsys.readouterr().err) and 'a.png' in text and 'make a new LMDB' in text
-    assert not (out / 'keys.txt').exists()
+    assert len((out / 'keys.txt').read_text(encoding='utf-8').splitlines()) == 7  # as finished as it was
 
 
 def test_the_map_grows_when_files_do_not_fit(source, tmp_path, monkeypatch):
@@ -136,6 +139,11 @@ def test_mistakes_are_explained(source, tmp_path, capsys, monkeypatch, make_imag
     make_images(tmp_path / 'src2', ['a.png'])
     says('was made from', tmp_path / 'src2', out)
     assert json.loads((out / 'source.json').read_text()) == dict(source=str(source.resolve()))
+    data = out / 'data.mdb'
+    os.truncate(data, data.stat().st_size - 1)
+    says('is truncated', source, out)
+    data.write_bytes(b'garbage')
+    says('cannot be opened', source, out)
     deep = source / ('x' * 200) / ('y' * 200) / ('z' * 200)
     make_images(deep, ['a.png'])
     says('longer than 511 bytes', source, out)

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 import sys
 
@@ -86,6 +87,49 @@ def test_what_is_missing_is_named(tmp_path, stores):
     (tmp_path / 'empty.lmdb').mkdir()
     with pytest.raises(FileNotFoundError, match='empty.lmdb is no LMDB: it has no data.mdb'):
         SingleDataset(str(tmp_path / 'empty.lmdb'))
+
+
+def test_an_unfinished_lmdb_is_refused(stores, tmp_path):
+    (tmp_path / 'hazy.lmdb' / 'source.json').write_text('{}')
+    assert len(SingleDataset(stores[0])) == 3
+    (tmp_path / 'hazy.lmdb' / 'keys.txt').unlink()
+    with pytest.raises(ValueError, match='hazy.lmdb is unfinished: .* no keys.txt, .* run it again'):
+        SingleDataset(stores[0])
+
+
+@pytest.mark.parametrize('keep', [0.99, 0.5, 0.0])
+def test_a_truncated_lmdb_is_an_error_and_no_crash(tmp_path, keep):
+    (tmp_path / 'files').mkdir()
+    for i in range(9):
+        (tmp_path / 'files' / f'{i}.png').write_bytes(bytes(20000))
+    store = pack(tmp_path / 'files', tmp_path / 'a.lmdb')
+    size = (tmp_path / 'a.lmdb' / 'data.mdb').stat().st_size
+    os.truncate(tmp_path / 'a.lmdb' / 'data.mdb', max(8192, int(size * keep)))
+    with pytest.raises(ValueError, match=f'a.lmdb is truncated: its data.mdb has .* of {size} bytes; copy it'):
+        SingleDataset(store)
+
+
+@pytest.mark.parametrize('content', [b'', b'x' * 5000, bytes(50000)])
+def test_a_damaged_lmdb_is_named(tmp_path, stores, content):
+    (tmp_path / 'hazy.lmdb' / 'data.mdb').write_bytes(content)
+    with pytest.raises(ValueError, match='LMDB .*hazy.lmdb cannot be opened .* copy it or make it again'):
+        SingleDataset(stores[0])
+
+
+def test_wrong_options_are_named(stores):
+    with pytest.raises(ValueError, match='hazy.lmdb: an LMDB takes no option readahed; allowed .* readahead, readonly'):
+        SingleDataset(stores[0], backend_args=dict(backend='lmdb', readahed=True))
+    with pytest.raises(ValueError, match="hazy.lmdb cannot be opened with .*'max_readers': 'many'"):
+        SingleDataset(stores[0], backend_args=dict(backend='lmdb', max_readers='many'))
+
+
+def test_options_of_lmdbs_leave_folders_alone(tmp_path, stores):
+    options = dict(backend='lmdb', readahead=True)
+    mixed = PairedDataset(stores[0], str(tmp_path / 'clear'), pairing='prefix', backend_args=options)
+    assert [mixed.backend(0, role) is None for role in ('input', 'gt')] == [False, True]
+    assert mixed[2]['data_samples'].gt.equal(PairedDataset(*stores, pairing='prefix')[2]['data_samples'].gt)
+    with pytest.raises(FileNotFoundError, match='no LMDB .*/none; give the right one'):
+        SingleDataset(str(tmp_path / 'none'), backend_args=options)
 
 
 def test_the_missing_package_names_the_extra(stores, monkeypatch):

@@ -2,6 +2,7 @@ import gc
 import os
 import pickle
 import sys
+import unicodedata
 
 import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
@@ -22,13 +23,12 @@ def test_a_file_list_is_a_list_of_names():
 
 
 def test_a_million_files_are_few_objects(tmp_path):
-    pytest.importorskip('lmdb')
+    lmdb = pytest.importorskip('lmdb')
     number = 10 ** 6
     for name, keys in (('hazy', (f'{i // 10:06d}_{i % 10}_haze_img_123.png' for i in range(number))),
                        ('clear', (f'{i:06d}.png' for i in range(number // 10)))):
         store = tmp_path / f'{name}.lmdb'  # a store's keys.txt lists files that need not be written for this test
-        store.mkdir()
-        (store / 'data.mdb').touch()
+        lmdb.open(str(store)).close()
         (store / 'keys.txt').write_text('\n'.join(keys))
     ann_file = tmp_path / 'hazy.txt'
     ann_file.write_text('\n'.join(reversed((tmp_path / 'hazy.lmdb' / 'keys.txt').read_text().split('\n'))))
@@ -53,9 +53,27 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path, make_images):
     for link, target in (('ITS', 'nas/ITS'), ('again', 'nas/ITS'), ('own/up', 'data'), ('itself', 'data/itself')):
         (tmp_path / 'data' / link).symlink_to(tmp_path / target)
     (tmp_path / 'nas' / 'ITS' / 'across').symlink_to(tmp_path / 'data')
-    assert scan_images(tmp_path / 'data') == ['ITS/1.png', 'again/1.png', 'own/2.png']
+    assert scan_images(tmp_path / 'data') == ['ITS/1.png', 'own/2.png']
     (tmp_path / 'all').symlink_to(tmp_path / 'data')
     assert scan_images(tmp_path / 'all') == scan_images(tmp_path / 'data')
+
+
+def test_folders_that_link_to_each_other_are_read_once(tmp_path, make_images):
+    make_images(tmp_path / 'b' / 'deep', ['1.png'])
+    make_images(tmp_path / 'c', ['2.png'])
+    (tmp_path / 'a').symlink_to(tmp_path / 'b')  # before it in sorted order, but no place of its own
+    (tmp_path / 'b' / 'c').symlink_to(tmp_path / 'c')
+    assert scan_images(tmp_path) == ['b/deep/1.png', 'c/2.png']
+    mesh = [tmp_path / 'mesh' / str(i) for i in range(30)]
+    for folder in mesh:
+        make_images(folder, ['3.png'])
+        for other in mesh:
+            (folder / f'to_{other.name}').symlink_to(other)
+    assert scan_images(tmp_path / 'mesh') == sorted(f'{i}/3.png' for i in range(30))
+    (tmp_path / 'links').mkdir()
+    for name in ('z', 'y', 'x'):
+        (tmp_path / 'links' / name).symlink_to(tmp_path / 'b')
+    assert scan_images(tmp_path / 'links') == ['x/c/2.png', 'x/deep/1.png']
 
 
 def test_names_in_any_script_are_read(tmp_path, make_images):
@@ -66,6 +84,30 @@ def test_names_in_any_script_are_read(tmp_path, make_images):
     make_images(tmp_path / 'hazy', ['e\u0301te\u0301_1.png'])  # decomposed accents, as macOS writes them
     make_images(tmp_path / 'clear', ['\u00e9t\u00e9.png'])
     assert len(PairedDataset(str(tmp_path / 'hazy'), str(tmp_path / 'clear'), pairing='prefix')) == 1
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+@pytest.mark.parametrize('packed', [False, True])
+def test_a_list_may_have_another_normal_form(tmp_path, make_images, form, packed):
+    names = [unicodedata.normalize(form, name) for name in ('dünn/ä_1.png', 'dünn/ö.png', 'é.png')]
+    make_images(tmp_path / 'src' / names[0].partition('/')[0], [name.rpartition('/')[2] for name in names[:2]])
+    make_images(tmp_path / 'src', names[2:])
+    folder = tmp_path / 'src'
+    if packed:
+        folder = tmp_path / 'src.lmdb'
+        with pytest.importorskip('lmdb').open(str(folder)) as store, store.begin(write=True) as changes:
+            for name in names:
+                changes.put(name.encode(), (tmp_path / 'src' / name).read_bytes())
+    other = [unicodedata.normalize(dict(NFC='NFD', NFD='NFC')[form], name) for name in names]
+    listed = tmp_path / 'list.txt'
+    listed.write_text(f'{other[2]} {names[0]}\n{other[0]} {other[0]}\n', encoding='utf-8')
+    dataset = PairedDataset(str(folder), str(folder), ann_file=str(listed))
+    assert [dataset.files(i)['input'] for i in range(2)] == [f'{folder}/{names[2]}', f'{folder}/{names[0]}']
+    assert [dataset.files(i)['gt'] for i in range(2)] == [f'{folder}/{names[0]}'] * 2
+    assert dataset[1]['inputs'].shape == (3, 24, 32) and len(dataset.sources['gt'].lists[0]) == 1
+    listed.write_text(f'{other[0]}\nkühn/{other[2]}\n{other[2]}/{other[2]}\n', encoding='utf-8')
+    with pytest.raises(FileNotFoundError, match=f'2 of 3 files of .* are not in .*: kühn/{other[2]} .line 2.'):
+        SingleDataset(str(folder), ann_file=str(listed))
 
 
 def test_an_image_of_one_pixel_is_an_image(tmp_path, make_images):

@@ -1,9 +1,13 @@
+import pickle
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from restorekit.degradations import AtmosphericScattering, ProxyDepth, convert_depth, read_depth
+from restorekit.functional.image_io import ImageFileError
 
 
 def test_ground_plane_by_hand():
@@ -83,6 +87,16 @@ def test_bad_files_are_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
             read_depth(tmp_path / name)
+    cv2.imwrite(str(tmp_path / 'cut.tif'), np.random.default_rng(0).integers(0, 9, (200, 200)).astype(np.uint16))
+    (tmp_path / 'cut.tif').write_bytes((tmp_path / 'cut.tif').read_bytes()[:-900])
+    with pytest.raises(ValueError, match='depth map .*cut.tif'):
+        read_depth(tmp_path / 'cut.tif')
+    cv2.imwrite(str(tmp_path / 'whole.tif'), np.ones((2, 2), np.int32))
+    with pytest.raises(ValueError, match='whole.tif must hold 8 or 16 bits or floats, got int32'):
+        read_depth(tmp_path / 'whole.tif')
+    with pytest.raises(ValueError, match='d.bmp must be a .png, .tif, .tiff or .npy file'):
+        (tmp_path / 'd.bmp').touch()
+        read_depth(tmp_path / 'd.bmp')
     colour = np.zeros((2, 2, 3), np.uint8)
     colour[..., 0] = 9
     cv2.imwrite(str(tmp_path / 'colour.png'), colour)
@@ -91,3 +105,64 @@ def test_bad_files_are_refused(tmp_path):
     np.save(tmp_path / 'words.npy', np.array(['a']))
     with pytest.raises(ValueError, match='must hold numbers'):
         read_depth(tmp_path / 'words.npy')
+
+
+@pytest.mark.parametrize('values', [
+    np.array([[0, 51, 255]], np.uint8), np.array([[0, 1000, 65535]], np.uint16), np.array([[0, 1.5, 1e3]], np.float32)])
+def test_tiff_is_read(tmp_path, values):
+    for name in ('a.tif', 'b.TIFF'):
+        assert cv2.imwrite(str(tmp_path / name), values)
+        expected = values if values.dtype == np.float32 else values / np.iinfo(values.dtype).max
+        np.testing.assert_allclose(read_depth(tmp_path / name), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize('values', [
+    np.arange(6, dtype='>i2').reshape(2, 3), np.asfortranarray(np.arange(6.).reshape(2, 3)),
+    np.arange(6, dtype=np.float16).reshape(1, 2, 3)])
+def test_every_npy_of_numbers_is_read(tmp_path, values):
+    np.save(tmp_path / 'a.npy', values)
+    for version in ((1, 0), (2, 0), (3, 0)):
+        with open(tmp_path / 'b.npy', 'wb') as file:
+            np.lib.format.write_array(file, values, version)
+        for name in ('a.npy', 'b.npy'):
+            assert read_depth(tmp_path / name).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_maps_beyond_the_limit_of_pixels_are_refused_unread(tmp_path, monkeypatch):
+    for name in ('a.png', 'a.tif'):
+        cv2.imwrite(str(tmp_path / name), np.zeros((20, 30), np.uint16))
+    np.save(tmp_path / 'a.npy', np.zeros((20, 30, 1)))
+    monkeypatch.setenv('RESTOREKIT_MAX_PIXELS', '599')
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    for name in ('a.png', 'a.tif', 'a.npy'):
+        with pytest.raises(ImageFileError, match=f'{name} is .* more than the limit .* RESTOREKIT_MAX_PIXELS=600'):
+            read_depth(tmp_path / name)
+
+
+def npy(header, content=b''):
+    return b'\x93NUMPY\x01\0' + len(header).to_bytes(2, 'little') + header.encode() + content
+
+
+@pytest.mark.parametrize('content', [
+    npy("{'descr': '<f8', 'fortran_order': False, 'shape': (100000, 100000), }"),
+    npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1), }", bytes(8)),
+    npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, "), npy("{'descr': '<f8'}"), npy('('),
+    npy("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1), }", pickle.dumps([1])), pickle.dumps([1]),
+    npy('x\n\t \n  y'), npy('-' * 9000 + '1'), b'PK\x03\x04 no archive',
+    b'\x93NUMPY', b'\x93NUMPY\x09\0' + bytes(90)])
+def test_no_npy_breaks_the_reader(tmp_path, content):
+    (tmp_path / 'a.npy').write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match='depth map .*a.npy'):
+            read_depth(tmp_path / 'a.npy')
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_npz_is_no_depth_map(tmp_path):
+    np.savez(tmp_path / 'a.npz', np.ones((2, 2)))
+    (tmp_path / 'a.npz').rename(tmp_path / 'a.npy')
+    with pytest.raises(ValueError, match='a.npy cannot be read: it is no npy file'):
+        read_depth(tmp_path / 'a.npy')

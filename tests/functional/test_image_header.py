@@ -68,7 +68,7 @@ def test_size_is_that_of_the_decoded_image(tmp_path, kind, shape):
 
 @pytest.mark.parametrize(('name', 'dtype'), [
     ('a.bmp', np.uint8), ('a.webp', np.uint8), ('a.jpg', np.uint8), ('a.png', np.uint8), ('a.png', np.uint16),
-    ('a.tiff', np.uint8), ('a.tiff', np.uint16), ('a.tiff', np.float32), ('a.ppm', np.uint8)])
+    ('a.tiff', np.uint8), ('a.tiff', np.uint16), ('a.tiff', np.float32)])
 def test_what_opencv_writes(tmp_path, name, dtype):
     assert cv2.imwrite(str(tmp_path / name), np.resize(RGB, (70, 90, 3)).astype(dtype))
     assert image_size(tmp_path / name) == (70, 90) == read_image(tmp_path / name).shape[:2]
@@ -181,7 +181,9 @@ def test_stores_of_mmengine(tmp_path):
 def test_files_without_a_size(tmp_path):
     (tmp_path / 'empty').write_bytes(b'')
     (tmp_path / 'text').write_text('BMs are text here, not an image at all')
-    for name, message in (('empty', 'is empty'), ('text', "starts with b'BMs are '")):
+    (tmp_path / 'tiff').write_bytes(b'II*' + bytes(90))  # of no page
+    for name, message in (('empty', 'is empty'), ('tiff', 'damaged TIFF header, which gives no size'),
+                          ('text', "starts with b'BMs are '")):
         with pytest.raises(ImageFileError, match=message):
             image_size(tmp_path / name)
     with pytest.raises(FileNotFoundError, match='it is a folder'):
@@ -193,6 +195,62 @@ def test_large_fields_of_a_jpeg_are_skipped():
     padded = data[:2] + b'\xff\xe2\xff\xff' + bytes(65533) + b'\xff\xff\xff' + data[2:]  # an ICC profile, padding
     assert read_header(padded).size == (31, 20) and read_header(padded).orientation == 6
     assert decode_image(padded, 'a').shape == (31, 20, 3)
+
+
+@pytest.mark.parametrize('stray', [b'\x11', b'\x11\xff\0\x22', b'\xff\xff', b'\xff\x01\xff\xd3', bytes(999)])
+def test_stray_bytes_in_a_jpeg_hide_no_size(monkeypatch, stray):
+    data = oriented('JPEG', 6)
+    for marker in (b'\xff\xdb', b'\xff\xc0', b'\xff\xda'):
+        at = data.index(marker)
+        odd = data[:at] + stray + data[at:]
+        assert read_header(odd)[:4] == read_header(data)[:4] == ('JPEG', 20, 31, 6)
+        assert np.array_equal(decode_image(odd, 'a'), decode_image(data, 'a'))
+    monkeypatch.setattr(image_io, 'MAX_PIXELS', 619)
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    with pytest.raises(ImageFileError, match='31x20|20x31'):
+        decode_image(odd, 'a')
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_a_file_whose_header_gives_no_size_is_not_decoded(monkeypatch, kind):
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    monkeypatch.setattr(image_io, 'read_header', lambda data: read_header(data)._replace(height=0))
+    with pytest.raises(ImageFileError, match='a has a damaged .* header, which gives no size'):
+        decode_image(encoded(kind), 'a')
+
+
+@pytest.mark.parametrize('suffix', ['.ppm', '.jp2', '.avif', '.hdr', '.pfm', '.ras'])
+def test_other_formats_are_refused_and_not_decoded(tmp_path, monkeypatch, suffix):
+    try:
+        cv2.imwrite(str(tmp_path / f'a{suffix}'), RGB.astype(np.float32 if suffix in ('.hdr', '.pfm') else np.uint8))
+        (tmp_path / f'a{suffix}').rename(tmp_path / 'a.png')
+    except (cv2.error, OSError):
+        pytest.skip('this OpenCV does not write it')
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    for read in (read_image, image_size):
+        with pytest.raises(ImageFileError, match=r'a.png \(\d+ bytes\) is no PNG, JPEG, .* starts with .*; convert'):
+            read(tmp_path / 'a.png')
+
+
+def test_of_two_sizes_the_first_counts():
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    twice = encoded('PNG')[:33] + chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0)) + encoded('PNG')[33:]
+    assert read_header(twice).size == (20, 31)
+    entries = [struct.pack('<HHII', tag, 4, 1, value) for tag, value in ((256, 31), (256, 1), (257, 20), (257, 1))]
+    assert read_header(b'II*\0\x08\0\0\0\x04\0' + b''.join(entries) + bytes(4)).size == (20, 31)
+
+
+@pytest.mark.parametrize('suffix', image_io.IMAGE_SUFFIXES)
+@pytest.mark.parametrize('image', [RGB, RGB[..., 0], RGB.astype(np.uint16) * 257], ids=['rgb', 'grey', '16bit'])
+def test_every_suffix_is_read(tmp_path, suffix, image):
+    if image.dtype == np.uint16 and suffix not in ('.png', '.tif', '.tiff'):
+        pytest.skip('8 bits only')
+    assert cv2.imwrite(str(tmp_path / f'a{suffix}'), image[..., ::-1] if image.ndim == 3 else image)
+    expected = RGB if image.ndim == 3 else np.repeat(RGB[..., :1], 3, 2)
+    decoded = read_image(tmp_path / f'a{suffix}')
+    assert np.array_equal(decoded, expected) or suffix in ('.jpg', '.jpeg', '.webp')
+    assert image_size(tmp_path / f'a{suffix}') == decoded.shape[:2] == (20, 31)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
