@@ -134,7 +134,7 @@ def _read_jsonl(text, path, roles):
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
         present = tuple(role for role in roles if isinstance(entry, dict) and role in entry)
         header = header or present
