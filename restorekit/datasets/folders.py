@@ -127,8 +127,8 @@ class ClearDepthDataset(FileDataset):
 
     Args:
         clear_dir (str): Folder or LMDB of clear images.
-        depth_dir (str, optional): Folder or LMDB of depth maps with the same stems (PNG or TIFF of 8 or 16 bits, TIFF of
-            floats, or NPY).
+        depth_dir (str, optional): Folder or LMDB of depth maps with the same stems (PNG or TIFF of 8 or 16 bits, TIFF
+            of floats, or NPY).
         depth (dict): How the maps are coded, passed to :func:`restorekit.degradations.read_depth`.
         include (str | list[str], optional): Keeps only matching clear files.
         ann_file (str, optional): Takes the clear images of this list, in its order, and their depth maps where it has

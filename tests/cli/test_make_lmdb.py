@@ -7,7 +7,7 @@ import pytest
 
 from restorekit.cli import make_lmdb
 from restorekit.cli.common import run_guarded
-from restorekit.datasets import PairedDataset, SingleDataset
+from restorekit.datasets import SingleDataset, SingleDataset
 from restorekit.functional.image_io import read_image
 
 lmdb = pytest.importorskip('lmdb')
@@ -51,10 +51,10 @@ def test_a_dataset_reads_it_as_the_folder(source, tmp_path):
     (source / 'sub/e.npy').unlink()
     out = tmp_path / 'out.lmdb'
     assert call(source, out) == 0
-    packed, plain = PairedDataset(str(out), str(out)[:-5] + '.lmdb'), PairedDataset(str(source), str(source))
+    packed, plain = SingleDataset(str(out)), SingleDataset(str(source))
     assert len(packed) == len(plain) == 5 and packed.list_hash() == plain.list_hash()
     for index in range(5):
-        assert np.array_equal(packed.load(index, 0)['gt'], plain.load(index, 0)['gt'])
+        assert np.array_equal(packed.load(index, 0)['inputs'], plain.load(index, 0)['inputs'])
 
 
 def test_a_killed_run_continues_to_the_same_content(source, tmp_path, monkeypatch, capsys):

@@ -100,9 +100,9 @@ def test_a_list_may_have_another_normal_form(tmp_path, make_images, form, packed
                 changes.put(name.encode(), (tmp_path / 'src' / name).read_bytes())
     other = [unicodedata.normalize(dict(NFC='NFD', NFD='NFC')[form], name) for name in names]
     listed = tmp_path / 'list.txt'
-    listed.write_text(f'{other[2]} {names[0]}\n{other[0]} {other[0]}\n', encoding='utf-8')
+    listed.write_text(f'{other[2]} {names[0]}\n{other[1]} {other[0]}\n', encoding='utf-8')
     dataset = PairedDataset(str(folder), str(folder), ann_file=str(listed))
-    assert [dataset.files(i)['input'] for i in range(2)] == [f'{folder}/{names[2]}', f'{folder}/{names[0]}']
+    assert [dataset.files(i)['input'] for i in range(2)] == [f'{folder}/{names[2]}', f'{folder}/{names[1]}']
     assert [dataset.files(i)['gt'] for i in range(2)] == [f'{folder}/{names[0]}'] * 2
     assert dataset[1]['inputs'].shape == (3, 24, 32) and len(dataset.sources['gt'].lists[0]) == 1
     listed.write_text(f'{other[0]}\nkühn/{other[2]}\n{other[2]}/{other[2]}\n', encoding='utf-8')
