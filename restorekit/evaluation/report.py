@@ -1,11 +1,11 @@
 """A test report: what was measured, as a table of images, a summary for programs and two pages to read."""
 
 import csv
-import io
 import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -22,10 +22,12 @@ FORMAT = 1
 def describe_metric(metric):
     """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint.
 
-    A metric without a protocol has None for both; its label names the library that measures.
+    A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
+    library that measures, ``options`` what it was told.
     """
     protocol = getattr(metric, 'protocol', None)
-    return dict(label=metric.label, quantity=metric.quantity, unit=metric.unit,
+    return dict(label=f'{metric.prefix}/{metric.label}' if metric.prefix else metric.label,
+                options=getattr(metric, 'options', {}), quantity=metric.quantity, unit=metric.unit,
                 higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings,
                 fingerprint=protocol and protocol.fingerprint)
 
@@ -98,13 +100,13 @@ def write_report(out, summary, rows, strips):
 
 def per_image_csv(rows, labels):
     """Return the table of images: set, image, then each metric's number and the input's; empty where not measured."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
+    lines = []  # a terminator with \r has names with a \r quoted
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator='\r\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
         values = ['' if value is None else repr(float(value)) for pair in row['values'] for value in pair]
         writer.writerow([row['domain'], row['image'], *values])
-    return text.getvalue()
+    return ''.join(f'{line[:-2]}\n' for line in lines)
 
 
 def shown_strips(summary, rows, strips):

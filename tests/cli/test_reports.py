@@ -287,3 +287,28 @@ def test_a_set_without_truth_and_a_broken_file(data):
     assert night['metrics']['PSNR@rgb']['n'] == 0 and night['metrics']['PSNR@rgb']['mean'] is None
     assert '| night | PSNR@rgb | 0 | not measured |' in (data / 'out' / 'summary.md').read_text()
     assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()
+
+
+def test_each_number_has_one_column(data, fail):
+    measure('--metrics', 'PSNR', 'MAE')  # PSNR is in the config without a protocol
+    labels = ['PSNR@rgb', 'SSIM@rgb', 'MAE@rgb']
+    header, *lines = csv.reader((data / 'out' / 'per_image.csv').open())
+    assert header == ['domain', 'image', *(key for label in labels for key in (label, f'input_{label}'))]
+    assert all(len(line) == 8 and float(line[6]) < 1 for line in lines)
+    assert list(json.loads((data / 'out' / 'summary.json').read_text())['definitions']) == labels
+
+    def config(name, *metrics):
+        cfg = Config.fromfile('config.py')
+        cfg.test_evaluator = list(metrics)
+        cfg.dump(name)
+    config('two.py', dict(type='PSNR', protocol=dict(name='own', crop_border=2)),
+           dict(type='SSIM', protocol=dict(name='own', crop_border=4)))
+    text = fail('two.py', 'aod.pth')
+    assert "two protocols are named 'own', with different settings (crop_border 2 and 4); give one of them" in text
+    config('differ.py', dict(type='PSNR', protocol=dict(name='own', crop_border=2)),
+           dict(type='PSNR', protocol=dict(name='own', crop_border=4)))
+    assert 'two metrics of one label, PSNR@own, differ (protocol {' in fail('differ.py', 'aod.pth')
+    config('prefix.py', dict(type='PSNR'), dict(type='PSNR', prefix='mine'))
+    assert main(['test', 'prefix.py', 'aod.pth', '--out', 'prefix']) == 0
+    lines = list(csv.DictReader((data / 'prefix' / 'per_image.csv').open()))
+    assert all(line['PSNR@rgb'] == line['mine/PSNR@rgb'] for line in lines)
