@@ -9,6 +9,7 @@ from restorekit.cli.compare_reports import add_arguments, run
 from restorekit.evaluation import get_protocol
 from restorekit.evaluation.comparison import NotComparableError, compare_reports, differences, read_report
 from restorekit.evaluation.report import per_image_csv, summarise, write_report
+from restorekit.evaluation.report_tables import _code
 
 
 def report(folder, values, label='PSNR@rgb', higher=True, list_hash='1' * 64, inputs=None, versions=None):
@@ -144,6 +145,15 @@ def test_names_of_any_kind_are_read_back(tmp_path):
     (tmp_path / 'per_image.csv').write_bytes(per_image_csv(rows, ['PSNR@rgb']).encode())
     (tmp_path / 'summary.json').write_text(json.dumps(dict(definitions={'PSNR@rgb': {}})))
     assert list(read_report(tmp_path)[1]) == [('day', name) for name in names]
+
+
+def test_markdown_shows_names_as_they_are(tmp_path):
+    name = 'a|b *bold* <i> _x_ my_set'
+    report(tmp_path, {name: [1.0, 2.0]})
+    text = (tmp_path / 'summary.md').read_text()
+    escaped = r'a\|b \*bold\* \<i\> \_x\_ my_set'
+    assert f'## {escaped}\n' in text and f'| {escaped} | PSNR@rgb ↑ | 2 |' in text
+    assert _code('0.png') == '`0.png`' and _code('a`b``c') == '``` a`b``c ```' and _code('a\nb') == '`a b`'
 
 
 def test_a_few_images_cannot_tell_beside_other_lines(tmp_path):
