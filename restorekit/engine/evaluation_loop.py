@@ -18,6 +18,7 @@ from restorekit.evaluation import ImageMetric
 from restorekit.evaluation.journal import Extremes, append_rows
 from restorekit.evaluation.provenance import set_names
 from restorekit.evaluation.report import describe_metric
+from restorekit.file_name import file_name
 from restorekit.functional.image_io import write_image
 from restorekit.registry import LOOPS
 from restorekit.visualization import strip, to_array
@@ -99,7 +100,7 @@ class EvaluationLoop(BaseLoop):
             extremes.restore(self.rows)
         barrier()  # the strips that other processes write must not be taken for old ones
         self.dataloader.sampler[:] = pending
-        new, targets = [], self._targets() if self.images_dir is not None else None
+        new, targets = [], self.targets() if self.images_dir is not None else None
         for number, batch in enumerate(self.dataloader):
             start = number * self.dataloader.batch_size
             indices = pending[start:start + self.dataloader.batch_size]
@@ -154,11 +155,12 @@ class EvaluationLoop(BaseLoop):
             means.update({f'{metric.prefix}/{key}' if metric.prefix else key: value for key, value in found.items()})
         return means
 
-    def _targets(self):
-        """Where each restored image is saved: named like its input, with a number where two would be one."""
+    def targets(self):
+        """Return where below ``images_dir`` each restored image is saved: named like its input, numbered if need be."""
         targets, taken = [], set()
         for domain, name in self.names:
-            stem, number = (self.images_dir / domain / name).with_suffix(''), 1
+            parts = map(file_name, (domain, *name.split('/')))
+            stem, number = self.images_dir.joinpath(*parts).with_suffix(''), 1
             target = stem.with_name(f'{stem.name}.png')
             while target in taken:
                 number += 1
