@@ -9,7 +9,7 @@ def table(summary):
     for name, entry in summary['sets'].items():
         for label, found in entry['metrics'].items():
             definition = summary['definitions'][label]
-            digits = digits_of(found['mean'])
+            digits = digits_of(found['input_mean'] if found['mean'] is None else found['mean'])
             if not found['n']:
                 lines.append([name, label, '0', 'not measured', '', '', ''])
                 continue
