@@ -35,6 +35,8 @@ def run(args):
     from restorekit.config import ConfigError
     if args.config and not args.checkpoint:
         raise ConfigError('--config says how the network of --checkpoint is built; give --checkpoint FILE too')
+    if not Path(args.images).is_dir():
+        raise FileNotFoundError(f'--images: no folder {Path(args.images).absolute()} of photos')
     prepare_process('none')
     import torch
 
@@ -60,7 +62,7 @@ def run(args):
     if args.json:
         from restorekit.checkpoint import atomic_write_text
         Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(json.dumps(record, indent=2) + '\n', args.json)
+        atomic_write_text(json.dumps(record, indent=2, allow_nan=False) + '\n', args.json)
     if args.out:
         print(f'\nPictures: {args.out}')
     return 0
@@ -116,7 +118,8 @@ def evaluate(score, before, after=None, draws=200):
     if after is not None:
         other = score.match(after)
         record['after'] = score.summary(other)
-        record['difference'] = {key: record['after'][key] - record['before'][key] for key in ('map50', 'map')}
+        record['difference'] = {key: None if record['before'][key] is None else
+                                record['after'][key] - record['before'][key] for key in ('map50', 'map')}
         if draws:
             record['interval'] = score.difference(matched, other, draws)
     return record

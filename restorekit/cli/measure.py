@@ -65,7 +65,9 @@ def value(metric, number):
     """Return the mean as text."""
     if metric is None:
         return '-'
-    mean = metric.evaluate(number)[metric.label]
+    mean = metric.evaluate(number).get(metric.label)
+    if mean is None:  # every image is too small for it
+        return '-'
     return f'{mean:.3f}' if metric.unit == 'dB' else f'{mean:.4f}'
 
 

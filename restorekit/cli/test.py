@@ -37,6 +37,10 @@ def run(args):
         raise ConfigError(f'{given}; a test measures one of them')
     if args.checkpoint is not None and not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {args.checkpoint}')
+    if args.overwrite and args.predictions and args.out and \
+            Path(args.predictions).resolve().is_relative_to(Path(args.out).resolve()):
+        raise ConfigError(f'--overwrite removes the images that the old report in {args.out} saved, and --predictions '
+                          f'{args.predictions} lies in it; choose another --out')
     cfg = load_config(args.config, options=args.cfg_options, data_root=args.data_root)
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -47,10 +51,10 @@ def run(args):
     from restorekit.compat import patch_runner
     from restorekit.engine import RestoreRunner
     from restorekit.engine.distributed import run_on_main
-    from restorekit.evaluation.journal import open_report
+    from restorekit.evaluation.journal import close_report, open_report
     from restorekit.evaluation.provenance import set_hashes
     from restorekit.evaluation.report import describe_metric, summarise, write_report
-    from restorekit.evaluation.report_tables import plain_table, table
+    from restorekit.evaluation.report_tables import not_finite_sentences, plain_table, table
     patch_runner()
     cfg = test_config(cfg, args)
     digest = config_digest(cfg)
@@ -62,28 +66,46 @@ def run(args):
         metrics = [describe_metric(metric) for metric in loop.metrics]
         provenance = run_on_main(describe_run, args, digest)
         identity = describe_identity(args, provenance, metrics, hashes)
+        saves = [path.relative_to(args.out).as_posix() for path in loop.targets()] if args.save_images else []
         summary = None
-        if args.out:
-            summary, rows = run_on_main(open_report, args.out, identity, args.overwrite)
+        try:
+            if args.out:
+                summary, rows = run_on_main(open_report, args.out, identity, args.overwrite, saves)
+                if summary is None:
+                    loop.resume(args.out, rows)
+                    provenance['resumed_images'] = len(rows)
+                    if rows:
+                        runner.logger.info(f'{len(rows)} of {len(loop.dataset)} images were measured before; '
+                                           'continuing')
+                elif is_main_process():
+                    print(finished(args.out, summary))
             if summary is None:
-                loop.resume(args.out, rows)
-                provenance['resumed_images'] = len(rows)
-                if rows:
-                    runner.logger.info(f'{len(rows)} of {len(loop.dataset)} images were measured before; continuing')
-            elif is_main_process():
-                print(f'{args.out} holds this report already, finished; --overwrite measures again')
-        if summary is None:
-            runner.test()
-            summary = summarise(loop.rows, metrics, hashes, provenance, identity)
+                runner.test()
+                summary = summarise(loop.rows, metrics, hashes, provenance, identity)
+                if args.out and is_main_process():
+                    summary['saved'] = [name for name in saves if Path(args.out, name).is_file()]
+                    write_report(args.out, summary, loop.rows, loop.strips)
+        finally:
             if args.out and is_main_process():
-                write_report(args.out, summary, loop.rows, loop.strips)
+                close_report(args.out)
         runner.visualizer.close()
     if is_main_process():
         print(plain_table(table(summary)))
+        print(''.join(f'\nwarning: {text}\n' for text in not_finite_sentences(summary)), end='')
         if args.out:
-            print(f'Report: {Path(args.out, "report.html")} (and summary.md, summary.json, per_image.csv'
-                  f'{", images" if args.save_images else ""})')
+            images = ', images' if any(Path(args.out, name).is_file() for name in summary.get('saved', ())) else ''
+            print(f'Report: {Path(args.out, "report.html")} (and summary.md, summary.json, per_image.csv{images})')
     return 0
+
+
+def finished(out, summary):
+    """Say that a report is finished, and what it lacks."""
+    saved = summary.get('saved', [])
+    broken = sum(len(entry['broken']) for entry in summary['sets'].values())
+    gone = sum(not Path(out, name).is_file() for name in saved)
+    lacks = [f'{broken} file{"s" * (broken > 1)} could not be read then'] * bool(broken) + \
+        [f'{gone} of its {len(saved)} saved images are gone'] * bool(gone)
+    return '; '.join([f'{out} holds this report already, finished', *lacks, '--overwrite measures again'])
 
 
 def test_config(cfg, args):
@@ -103,6 +125,8 @@ def test_config(cfg, args):
             kept[f'test_{key}'] = cfg.get(f'val_{key}')
     if args.data:
         kept['test_dataloader'] = join_sets(args.data, kept['test_dataloader'])
+    elif kept['test_dataloader'] is not None:
+        name_set(kept['test_dataloader']['dataset'], Path(args.config).stem)
     if kept['test_dataloader'] is None:
         raise ConfigError(f'{args.config} has neither test_dataloader nor val_dataloader, so there is nothing to test; '
                           'name test sets with --data')
@@ -110,6 +134,10 @@ def test_config(cfg, args):
     if args.predictions is not None:
         kept['model'] = dict(type='StoredPredictions',
                              folder=None if args.predictions == 'input' else args.predictions)
+    elif kept.get('model') is None:
+        raise ConfigError(f'{args.config} has no model that {args.checkpoint} could be loaded into: it is a data set '
+                          "alone. Name the model's config and give the set by --data: tools/test.py CONFIG "
+                          f'{args.checkpoint} --data {args.config}')
     kept.update(load_from=args.checkpoint, resume=False, custom_hooks=[], default_hooks=dict(
         checkpoint=dict(type='SafeCheckpointHook'), logger=dict(type='LoggerHook')))
     kept['visualizer'] = dict(type='Visualizer')
@@ -145,11 +173,23 @@ def join_sets(names, loader):
         if label in datasets:
             raise ConfigError(f'--data names {label!r} twice')
         dataset, loader = found['dataset'], loader or found
-        if dataset.get('type') != 'ConcatDataset' and dataset.get('domain') in (None, *domains):
-            dataset['domain'] = label
+        name_set(dataset, label, domains)
         domains.add(dataset.get('domain'))
         datasets[label] = dataset
     return dict(loader, dataset=dict(type='ConcatDataset', datasets=datasets))
+
+
+def name_set(dataset, label, taken=()):
+    """Give the config of a dataset, or of each part, the domain ``label`` if it has none, or one that is taken."""
+    kind = str(dataset.get('type')).rpartition('.')[2]
+    if kind == 'ConcatDataset':
+        parts = dataset['datasets']
+        for part in parts.values() if isinstance(parts, dict) else parts:
+            name_set(part, label)
+    elif kind != 'DomainPairDataset':
+        default = 'source' if kind == 'UnpairedDataset' else None
+        if dataset.get('domain', default) in (None, *taken):
+            dataset['domain'] = label
 
 
 def dataset_base(name):
@@ -198,7 +238,7 @@ def evaluators(configured, args):
     if not chosen:
         raise ConfigError(f'{args.config} names no metric; name some with --metrics (NIQE and its like need no '
                           'truth) or --protocol')
-    return [metric for i, metric in enumerate(chosen) if metric not in chosen[:i]]
+    return chosen
 
 
 def describe_run(args, digest):

@@ -12,10 +12,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.amp import autocast
 
+from restorekit.config import ConfigError
 from restorekit.datasets import RestoreDataset
 from restorekit.evaluation import ImageMetric
 from restorekit.evaluation.journal import Extremes, append_rows
 from restorekit.evaluation.provenance import set_names
+from restorekit.evaluation.report import describe_metric
+from restorekit.file_name import file_name
 from restorekit.functional.image_io import write_image
 from restorekit.registry import LOOPS
 from restorekit.visualization import strip, to_array
@@ -48,6 +51,8 @@ class EvaluationLoop(BaseLoop):
 
     Raises:
         TypeError: If a metric gives no number per image, or the dataset is no RestoreDataset.
+        ConfigError: If two metrics that differ have one label, or two protocols one name. A metric that is named twice
+            is measured once.
     """
 
     def __init__(self, runner, dataloader, evaluator, images_dir=None, fp16=False):
@@ -62,6 +67,7 @@ class EvaluationLoop(BaseLoop):
             if not isinstance(metric, ImageMetric):
                 raise TypeError(f'{type(metric).__name__} is no metric of single images, so it cannot be in a test '
                                 'report; derive it from restorekit.evaluation.ImageMetric')
+        self.evaluator.metrics = distinct(self.metrics)
         self.names = set_names(self.dataset)
         self.images_dir = None if images_dir is None else Path(images_dir)
         self.fp16 = fp16
@@ -94,7 +100,7 @@ class EvaluationLoop(BaseLoop):
             extremes.restore(self.rows)
         barrier()  # the strips that other processes write must not be taken for old ones
         self.dataloader.sampler[:] = pending
-        new, targets = [], self._targets() if self.images_dir is not None else None
+        new, targets = [], self.targets() if self.images_dir is not None else None
         for number, batch in enumerate(self.dataloader):
             start = number * self.dataloader.batch_size
             indices = pending[start:start + self.dataloader.batch_size]
@@ -149,11 +155,12 @@ class EvaluationLoop(BaseLoop):
             means.update({f'{metric.prefix}/{key}' if metric.prefix else key: value for key, value in found.items()})
         return means
 
-    def _targets(self):
-        """Where each restored image is saved: named like its input, with a number where two would be one."""
+    def targets(self):
+        """Return where below ``images_dir`` each restored image is saved: named like its input, numbered if need be."""
         targets, taken = [], set()
         for domain, name in self.names:
-            stem, number = (self.images_dir / domain / name).with_suffix(''), 1
+            parts = map(file_name, (domain, *name.split('/')))
+            stem, number = self.images_dir.joinpath(*parts).with_suffix(''), 1
             target = stem.with_name(f'{stem.name}.png')
             while target in taken:
                 number += 1
@@ -161,6 +168,32 @@ class EvaluationLoop(BaseLoop):
             taken.add(target)
             targets.append(target)
         return targets
+
+
+def distinct(metrics):
+    """Return metrics without repeats.
+
+    Raises:
+        ConfigError: If two that differ have one label, or two protocols one name: their columns could not be told
+            apart.
+    """
+    labels, protocols = {}, {}
+    for metric in metrics:
+        what = describe_metric(metric)
+        other, _ = labels.setdefault(what['label'], (what, metric))
+        if what != other:
+            differing = ', '.join(f'{key} {other[key]!r} and {what[key]!r}' for key in what
+                                  if key != 'fingerprint' and what[key] != other[key])
+            raise ConfigError(f"two metrics of one label, {what['label']}, differ ({differing}), so a report could not "
+                              "tell their numbers apart; keep one, or give one of them a prefix='...'")
+        if what['protocol'] is not None:
+            settings = protocols.setdefault(metric.protocol.name, metric.protocol)
+            if settings.fingerprint != metric.protocol.fingerprint:
+                differing = ', '.join(f'{key} {settings.settings[key]!r} and {value!r}'
+                                      for key, value in what['protocol'].items() if value != settings.settings[key])
+                raise ConfigError(f'two protocols are named {metric.protocol.name!r}, with different settings '
+                                  f'({differing}); give one of them another name')
+    return [metric for _, metric in labels.values()]
 
 
 def encode_strip(inputs, sample):

@@ -5,10 +5,10 @@ import json
 import math
 from pathlib import Path
 
-from .protocols import check_comparable
+from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
 from .report_tables import digits_of
-from .statistics import bootstrap_interval, holm, sign_flip_test
+from .statistics import bootstrap_interval, holm, least_p, sign_flip_test
 
 ALPHA = 0.05
 
@@ -41,10 +41,16 @@ def read_report(path):
         summary = json.loads(files[0].read_text(encoding='utf-8'))
         labels = list(summary['definitions'])
         images = {}
+        columns = [key for label in labels for key in (label, f'input_{label}')]
         with files[1].open(encoding='utf-8', newline='') as file:
-            for line in csv.DictReader(file):
-                images[line['domain'], line['image']] = {key: float(line[key]) for label in labels
-                                                          for key in (label, f'input_{label}') if line[key]}
+            header, *lines = csv.reader(file)
+        if header != ['domain', 'image', *columns]:
+            raise ValueError(f'per_image.csv has the columns {", ".join(header)}, and not those of summary.json')
+        for number, (domain, image, *cells) in enumerate(lines, 2):
+            if len(cells) != len(columns):
+                raise ValueError(f'row {number} of per_image.csv ({domain}/{image}) has {len(cells) + 2} cells, but '
+                                 f'{len(header)} columns have a name')
+            images[domain, image] = {key: float(cell) for key, cell in zip(columns, cells, strict=True) if cell}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotComparableError(f'{path} holds no report of tools/test.py that can be read: '
                                  f'{type(error).__name__} {error}') from error
@@ -64,9 +70,9 @@ def compare_reports(a, b):
 
     Returns:
         dict: ``rows``, one dict per set and metric: set, label, n, mean_a, mean_b, difference, low, high, p, p_holm,
-        wins (images on which B is better), losses, ties, better ('a', 'b' or None), sentence; ``missing``, the sets,
-        metrics and images that only one report measured, and ``cautions``, what makes the comparison doubtful, as
-        text.
+        wins (images on which B is better), losses, ties, failed (images on which only A, and on which only B, is not
+        finite), better ('a', 'b' or None, which it is with failed images), sentence; ``missing``, the sets, metrics and
+        images that only one report measured, and ``cautions``, what makes the comparison doubtful, as text.
 
     Raises:
         FileNotFoundError: If a folder holds no finished report.
@@ -88,16 +94,24 @@ def compare_reports(a, b):
                                  if domain == name and label in values} for images in (images_a, images_b))
             missing += [f'{name}/{image}: {label} only in {report}' for report, one, other in
                         ((a, found_a, found_b), (b, found_b, found_a)) for image in one if image not in other]
-            paired = [(found_a[image], found_b[image]) for image in found_a if image in found_b]
-            paired = [pair for pair in paired if all(map(math.isfinite, pair))]
+            shared = [image for image in found_a if image in found_b]
+            odd = [[image for image in shared if not math.isfinite(found[image])] for found in (found_a, found_b)]
+            cautions += [f'{name}, {label}: not finite in {report} on {len(images)} of {len(shared)} images '
+                         f'({", ".join(images[:3])}{", ..." if len(images) > 3 else ""}), which are left out'
+                         for report, images in zip('AB', odd, strict=True) if images]
+            paired = [(found_a[image], found_b[image]) for image in shared if image not in {*odd[0], *odd[1]}]
             if paired:
                 cautions += _input_caution(name, label, images_a, images_b)
                 rows.append(_row(name, label, paired, summary_a['definitions'][label]))
+                rows[-1]['failed'] = [len({*one} - {*other}) for one, other in (odd, odd[::-1])]
     if not rows:
-        raise NotComparableError(f'{a} and {b} share no image that both measured')
-    for row, p in zip(rows, holm([row['p'] for row in rows]), strict=True):
+        raise NotComparableError(f'{a} and {b} share no image that both measured{": " * bool(cautions)}'
+                                 f'{"; ".join(cautions)}')
+    p_values = [row['p'] for row in rows]
+    for i, (row, p) in enumerate(zip(rows, holm(p_values), strict=True)):
         row['p_holm'] = p
-        _judge(row, summary_a['definitions'][row['label']])
+        least = holm([*p_values[:i], least_p(row['n']), *p_values[i + 1:]])[i]
+        _judge(row, summary_a['definitions'][row['label']], least >= ALPHA, len(rows))
     return dict(rows=rows, missing=missing, cautions=cautions, alpha=ALPHA)
 
 
@@ -108,12 +122,20 @@ def differences(one, other):
     # without a common label the same quantity by other protocols says best why
     pairs = [(label, label) for label in shared] or \
         [(a, b) for a in labels[0] for b in labels[1] if a.partition('@')[0] == b.partition('@')[0]]
-    problems = []
+    problems, said = [], set()
     for a, b in pairs:
+        found = one['definitions'][a], other['definitions'][b]
+        protocols = [definition['protocol'] for definition in found]
         try:
-            check_comparable(a, b, one['definitions'][a]['protocol'], other['definitions'][b]['protocol'])
+            check_comparable(a, b, *protocols)
         except (ValueError, TypeError) as error:
-            problems.append(str(error).rstrip('.'))
+            differing = _differing(a, b, *protocols)
+            if not differing or not said.issuperset(differing):  # each difference once
+                problems.append(str(error).rstrip('.'))
+            said.update(differing)
+        options = [definition.get('options', {}) for definition in found]
+        if a == b and options[0] != options[1]:
+            problems.append(f'{a} was measured with the options {options[0]} in A and {options[1]} in B')
     if not pairs:
         problems.append(f'A measured {", ".join(labels[0])} and B {", ".join(labels[1])}')
     names = [name for name in one['sets'] if name in other['sets']]
@@ -126,6 +148,13 @@ def differences(one, other):
             problems.append(f'the set {name} is not the same list of images ({sizes[0]} images in A, {sizes[1]} in B, '
                             f'hashes {entries[0]["list_hash"][:12]}... and {entries[1]["list_hash"][:12]}...)')
     return problems
+
+
+def _differing(*args):
+    try:
+        return differing_settings(*args) or []
+    except (ValueError, TypeError):  # a protocol that this version does not know
+        return []
 
 
 def _library_cautions(one, other):
@@ -157,21 +186,26 @@ def _row(name, label, paired, definition):
                 ties=sum(gain == 0 for gain in gains))
 
 
-def _judge(row, definition):
+def _judge(row, definition, hopeless, tests):
+    """Name the better one; ``hopeless``: no difference on so few images can reach ALPHA beside so many tests."""
     digits, unit, n = digits_of(row['mean_a']), f' {definition["unit"]}'.rstrip(), row['n']
     by = f'{abs(row["difference"]):.{digits}f}{unit}'
     higher = row['difference'] > 0
     row['better'] = None
     where = f'{row["set"]}, {row["label"]}'
-    if row['p_holm'] < ALPHA:
+    if any(row['failed']):
+        texts = [f'{report} is not finite on {count} image{"s" * (count > 1)} where {other} is'
+                 for report, other, count in (('A', 'B', row['failed'][0]), ('B', 'A', row['failed'][1])) if count]
+        row['sentence'] = f'{where}: no winner is named, since {" and ".join(texts)}'
+    elif row['p_holm'] < ALPHA:
         row['better'] = 'b' if higher == definition['higher_is_better'] else 'a'
         row['sentence'] = (f'{where}: {row["better"].upper()} is better, by {by} on average (95 % interval of B - A '
                            f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}; p = {_p(row["p_holm"])})')
     elif row['ties'] == n:
         row['sentence'] = f'{where}: A and B are equal on all {n} images'
     else:
-        few = f'; with {n} image{"s" * (n > 1)} no difference, however large, could be told from chance' \
-            if 2.0**(1 - n) >= ALPHA else ''
+        few = f'; with {n} image{"s" * (n > 1)}{f" and {tests} lines" if tests > 1 else ""} no difference, however ' \
+            'large, could be told from chance' if hopeless else ''
         row['sentence'] = f'{where}: A and B cannot be told apart (p = {_p(row["p_holm"])}{few})'
 
 

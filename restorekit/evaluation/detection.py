@@ -191,7 +191,8 @@ class DetectionScore:
 
         Returns:
             dict: ``map50`` (IoU 0.5), ``map`` (mean over IoU 0.5, 0.55 ... 0.95), both in [0, 1], and ``classes``:
-            ``{name: dict(boxes, ap50, ap)}``; a class without scored boxes has None and does not count.
+            ``{name: dict(boxes, ap50, ap)}``; a class without scored boxes has None and does not count; without any
+            both are None.
         """
         every = matched.evalImgs
         if images is not None:
@@ -216,7 +217,8 @@ class DetectionScore:
         """Bootstrap the gain in mAP over images: both sides are scored on the same images drawn with replacement.
 
         Returns:
-            dict: ``map50`` and ``map``, each the 2.5 and 97.5 % quantiles of after minus before.
+            dict: ``map50`` and ``map``, each the 2.5 and 97.5 % quantiles of after minus before; None if no draw has a
+            scored box.
         """
         random = np.random.default_rng(seed)
         gains = dict(map50=[], map=[])
@@ -224,8 +226,10 @@ class DetectionScore:
             images = random.integers(0, self.number, self.number)
             one, other = self.summary(before, images), self.summary(after, images)
             for key, values in gains.items():
-                values.append(other[key] - one[key])
-        return {key: [float(x) for x in np.nanquantile(values, [0.025, 0.975])] for key, values in gains.items()}
+                if one[key] is not None:
+                    values.append(other[key] - one[key])
+        return {key: [float(x) for x in np.quantile(values, [0.025, 0.975])] if values else None
+                for key, values in gains.items()}
 
 
 def _coco_box(box):
@@ -235,4 +239,4 @@ def _coco_box(box):
 
 def _mean(values):
     # pycocotools divides by the number of detections + 2e-16; without that a perfect score is 1
-    return round(float(np.mean(values)), 12) if len(values) else float('nan')
+    return round(float(np.mean(values)), 12) if len(values) else None

@@ -3,10 +3,13 @@
 import bisect
 import json
 import math
+import os
+import platform
 import shutil
 from pathlib import Path
 
 from restorekit.checkpoint import atomic_write_text
+from restorekit.config import ConfigError
 
 SHOWN = 5  # worst, and best, images of a set that a report shows
 
@@ -15,25 +18,58 @@ class ReportMismatchError(FileExistsError):
     """The output folder holds a report of something else."""
 
 
-def open_report(out, identity, overwrite=False):
-    """Find out what the folder ``out`` already holds; call it on one process only.
+class ReportInUseError(FileExistsError):
+    """Another process writes a report to the output folder."""
+
+
+def open_report(out, identity, overwrite=False, saves=()):
+    """Find out what the folder ``out`` already holds, and lock it; call it on one process only.
+
+    The lock, a file ``.lock``, is taken over if its process ran on this host and is dead; :func:`close_report` ends it.
 
     Args:
         out (str | Path): The report's folder; made if need be.
         identity (dict[str, str]): What is measured: two runs are the same if all of it is equal.
-        overwrite (bool): Forget what is there.
+        overwrite (bool): Forget what is there, and remove what that report wrote: its files and the images it saved.
+        saves (Sequence[str]): The images, relative to ``out``, that this run will save in ``images/``.
 
     Returns:
         tuple[dict | None, list[dict]]: The summary if the report is finished, and the rows measured so far if not.
 
     Raises:
         ReportMismatchError: If the folder holds a report, finished or begun, of another identity.
+        ReportInUseError: If another process writes there.
+        ConfigError: If there can be no such folder.
     """
     out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if overwrite or not (out / 'summary.json').exists():
+            _lock(out)
+    except (ReportInUseError, ValueError):
+        raise
+    except OSError as error:
+        why = 'there is a file of that name, or above it' if isinstance(error, FileExistsError | NotADirectoryError) \
+            else error.strerror
+        raise ConfigError(f'--out {out} cannot be the folder of a report: {why}; choose another') from error
+    try:
+        return _open(out, identity, overwrite, saves)
+    except BaseException:
+        close_report(out)
+        raise
+
+
+def close_report(out):
+    """Remove the lock of a report's folder if this process has it."""
+    file = Path(out, '.lock')
+    if os.path.isfile(file) and _read_json(file) == _me():  # False for a path that cannot be
+        file.unlink(missing_ok=True)
+
+
+def _open(out, identity, overwrite, saves):
     summary, progress = out / 'summary.json', out / '.progress'
     if overwrite:
-        summary.unlink(missing_ok=True)
-        shutil.rmtree(progress, ignore_errors=True)
+        _remove_report(out)
     for file in (summary, progress / 'run.json'):
         record = _read_json(file)
         if record is not None:
@@ -42,7 +78,7 @@ def open_report(out, identity, overwrite=False):
                 shutil.rmtree(progress, ignore_errors=True)
                 return record, []
     progress.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(json.dumps(dict(identity=identity), indent=2), str(progress / 'run.json'))
+    atomic_write_text(json.dumps(dict(identity=identity, saved=list(saves)), indent=2), str(progress / 'run.json'))
     rows = {row['index']: row for file in sorted(progress.glob('*.jsonl')) for row in _read_rows(file)}
     rows = [rows[index] for index in sorted(rows)]
     # one whole file, so that no new line follows a torn one
@@ -50,6 +86,62 @@ def open_report(out, identity, overwrite=False):
     for file in progress.glob('rank_*.jsonl'):
         file.unlink()
     return None, rows
+
+
+def _remove_report(out):
+    """Remove the files of a report, finished or begun, and the images it saved, but no others."""
+    summary, progress = out / 'summary.json', out / '.progress'
+    images = (out / 'images').resolve()
+    for record in map(_read_json, (summary, progress / 'run.json')):
+        for name in record.get('saved', ()) if isinstance(record, dict) else ():
+            file = (out / name).resolve()
+            if not file.is_relative_to(images) or file.suffix != '.png':
+                continue
+            file.unlink(missing_ok=True)
+            for folder in file.parents:
+                if not folder.is_relative_to(images) or not folder.is_dir() or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+        if isinstance(record, dict) and 'identity' in record:
+            for name in ('per_image.csv', 'summary.md', 'report.html'):
+                (out / name).unlink(missing_ok=True)
+    summary.unlink(missing_ok=True)
+    shutil.rmtree(progress, ignore_errors=True)
+
+
+def _lock(out):
+    file = out / '.lock'
+    while True:
+        try:
+            with file.open('x', encoding='utf-8') as opened:
+                json.dump(_me(), opened)
+            return
+        except FileExistsError:
+            owner = _read_json(file) or {}
+        if owner == _me():
+            return
+        if owner.get('host') != platform.node() or _runs(owner.get('pid')):
+            raise ReportInUseError(
+                f'a test is writing its report to {out} (process {owner.get("pid", "unknown")} on '
+                f'{owner.get("host", "an unknown host")}); wait for it, or choose another --out. If it runs no longer, '
+                f'delete {file}')
+        file.unlink(missing_ok=True)
+
+
+def _me():
+    return dict(host=platform.node(), pid=os.getpid())
+
+
+def _runs(pid):
+    if os.name == 'nt' or not isinstance(pid, int):  # there signal 0 is no question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def append_rows(out, rank, rows):
@@ -156,4 +248,5 @@ def _read_rows(file):
             yield row
 
 
-__all__ = ['SHOWN', 'Extremes', 'ReportMismatchError', 'append_rows', 'open_report', 'rank_of']
+__all__ = ['SHOWN', 'Extremes', 'ReportInUseError', 'ReportMismatchError', 'append_rows', 'close_report', 'open_report',
+           'rank_of']

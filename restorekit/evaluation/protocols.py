@@ -200,7 +200,7 @@ def _own_protocol(choices):
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
-        differences = _differences(own.settings, PROTOCOLS[own.name].settings)
+        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings))
         raise ValueError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
@@ -229,15 +229,39 @@ Measure both under one protocol.
     if quantity_a != quantity_b:
         raise ValueError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
                          'quantities.')
-    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
-    known = a is not None and b is not None
-    if name_a == name_b and (not known or a == b):
+    differing = differing_settings(label_a, label_b, protocol_a, protocol_b)
+    if name_a == name_b and not differing:
         return
-    if not known:
+    if differing is None:
         why, what = f'they were measured by {name_a} and by {name_b}', 'in one way'
     else:
-        why, what = _differences(a, b) or 'they are alike, but for the name', 'under one protocol'
+        why, what = ', '.join(differing) or 'they are alike, but for the name', 'under one protocol'
     raise ValueError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
+
+
+def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
+    """Return the choices that differ and that the quantity of ``label_a`` depends on, each as text.
+
+    Arguments as in :func:`check_comparable`; None if one of the protocols is not known.
+
+    Example:
+        >>> differing_settings('PSNR@ffa', 'PSNR@crop16')
+        ['crop_multiple is 1 in the one, 16 in the other']
+    """
+    (quantity, _, name_a), (_, _, name_b) = label_a.partition('@'), label_b.partition('@')
+    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
+    if a is None or b is None:
+        return None
+    return _differences(a, b, _unused(quantity.rpartition('/')[2]))
+
+
+def _unused(quantity):
+    """The choices that a quantity does not depend on; a stranger's quantity may depend on all."""
+    if quantity == 'MS-SSIM':
+        return 'ssim_pool', 'ssim_sample_covariance'
+    if quantity in ('PSNR', 'MAE', 'CIEDE2000') or quantity.startswith('LPIPS-'):
+        return 'ssim_pool', 'ssim_window', 'ssim_sigma', 'ssim_padding', 'ssim_sample_covariance'
+    return ()
 
 
 def _recorded(name, protocol):
@@ -249,7 +273,7 @@ def _recorded(name, protocol):
     return protocol and protocol.settings
 
 
-def _differences(a, b):
-    """Say which choices differ between two settings."""
-    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b})
-    return ', '.join(f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y)
+def _differences(a, b, unused=()):
+    """Say which choices differ between two settings, a text for each."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b} if choice not in unused)
+    return [f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y]

@@ -1,11 +1,11 @@
 """A test report: what was measured, as a table of images, a summary for programs and two pages to read."""
 
 import csv
-import io
 import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -22,10 +22,12 @@ FORMAT = 1
 def describe_metric(metric):
     """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint.
 
-    A metric without a protocol has None for both; its label names the library that measures.
+    A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
+    library that measures, ``options`` what it was told.
     """
     protocol = getattr(metric, 'protocol', None)
-    return dict(label=metric.label, quantity=metric.quantity, unit=metric.unit,
+    return dict(label=f'{metric.prefix}/{metric.label}' if metric.prefix else metric.label,
+                options=getattr(metric, 'options', {}), quantity=metric.quantity, unit=metric.unit,
                 higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings,
                 fingerprint=protocol and protocol.fingerprint)
 
@@ -42,7 +44,8 @@ def summarise(rows, metrics, hashes, provenance, identity):
 
     Returns:
         dict: What ``summary.json`` holds: ``metrics`` (``{set}/{label}`` to mean) and, per set, its size, list hash,
-        broken images and per metric n, mean, standard deviation, 95 % interval, the input's mean, worst and best.
+        broken images and per metric n, mean, standard deviation, 95 % interval, the input's mean, worst and best. Where
+        a number is not finite there is no mean; ``not_finite`` and ``input_not_finite`` count them.
     """
     sets = {}
     for name in dict.fromkeys([*hashes, *(row['domain'] for row in rows)]):
@@ -62,7 +65,9 @@ def _sum_up(rows, position, metric):
     found = [(row['values'][position], row) for row in rows if row['values'][position][0] is not None]
     values = [value for (value, _), _ in found]
     inputs = [baseline for (_, baseline), _ in found if baseline is not None]
-    interval = bootstrap_interval(values)
+    failed, inputs_failed = (sum(not math.isfinite(value) for value in found) for found in (values, inputs))
+    sample = [] if failed else values
+    interval = bootstrap_interval(sample)
     sign = 1 if metric['higher_is_better'] else -1
     order = sorted(found, key=lambda item: (_goodness(sign * item[0][0]), item[1]['index']))
     worst, best = min(SHOWN, math.ceil(len(order) / 2)), min(SHOWN, len(order) // 2)
@@ -71,9 +76,10 @@ def _sum_up(rows, position, metric):
         (value, baseline), row = item
         return dict(image=row['image'], index=row['index'], value=_finite(value), input=_finite(baseline))
 
-    return dict(n=len(values), mean=_mean(values), sd=_finite(np.std(values, ddof=1)) if len(values) > 1 else None,
-                low=interval and _finite(interval[0]), high=interval and _finite(interval[1]),
-                input_mean=_mean(inputs), worst=[entry(item) for item in order[:worst]],
+    return dict(n=len(values), not_finite=failed, mean=_mean(sample),
+                sd=float(np.std(sample, ddof=1)) if len(sample) > 1 else None, low=interval and interval[0],
+                high=interval and interval[1], input_mean=_mean([] if inputs_failed else inputs),
+                input_not_finite=inputs_failed, worst=[entry(item) for item in order[:worst]],
                 best=[entry(item) for item in order[::-1][:best]])
 
 
@@ -98,13 +104,13 @@ def write_report(out, summary, rows, strips):
 
 def per_image_csv(rows, labels):
     """Return the table of images: set, image, then each metric's number and the input's; empty where not measured."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
+    lines = []  # a terminator with \r has names with a \r quoted
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator='\r\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
         values = ['' if value is None else repr(float(value)) for pair in row['values'] for value in pair]
         writer.writerow([row['domain'], row['image'], *values])
-    return text.getvalue()
+    return ''.join(f'{line[:-2]}\n' for line in lines)
 
 
 def shown_strips(summary, rows, strips):
@@ -128,7 +134,7 @@ def shown_strips(summary, rows, strips):
 
 
 def _mean(values):
-    return _finite(math.fsum(values) / len(values)) if values else None
+    return math.fsum(values) / len(values) if values else None
 
 
 def _goodness(value):

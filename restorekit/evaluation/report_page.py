@@ -6,7 +6,15 @@ import math
 
 import numpy as np
 
-from .report_tables import NOTES, digits_of, number, provenance_items, provenance_sentences, table
+from .report_tables import (
+    NOTES,
+    digits_of,
+    not_finite_sentences,
+    number,
+    provenance_items,
+    provenance_sentences,
+    table,
+)
 
 MAX_BINS = 24
 STYLE = """
@@ -53,14 +61,16 @@ def report_page(summary, rows, shown):
              '<div class="wide"><table><thead><tr>', *(f'<th>{_text(cell)}</th>' for cell in header),
              '</tr></thead><tbody>']
     parts += ['<tr>' + ''.join(f'<td>{_text(cell)}</td>' for cell in line) + '</tr>' for line in lines]
-    parts += ['</tbody></table></div>', '<dl class="soft">',
+    parts += ['</tbody></table></div>', *(f'<p><b>Warning:</b> {_text(line)}</p>' for line in
+                                          not_finite_sentences(summary)), '<dl class="soft">',
               *(f'<dt><b>{_text(term)}</b></dt><dd>{_text(meaning)}</dd>' for term, meaning in NOTES), '</dl>']
     for name, entry in summary['sets'].items():
         parts.append(f'<h2>{_text(name)}</h2><p class="soft">{entry["images"]} images'
                      f'{_broken(entry["broken"])}</p>')
         label, strips = shown.get(name, (None, {}))
         if label is None:
-            parts.append('<p>No metric could be measured on this set: its images have no ground truth.</p>')
+            parts.append('<p>No metric could be measured on this set: its images have no ground truth, could not be '
+                         'read or are too small.</p>')
             continue
         digits = digits_of(entry['metrics'][label]['mean'])
         parts.append(_distribution(rows, summary, name, label, digits))
@@ -80,9 +90,10 @@ def report_page(summary, rows, shown):
 def _figure(item, data, unit, digits):
     unit = f' {unit}'.rstrip()
     given = '' if item['input'] is None else f', input {number(item["input"], digits)}{unit}'
+    shown = 'not finite' if item['value'] is None else f'{number(item["value"], digits)}{unit}'
     image = f'data:image/jpeg;base64,{base64.b64encode(data).decode()}'
     return (f'<figure><img alt="input, restored and truth of {_text(item["image"])}" src="{image}">'
-            f'<figcaption><b>{number(item["value"], digits)}{unit}</b>{given} · {_text(item["image"])}'
+            f'<figcaption><b>{shown}</b>{given} · {_text(item["image"])}'
             '</figcaption></figure>')
 
 

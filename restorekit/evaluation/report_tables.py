@@ -1,23 +1,41 @@
 """The tables and sentences of a test report."""
 
+import re
+
+
 def table(summary):
     """Return the lines of the main table, header first: set, metric, n, mean ± sd, interval, input, gain."""
     lines = [['set', 'metric', 'n', 'mean ± sd', '95 % interval', 'input', 'gain']]
     for name, entry in summary['sets'].items():
         for label, found in entry['metrics'].items():
             definition = summary['definitions'][label]
-            digits = digits_of(found['mean'])
+            digits = digits_of(found['input_mean'] if found['mean'] is None else found['mean'])
             if not found['n']:
                 lines.append([name, label, '0', 'not measured', '', '', ''])
                 continue
             mean, given = found['mean'], found['input_mean']
             arrow = '↑' if definition['higher_is_better'] else '↓'
             spread = '' if found['sd'] is None else f' ± {found["sd"]:.{digits}f}'
+            failed, inputs_failed = (f'not finite ({found[key]} of {found["n"]})' if found.get(key) else ''
+                                     for key in ('not_finite', 'input_not_finite'))
             lines.append([
-                name, f'{label} {arrow}', str(found['n']), f'{number(mean, digits)}{spread}',
+                name, f'{label} {arrow}', str(found['n']), failed or f'{number(mean, digits)}{spread}',
                 '' if found['low'] is None else f'{found["low"]:.{digits}f} to {found["high"]:.{digits}f}',
-                number(given, digits), '' if None in (mean, given) else f'{mean - given:+.{digits}f}'])
+                inputs_failed or number(given, digits), '' if None in (mean, given) else f'{mean - given:+.{digits}f}'])
     return lines
+
+
+def not_finite_sentences(summary):
+    """Return a warning for each set and metric that gave no finite number for some images."""
+    sentences = []
+    for name, entry in summary['sets'].items():
+        for label, found in entry['metrics'].items():
+            if found.get('not_finite'):
+                images = [item['image'] for kind in ('worst', 'best') for item in found[kind] if item['value'] is None]
+                shown = ', '.join(images[:3]) + (', ...' if found['not_finite'] > len(images[:3]) else '')
+                sentences.append(f'{name}, {label}: not finite on {found["not_finite"]} of {found["n"]} images '
+                                 f'({shown}), so there is no mean')
+    return sentences
 
 
 def plain_table(lines):
@@ -31,24 +49,40 @@ def plain_table(lines):
 def markdown(summary):
     """Return ``summary.md``: the table, the worst and best images, and what the numbers depend on."""
     header, *lines = table(summary)
-    text = ['# Test report', '', *provenance_sentences(summary), '', '| ' + ' | '.join(header) + ' |',
-            '|---|---|' + '--:|' * (len(header) - 2), *('| ' + ' | '.join(line) + ' |' for line in lines), '',
+    text = ['# Test report', '', *map(_escaped, provenance_sentences(summary)), '', '| ' + ' | '.join(header) + ' |',
+            '|---|---|' + '--:|' * (len(header) - 2),
+            *('| ' + ' | '.join(map(_escaped, line)) + ' |' for line in lines), '',
+            *(f'**Warning:** {_escaped(sentence)}\n' for sentence in not_finite_sentences(summary)),
             *(f'- {term}: {meaning}' for term, meaning in NOTES), '']
     for name, entry in summary['sets'].items():
-        text += [f'## {name}', '']
+        text += [f'## {_escaped(name)}', '']
         if entry['broken']:
-            text += [f'{len(entry["broken"])} images could not be read: {", ".join(entry["broken"][:5])}'
+            text += [f'{len(entry["broken"])} images could not be read: {", ".join(map(_code, entry["broken"][:5]))}'
                      f'{" ..." if len(entry["broken"]) > 5 else ""}', '']
         for label, found in entry['metrics'].items():
             digits = digits_of(found['mean'])
             for kind in ('worst', 'best'):
                 if found[kind]:
-                    items = ', '.join(f'`{item["image"]}` {number(item["value"], digits)}' for item in found[kind])
-                    text += [f'- {kind} by {label}: {items}']
+                    items = ', '.join(f'{_code(item["image"])} {number(item["value"], digits) or "not finite"}'
+                                      for item in found[kind])
+                    text += [f'- {kind} by {_escaped(label)}: {items}']
         text += ['']
     text += ['## Where the numbers come from', '']
-    text += [f'- {key}: {value}' for key, value in provenance_items(summary)]
+    text += [f'- {_escaped(key)}: {_escaped(value)}' for key, value in provenance_items(summary)]
     return '\n'.join(text) + '\n'
+
+
+def _escaped(text):
+    """Text that Markdown shows as it is; an underscore inside a word needs no escape."""
+    text = ' '.join(str(text).splitlines())
+    return re.sub(r'[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])', r'\\\g<0>', text)
+
+
+def _code(text):
+    """Text as code in Markdown; its fence is longer than any in the text."""
+    text = ' '.join(text.splitlines())
+    fence = '`' * (1 + max(map(len, re.findall('`+', text)), default=0))
+    return f'{fence} {text} {fence}' if len(fence) > 1 else f'`{text}`'
 
 
 NOTES = (

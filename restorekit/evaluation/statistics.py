@@ -72,6 +72,16 @@ def sign_flip_test(differences, draws=DRAWS, seed=0):
     return (1 + hits) / (1 + draws)
 
 
+def least_p(n, draws=DRAWS):
+    """Return the smallest p value that :func:`sign_flip_test` can give for ``n`` differences.
+
+    Example:
+        >>> least_p(5)
+        0.0625
+    """
+    return 2.0**(1 - n) if n <= EXACT_UP_TO else 1 / (1 + draws)
+
+
 def holm(p_values):
     """Adjust the p values of several tests so that the chance of any false alarm stays bounded (Holm, 1979).
 

@@ -6,6 +6,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 
+from restorekit.file_name import file_name
 from restorekit.functional.image_io import write_image
 from restorekit.registry import HOOKS
 
@@ -62,7 +63,7 @@ class StripHook(Hook):
         for domain in sorted({domain for kept in every for domain in kept}):
             found = {position: images for kept in every for position, images in kept.get(domain, {}).items()}
             for number, position in enumerate(sorted(found)[:self.per_domain]):
-                self._show(runner, f'{domain}_{number}', found[position])
+                self._show(runner, f'{file_name(domain)}_{number}', found[position])
 
     def _show(self, runner, name, images):
         for kind, image in images.items():

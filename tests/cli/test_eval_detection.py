@@ -98,9 +98,27 @@ def test_offline_says_how_to_get_the_weights(photos, monkeypatch, capsys):
 def test_mistakes_are_explained(photos, stubs, tmp_path, capsys):
     assert call(*photos, '--config', 'c.py') == 1
     assert 'give --checkpoint FILE too' in capsys.readouterr().err
+    assert call('--images', tmp_path / 'gone', *photos[2:]) == 1
+    error = capsys.readouterr().err
+    assert f'--images: no folder {tmp_path / "gone"} of photos' in error and '--data-root' not in error
     cv2.imwrite(str(tmp_path / 'photos' / 'b.png'), np.zeros((40, 64, 3), np.uint8))
     assert call(*photos) == 1
     assert 'b.xml is for an image of 64x48 pixels, but' in capsys.readouterr().err
     (tmp_path / 'voc' / 'b.xml').write_text('<annotation>')
     assert call(*photos) == 1
     assert 'b.xml is not valid XML' in capsys.readouterr().err
+
+
+def test_without_a_scored_box_there_is_no_number(photos, stubs, tmp_path, capsys):
+    for file in (tmp_path / 'voc').iterdir():
+        file.write_text(file.read_text().replace('</name>', '</name><difficult>1</difficult>'))
+    assert call(*photos, '--checkpoint', 'c.pth', '--json', tmp_path / 'd.json') == 0
+    text = (tmp_path / 'd.json').read_text()
+    record = json.loads(text)
+    assert 'NaN' not in text and record['boxes'] == 0 and record['difficult'] == 4
+    nothing = dict(map50=None, map=None)
+    assert record['difference'] == record['interval'] == nothing and nothing.items() <= record['before'].items()
+    printed = capsys.readouterr().out
+    line = next(line for line in printed.splitlines() if 'mAP@0.5 ' in line)
+    assert [cell.strip() for cell in line.split('|')[1:-1]] == ['mAP@0.5', '0', '-', '-', '-', '-'], printed
+    assert 'nan' not in printed

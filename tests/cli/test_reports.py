@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -17,9 +18,11 @@ from tiny import fork
 
 from restorekit.cli.main import main
 from restorekit.engine import EvaluationLoop
-from restorekit.evaluation import report
+from restorekit.evaluation import PSNR, report
+from restorekit.evaluation.comparison import compare_reports
 from restorekit.functional.image_io import read_image, write_image
 from restorekit.models import AODNet
+from restorekit.registry import METRICS
 
 
 @pytest.fixture
@@ -183,6 +186,120 @@ def test_a_report_of_another_test_is_refused(data, fail):
     assert json.loads((data / 'out' / 'summary.json').read_text())['sets']['day']['images'] == 6
 
 
+def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fail, capsys):
+    measure('--save-images')
+    (data / 'out' / 'images' / 'day' / 'mine.png').write_bytes(b'mine')
+    (data / 'out' / 'notes.txt').write_text('mine')
+    text = fail('config.py', '--predictions', 'out/images', '--out', 'out', '--overwrite')
+    assert '--predictions out/images lies in it; choose another --out' in text
+    for name in ('1.png', '2.png'):
+        (data / 'out' / 'images' / 'day' / name).unlink()
+    capsys.readouterr()
+    measure('--save-images')
+    printed = capsys.readouterr().out
+    assert 'finished; 2 of its 10 saved images are gone; --overwrite measures again' in printed
+    summary = json.loads((data / 'out' / 'summary.json').read_text())
+    summary['saved'] += ['../day/hazy/0.png', 'images/../notes.txt']  # a report of another's making
+    (data / 'out' / 'summary.json').write_text(json.dumps(summary))
+    measure('--overwrite')
+    printed = capsys.readouterr().out
+    assert 'per_image.csv)' in printed and ', images' not in printed
+    assert [path.name for path in (data / 'out' / 'images').rglob('*')] == ['day', 'mine.png']
+    assert (data / 'out' / 'notes.txt').exists() and (data / 'day' / 'hazy' / '0.png').exists()
+
+    def killed():
+        die_at(3)
+        main(['test', 'config.py', 'aod.pth', '--out', 'cut', '--save-images'])
+    assert fork(killed) == -signal.SIGKILL
+    assert len(list((data / 'cut' / 'images').rglob('*.png'))) == 6
+    measure('--overwrite', out='cut')
+    assert not (data / 'cut' / 'images').exists()
+
+
+def test_two_tests_do_not_write_one_report(data, fail):
+    lock = data / 'out' / '.lock'
+    lock.parent.mkdir()
+    lock.write_text(json.dumps(dict(host=platform.node(), pid=os.getppid())))
+    text = fail('config.py', 'aod.pth', '--out', 'out')
+    assert f'a test is writing its report to out (process {os.getppid()} on {platform.node()}); wait for it' in text
+    assert 'delete out/.lock' in text and lock.exists()
+    lock.write_text(json.dumps(dict(host='elsewhere', pid=1)))
+    assert 'process 1 on elsewhere' in fail('config.py', 'aod.pth', '--out', 'out', '--overwrite')
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    lock.write_text(json.dumps(dict(host=platform.node(), pid=child)))  # dead
+    measure()
+    assert not lock.exists()
+    assert 'of another test' in fail('config.py', 'aod.pth', '--out', 'out', '--protocol', 'ffa')
+    assert not lock.exists()
+
+
+def test_a_folder_that_cannot_be_is_named(data, fail):
+    for out in ('config.py', 'config.py/below'):
+        text = fail('config.py', 'aod.pth', '--out', out)
+        assert f'--out {out} cannot be the folder of a report: there is a file of that name, or above it' in text
+    text = fail('config.py', 'aod.pth', '--out', 'x' * 300)
+    assert f'--out {"x" * 300} cannot be the folder of a report: File name too long; choose another' in text
+
+
+def test_a_data_set_alone_has_no_model(data, fail):
+    Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
+        type='PairedDataset', input_dir='night/hazy', gt_dir='night/clear')))).dump(str(data / 'nights.py'))
+    text = fail('nights.py', 'aod.pth')
+    assert 'nights.py has no model that aod.pth could be loaded into: it is a data set alone.' in text
+    assert 'tools/test.py CONFIG aod.pth --data nights.py' in text
+    # its name is that of its file, wherever it is named
+    assert main(['test', 'nights.py', '--predictions', 'input', '--out', 'a']) == 0
+    measure('--data', 'nights.py', out='b')
+    assert list(compare_reports('a', 'b')['rows'][0].values())[:2] == ['nights', 'PSNR@rgb']
+
+
+def test_images_stay_below_the_folder(data):
+    cfg = Config.fromfile('config.py')
+    cfg.test_dataloader.dataset.datasets.day.domain = '../../esc'
+    cfg.test_dataloader.dataset.datasets.night.domain = '..'
+    cfg.dump('config.py')
+    measure('--save-images', out='deep/out')
+    assert sorted(path.name for path in (data / 'deep' / 'out' / 'images').iterdir()) == ['.._.._esc', '__']
+    assert len(list((data / 'deep' / 'out' / 'images').rglob('*.png'))) == 10
+    assert sorted(path.name for path in data.iterdir()) == ['aod.pth', 'config.py', 'day', 'deep', 'night']
+    assert main(['test', 'config.py', '--predictions', 'deep/out/images', '--out', 'again']) == 0
+
+
+class Fails(PSNR):
+    """A PSNR that fails on two images."""
+
+    quantity = 'Fails'
+
+    def process(self, data_batch, data_samples):
+        super().process(data_batch, data_samples)
+        for row in self.results:
+            if row['domain'] == 'day' and row['img_path'].endswith(('1.png', '3.png')):
+                row['value'] = float('nan')
+
+
+def test_a_result_that_is_not_finite_is_shown_as_such(data, capsys):
+    METRICS.register_module(module=Fails, force=True)
+    try:
+        measure('--metrics', 'Fails', '--cfg-options', 'test_evaluator=[]')
+    finally:
+        METRICS._module_dict.pop('Fails')
+    printed = capsys.readouterr().out
+    summary, page = (data / 'out' / 'summary.md').read_text(), (data / 'out' / 'report.html').read_text()
+    warning = 'day, Fails@rgb: not finite on 2 of 7 images (1.png, 3.png), so there is no mean'
+    assert f'warning: {warning}' in printed and f'**Warning:** {warning}' in summary
+    assert f'<b>Warning:</b> {warning}' in page and '<b>not finite</b>' in page
+    assert re.search(r'\| day \| Fails@rgb ↑ \| 7 \| not finite \(2 of 7\) \|  \| \d+\.\d\d \|  \|\n', summary)
+    assert '`1.png` not finite' in summary
+    assert '<td>not finite (2 of 7)</td>' in page and 'not finite (2 of 7)' in printed
+    record = json.loads((data / 'out' / 'summary.json').read_text())
+    found = record['sets']['day']['metrics']['Fails@rgb']
+    assert (found['n'], found['not_finite'], found['mean'], found['low']) == (7, 2, None, None)
+    assert found['input_mean'] > 0 and 'day/Fails@rgb' not in record['metrics']
+
+
 def die_at(batch):
     """Kill this process before that batch is measured."""
     step = EvaluationLoop._measure
@@ -274,7 +391,7 @@ def test_other_sets_and_protocols_by_name(data, fail):
     assert "'PNSR' is not in the metric registry" in fail('config.py', 'aod.pth', '--metrics', 'PNSR')
 
 
-def test_a_set_without_truth_and_a_broken_file(data):
+def test_a_set_without_truth_and_a_broken_file(data, capsys):
     (data / 'day' / 'hazy' / '2.png').write_bytes(b'no image')
     cfg = Config.fromfile(str(data / 'config.py'))
     cfg.test_dataloader.dataset.datasets.day.on_error = 'skip'
@@ -284,6 +401,34 @@ def test_a_set_without_truth_and_a_broken_file(data):
     summary = json.loads((data / 'out' / 'summary.json').read_text())
     day, night = summary['sets']['day'], summary['sets']['night']
     assert day['broken'] == ['2.png'] and day['metrics']['PSNR@rgb']['n'] == 6
+    capsys.readouterr()
+    measure()
+    assert 'finished; 1 file could not be read then; --overwrite measures again' in capsys.readouterr().out
     assert night['metrics']['PSNR@rgb']['n'] == 0 and night['metrics']['PSNR@rgb']['mean'] is None
     assert '| night | PSNR@rgb | 0 | not measured |' in (data / 'out' / 'summary.md').read_text()
     assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()
+
+
+def test_each_number_has_one_column(data, fail):
+    measure('--metrics', 'PSNR', 'MAE')  # PSNR is in the config without a protocol
+    labels = ['PSNR@rgb', 'SSIM@rgb', 'MAE@rgb']
+    header, *lines = csv.reader((data / 'out' / 'per_image.csv').open())
+    assert header == ['domain', 'image', *(key for label in labels for key in (label, f'input_{label}'))]
+    assert all(len(line) == 8 and float(line[6]) < 1 for line in lines)
+    assert list(json.loads((data / 'out' / 'summary.json').read_text())['definitions']) == labels
+
+    def config(name, *metrics):
+        cfg = Config.fromfile('config.py')
+        cfg.test_evaluator = list(metrics)
+        cfg.dump(name)
+    config('two.py', dict(type='PSNR', protocol=dict(name='own', crop_border=2)),
+           dict(type='SSIM', protocol=dict(name='own', crop_border=4)))
+    text = fail('two.py', 'aod.pth')
+    assert "two protocols are named 'own', with different settings (crop_border 2 and 4); give one of them" in text
+    config('differ.py', dict(type='PSNR', protocol=dict(name='own', crop_border=2)),
+           dict(type='PSNR', protocol=dict(name='own', crop_border=4)))
+    assert 'two metrics of one label, PSNR@own, differ (protocol {' in fail('differ.py', 'aod.pth')
+    config('prefix.py', dict(type='PSNR'), dict(type='PSNR', prefix='mine'))
+    assert main(['test', 'prefix.py', 'aod.pth', '--out', 'prefix']) == 0
+    lines = list(csv.DictReader((data / 'prefix' / 'per_image.csv').open()))
+    assert all(line['PSNR@rgb'] == line['mine/PSNR@rgb'] for line in lines)

@@ -7,8 +7,9 @@ import pytest
 from restorekit.cli.common import run_guarded
 from restorekit.cli.compare_reports import add_arguments, run
 from restorekit.evaluation import get_protocol
-from restorekit.evaluation.comparison import NotComparableError, compare_reports
-from restorekit.evaluation.report import summarise, write_report
+from restorekit.evaluation.comparison import NotComparableError, compare_reports, differences, read_report
+from restorekit.evaluation.report import per_image_csv, summarise, write_report
+from restorekit.evaluation.report_tables import _code
 
 
 def report(folder, values, label='PSNR@rgb', higher=True, list_hash='1' * 64, inputs=None, versions=None):
@@ -102,6 +103,93 @@ def test_other_inputs_and_libraries_are_warned_of(tmp_path):
     cautions = compare_reports(a, b)['cautions']
     assert cautions[0].startswith('lpips is 0.1.3 in A and 0.1.4 in B')
     assert 'the inputs themselves score differently in A and B on 1 of 2 images, by up to 0.25' in cautions[1]
+
+
+def test_a_result_that_is_not_finite_is_named_and_nobody_wins(tmp_path):
+    nan = float('nan')
+    good = [10.0 + i for i in range(20)]
+    a = report(tmp_path / 'a', dict(day=good))
+    b = report(tmp_path / 'b', dict(day=[nan, nan, *(value + 1 for value in good[2:])]))
+    found = compare_reports(a, b)
+    assert found['cautions'] == ['day, PSNR@rgb: not finite in B on 2 of 20 images (0.png, 1.png), which are left out']
+    row = found['rows'][0]
+    assert row['n'] == 18 and row['p_holm'] < 0.05 and row['better'] is None and row['failed'] == [0, 2]
+    assert row['sentence'] == 'day, PSNR@rgb: no winner is named, since B is not finite on 2 images where A is'
+    # where both failed, the others decide
+    c = report(tmp_path / 'c', dict(day=[nan, nan, *good[2:]]))
+    found = compare_reports(c, b)
+    assert found['rows'][0]['better'] == 'b' and len(found['cautions']) == 2
+    with pytest.raises(NotComparableError, match='share no image that both measured: day, PSNR@rgb: not finite in A'):
+        compare_reports(report(tmp_path / 'd', dict(day=[nan])), report(tmp_path / 'e', dict(day=[1.0])))
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda lines: lines[2].append('5.0'), r'row 3 of per_image.csv \(day/1.png\) has 5 cells, but 4 columns'),
+    (lambda lines: lines[1].pop(), r'row 2 of per_image.csv \(day/0.png\) has 3 cells'),
+    (lambda lines: [line.insert(2, 'PSNR@rgb') for line in lines], 'per_image.csv has the columns domain, image, PSNR'),
+])
+def test_a_table_whose_cells_do_not_fit_its_columns_is_refused(tmp_path, change, message):
+    a = report(tmp_path / 'a', dict(day=[1.0, 2.0]))
+    with (a / 'per_image.csv').open(newline='') as file:
+        lines = list(csv.reader(file))
+    change(lines)
+    with (a / 'per_image.csv').open('w', newline='') as file:
+        csv.writer(file).writerows(lines)
+    with pytest.raises(NotComparableError, match=message):
+        read_report(a)
+
+
+def test_names_of_any_kind_are_read_back(tmp_path):
+    names = ['a\rb.png', 'a\nb.png', 'a,"b".png', ' \r\n.png']
+    rows = [dict(domain='day', image=name, values=[[1.0, None]]) for name in names]
+    (tmp_path / 'per_image.csv').write_bytes(per_image_csv(rows, ['PSNR@rgb']).encode())
+    (tmp_path / 'summary.json').write_text(json.dumps(dict(definitions={'PSNR@rgb': {}})))
+    assert list(read_report(tmp_path)[1]) == [('day', name) for name in names]
+
+
+def test_markdown_shows_names_as_they_are(tmp_path):
+    name = 'a|b *bold* <i> _x_ my_set'
+    report(tmp_path, {name: [1.0, 2.0]})
+    text = (tmp_path / 'summary.md').read_text()
+    escaped = r'a\|b \*bold\* \<i\> \_x\_ my_set'
+    assert f'## {escaped}\n' in text and f'| {escaped} | PSNR@rgb ↑ | 2 |' in text
+    assert _code('0.png') == '`0.png`' and _code('a`b``c') == '``` a`b``c ```' and _code('a\nb') == '`a b`'
+
+
+def test_a_few_images_cannot_tell_beside_other_lines(tmp_path):
+    base, gains = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 1.5, 1.0, 2.0, 1.0, 1.0]
+    better = [x + gain for x, gain in zip(base, gains, strict=True)]
+    row = compare_reports(report(tmp_path / 'a', dict(day=base)), report(tmp_path / 'b', dict(day=better)))['rows'][0]
+    assert row['p'] == row['p_holm'] == 1 / 32 and row['better'] == 'b'
+    found = compare_reports(report(tmp_path / 'c', dict(day=base, night=base)),
+                            report(tmp_path / 'd', dict(day=better, night=better)))
+    for row in found['rows']:
+        assert row['p_holm'] == 1 / 16 and row['better'] is None
+        assert 'with 6 images and 2 lines no difference, however large, could be told from chance' in row['sentence']
+    # beside a line that is sure, the other's smallest p is not doubled
+    many = list(range(30))
+    found = compare_reports(report(tmp_path / 'e', dict(day=base, night=many)),
+                            report(tmp_path / 'f', dict(day=[*better[:5], 0.0], night=[x + 1 for x in many])))
+    assert found['rows'][1]['better'] == 'b' and 'however large' not in found['rows'][0]['sentence']
+
+
+def test_the_refusal_says_each_difference_once():
+    def summary(*protocols):
+        labels = {f'{quantity}@{name}': dict(protocol=get_protocol(name).settings) for name in protocols
+                  for quantity in ('PSNR', 'SSIM', 'MAE')}
+        return dict(definitions=labels, sets=dict(day=dict(list_hash='1', images=1)))
+    problems = differences(summary('rgb', 'ffa'), summary('y-matlab'))
+    assert len(problems) == 2
+    assert problems[0] == ("PSNR@rgb and PSNR@y-matlab cannot be compared: quantize is False in the one, True in the "
+                           "other, colour is 'rgb' in the one, 'y-bt601' in the other. Measure both under one protocol")
+    assert problems[1].startswith('SSIM@ffa and SSIM@y-matlab') and "ssim_padding is 'zero' in the one" in problems[1]
+
+
+def test_a_library_metric_with_other_options_is_refused():
+    one, other = (dict(definitions={'NIQE@pyiqa': dict(protocol=None, options=options)},
+                       sets=dict(day=dict(list_hash='1', images=1))) for options in ({}, dict(crop=4)))
+    assert differences(one, one) == []
+    assert differences(one, other) == ["NIQE@pyiqa was measured with the options {} in A and {'crop': 4} in B"]
 
 
 def test_the_command(tmp_path, capsys):

@@ -129,3 +129,40 @@ def test_sample_without_prediction():
 def test_unknown_protocol():
     with pytest.raises(ValueError, match="did you mean 'y-matlab'"):
         METRICS.build({'type': 'PSNR', 'protocol': 'y-matlap'})
+
+
+def written_out_ms_ssim(pred, gt):
+    """MS-SSIM of one plane by the formula of Wang et al. (2003), window by window."""
+    x = np.arange(11) - 5
+    kernel = np.exp(-(x[:, None]**2 + x**2) / (2 * 1.5**2))
+    kernel /= kernel.sum()
+    product = 1.0
+    for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        if scale:
+            pred, gt = (image[:image.shape[0] // 2 * 2, :image.shape[1] // 2 * 2] for image in (pred, gt))
+            pred, gt = ((image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4
+                        for image in (pred, gt))
+        a, b = (np.lib.stride_tricks.sliding_window_view(image, (11, 11)) for image in (pred, gt))
+
+        def mean(values):
+            return np.einsum('ijkl,kl->ij', values, kernel)
+        mean_a, mean_b = mean(a), mean(b)
+        covariance = mean(a * b) - mean_a * mean_b
+        variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
+        similarity = (2 * covariance + 0.03**2) / (variances + 0.03**2)
+        if scale == 4:
+            similarity = similarity * (2 * mean_a * mean_b + 0.01**2) / (mean_a**2 + mean_b**2 + 0.01**2)
+        product *= similarity.mean() ** weight
+    return product
+
+
+def test_ms_ssim_of_a_colour_image_is_the_mean_of_its_written_out_channels():
+    rng = np.random.default_rng(0)
+    gt = np.clip(np.cumsum(rng.normal(0, 0.05, (3, 177, 190)), axis=2) + 0.5, 0, 1)
+    pred = np.clip(0.8 * gt + rng.normal(0, [[[0.02]], [[0.1]], [[0.2]]], gt.shape), 0, 1)
+    metric = METRICS.build({'type': 'MSSSIM', 'baseline': False})
+    metric.process(None, [{'pred': torch.from_numpy(pred), 'gt': torch.from_numpy(gt)}])
+    channels = [written_out_ms_ssim(*(image.astype(np.float32).astype(float) for image in pair))
+                for pair in zip(pred, gt, strict=True)]
+    assert max(channels) - min(channels) > 0.05  # so that their product or another mean would be noticed
+    assert metric.results[0]['value'] == pytest.approx(np.mean(channels), abs=2e-6)

@@ -1,5 +1,7 @@
 """What all metrics share, and that the contract notices who breaks it."""
 
+import math
+
 import pytest
 import torch
 
@@ -93,7 +95,28 @@ def test_images_of_one_size_measured_together_as_on_a_device_equal_each_alone(na
 
 
 def test_a_metric_that_cannot_measure_an_image_names_the_file():
-    metric = METRICS.build({'type': 'MSSSIM'})
+    metric = METRICS.build({'type': 'PSNR', 'protocol': {'name': 'inner', 'crop_border': 60}})
     image = torch.zeros(3, 100, 300)
-    with pytest.raises(ValueError, match='fog.png: MS-SSIM with a window of 11 needs images of at least 176 pixels'):
+    with pytest.raises(ValueError, match="fog.png: protocol 'inner' cuts 60 pixels from each side, which leaves"):
         metric.process(None, [{'img_path': 'fog.png', 'pred': image, 'gt': image}])
+
+
+def test_an_image_too_small_for_a_metric_is_left_out_and_counted(monkeypatch):
+    said = []
+    monkeypatch.setattr(base, 'print_log', lambda message, **_: said.append(message))
+    metric = METRICS.build({'type': 'MSSSIM'})
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in ((176, 180), (175, 300), (200, 176))]
+    samples = [{'pred': image / 255, 'gt': image, 'test_index': i} for i, image in enumerate(images)]
+    metric.process({'inputs': images}, samples)
+    assert [(row['value'], row['baseline']) for row in metric.results] == [(1, 1), (None, None), (1, 1)]
+    assert metric.evaluate(3) == {'MS-SSIM@rgb': 1.0, 'input_MS-SSIM@rgb': 1.0} and metric.num_skipped == 1
+    assert said == ['MS-SSIM@rgb: 1 of 3 images have no ground truth (gt), could not be read or are smaller than 176 '
+                    'pixels, and are not measured']
+    # what counts is the size that the protocol measures
+    resized = METRICS.build({'type': 'MSSSIM', 'protocol': 'size-256'})
+    resized.process({'inputs': images}, samples)
+    assert all(row['value'] == 1 for row in resized.results)
+
+
+def test_a_mean_of_infinities_of_both_signs_is_no_error():
+    assert base.mean([1.0, 2.0]) == 1.5 and math.isnan(base.mean([math.inf, -math.inf, 1.0]))

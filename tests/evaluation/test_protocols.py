@@ -235,6 +235,15 @@ def test_numbers_by_two_protocols_do_not_compare(labels, protocols, message):
         check_comparable(*labels, *protocols)
 
 
+def test_settings_of_ssim_decide_no_psnr():
+    narrow, wide = (get_protocol(dict(name='mine', ssim_window=window)) for window in (7, 11))
+    for label in ('PSNR@mine', 'a/PSNR@mine', 'LPIPS-alex@mine'):
+        check_comparable(label, label, narrow, wide)
+    for label in ('SSIM@mine', 'MS-SSIM@mine', 'WorstPixel@mine'):
+        with pytest.raises(ValueError, match='ssim_window is 7 in the one, 11 in the other. Measure'):
+            check_comparable(label, label, narrow, wide)
+
+
 def test_names():
     assert set(PROTOCOLS) == {'rgb', 'rgb-uint8', 'y-matlab', 'ffa', 'dehazeformer', 'size-256', 'crop16', 'skimage7'}
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)

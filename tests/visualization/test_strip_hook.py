@@ -99,6 +99,19 @@ def test_a_broken_image_is_not_shown(tmp_path):
     assert (read_image(tmp_path / 'samples' / 'city_0_gt.png') == 110).all()
 
 
+def test_the_samples_stay_in_their_folder(tmp_path):
+    made = sample(0, True)
+    made.set_metainfo(dict(domain='../../esc'))
+    work = tmp_path / 'a' / 'b'
+    hook, runner = StripHook(per_domain=1), make_runner(work, SimpleNamespace(add_image=lambda *a, **k: None))
+    hook.before_val_epoch(runner)
+    hook.after_val_iter(runner, 0, dict(inputs=[made.gt]), [made])
+    hook.after_val_epoch(runner)
+    assert [path.name for path in tmp_path.iterdir()] == ['a']
+    assert sorted(path.name for path in (work / 'samples').iterdir()) == [
+        f'.._.._esc_0_{kind}.png' for kind in ('gt', 'input', 'pred')]
+
+
 def test_a_run_writes_them(tmp_path):
     cfg = config(tmp_path, iters=1, interval=1)
     cfg['visualizer']['vis_backends'] = [dict(type='TensorboardVisBackend')]

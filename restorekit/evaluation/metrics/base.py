@@ -16,8 +16,9 @@ class ImageMetric(BaseMetric):
 
     Keys are ``{domain}/{label}``, one per ``domain`` in the samples' metainfo, and ``{label}`` for samples without
     one. With ``baseline`` the same is reported of the network's input as ``{domain}/input_{label}``: what doing
-    nothing would score. Samples without the ground truth that the metric needs, and images that could not be read
-    (metainfo ``broken``), are not measured; a warning says once how many.
+    nothing would score. Samples without the ground truth that the metric needs, images that could not be read
+    (metainfo ``broken``), and images that are smaller than ``min_size`` as the metric sees them, are not measured; a
+    warning says once how many.
 
     ``process`` appends one row per sample to ``results``: dict(index, img_path, domain, value, baseline), the two
     numbers None where not measured; ``index`` is the sample's ``test_index``. On the CPU every image is measured
@@ -38,7 +39,7 @@ class ImageMetric(BaseMetric):
         higher_is_better (bool): Whether a larger number is a better image.
         unit (str): 'dB', or '' for a number without one.
         needs_gt (bool): Whether the ground truth is compared with.
-        min_size (int): The smallest height and width that can be measured.
+        min_size (int): The smallest height and width that can be measured; a smaller image has no number.
         last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
         num_skipped (int): After ``evaluate``, how many images were not measured.
 
@@ -106,8 +107,8 @@ class ImageMetric(BaseMetric):
         return image
 
     def _values(self, jobs):
-        """Return one float per (path, image, gt), waiting for the device once."""
-        groups = {}
+        """Return one float per (path, image, gt), None if it is too small, waiting for the device once."""
+        groups, order = {}, []
         for number, (_, image, gt) in enumerate(jobs):
             groups.setdefault(number if _alone(image) else _kind(image, gt), []).append(number)
         measured, values = [], [None] * len(jobs)
@@ -116,11 +117,14 @@ class ImageMetric(BaseMetric):
                 paths, images, gts = zip(*(jobs[number] for number in numbers), strict=True)
                 try:
                     prepared = self.prepare(_batch(images), _batch(gts) if self.needs_gt else None)
+                    if min(prepared[0].shape[-2:]) < self.min_size:
+                        continue
                     measured.append(self.measure(*prepared).double())
+                    order += numbers
                 except ValueError as error:
                     raise ValueError(f'{paths[0]}: {error}') from error
         flat = torch.cat(measured).tolist() if measured else []
-        for number, value in zip((n for numbers in groups.values() for n in numbers), flat, strict=True):
+        for number, value in zip(order, flat, strict=True):
             values[number] = value
         return values
 
@@ -132,8 +136,10 @@ class ImageMetric(BaseMetric):
         self.num_skipped = len(results) - len(self.last_results)
         if self.num_skipped and not self._warned:
             self._warned = True
-            why = 'have no ground truth (gt) or could not be read,' if self.needs_gt else 'could not be read,'
-            print_log(f'{self.label}: {self.num_skipped} of {len(results)} images {why} and are not measured',
+            reasons = ['have no ground truth (gt)'] * self.needs_gt + ['could not be read'] + \
+                [f'are smaller than {self.min_size} pixels'] * (self.min_size > 1)
+            why = ' or '.join([', '.join(reasons[:-1]), reasons[-1]] if len(reasons) > 1 else reasons)
+            print_log(f'{self.label}: {self.num_skipped} of {len(results)} images {why}, and are not measured',
                       logger='current', level=logging.WARNING)
         means = {}
         for domain in dict.fromkeys(row['domain'] for row in self.last_results):
@@ -142,8 +148,14 @@ class ImageMetric(BaseMetric):
                 values = [row[field] for row in rows if row[field] is not None]
                 if values:
                     key = f'{kind}{self.label}' if domain is None else f'{domain}/{kind}{self.label}'
-                    means[key] = math.fsum(values) / len(values)
+                    means[key] = mean(values)
         return means
+
+
+def mean(values):
+    """Return the mean of numbers by math.fsum; inf or nan where one of them is."""
+    # fsum refuses inf beside -inf
+    return (math.fsum if all(map(math.isfinite, values)) else sum)(values) / len(values)
 
 
 def _batch(images):

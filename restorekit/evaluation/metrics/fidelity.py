@@ -86,12 +86,9 @@ class SSIM(FidelityMetric):
 class MSSSIM(FidelityMetric):
     """Multi-scale structural similarity (Wang et al., 2003), the mean of per-image values; larger is better.
 
-    Five scales; images need 16 windows on each side (176 pixels for the window of 11). Colour, crop, size, window and
-    padding are the protocol's; its ``ssim_pool`` is not used, since scales are what MS-SSIM itself averages over.
-    Keys, arguments and other errors as in :class:`FidelityMetric`.
-
-    Raises:
-        ValueError: If an image is too small for five scales.
+    Five scales; images need 16 windows on each side (176 pixels for the window of 11), and smaller ones are not
+    measured. Colour, crop, size, window and padding are the protocol's; its ``ssim_pool`` is not used, since scales
+    are what MS-SSIM itself averages over. Keys, arguments and errors as in :class:`FidelityMetric`.
 
     Example:
         >>> import torch

@@ -50,6 +50,7 @@ class PyIQA(LibraryMetric):
     def __init__(self, metric, options=None, **kwargs):
         self.quantity = metric.upper()
         super().__init__(**kwargs)
+        self.options = options or {}
         pyiqa = import_library('pyiqa', 'pyiqa', self.quantity, EXTRA)
         if metric not in pyiqa.list_models():
             raise ValueError(unknown_name_message(metric, pyiqa.list_models(), "list of pyiqa's metrics"))
@@ -57,7 +58,7 @@ class PyIQA(LibraryMetric):
             raise ValueError(f'{metric} rates a set of images, not each; restorekit measures per image')
         with downloads(self.label, f'pyiqa names the file above; it belongs in {torch.hub.get_dir()}/pyiqa, or in the '
                                    'Hugging Face cache'):
-            self.network = pyiqa.create_metric(metric, device='cpu', **(options or {}))
+            self.network = pyiqa.create_metric(metric, device='cpu', **self.options)
         self.needs_gt = self.network.metric_mode == 'FR'
         self.higher_is_better = not self.network.lower_better
 

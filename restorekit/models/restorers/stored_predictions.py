@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from mmengine.model import BaseModel
 
+from restorekit.file_name import file_name
 from restorekit.functional.image_io import IMAGE_SUFFIXES, read_image
 from restorekit.registry import MODELS
 
@@ -79,8 +80,9 @@ class StoredPredictions(BaseModel):
         """Return the file for the input ``name`` of the set ``domain``, None if there is none."""
         name = Path(name)
         found = self._files.get(name.stem, [])
-        if (self.folder / domain).is_dir():
-            found = [path for path in found if path.parts[0] == domain]
+        folder = file_name(domain)
+        if (self.folder / folder).is_dir():
+            found = [path for path in found if path.parts[0] == folder]
         if len(found) > 1:
             likeness = [_equal_parts(path.parent.parts, name.parent.parts) for path in found]
             found = [path for path, like in zip(found, likeness, strict=True) if like == max(likeness)]
