@@ -33,7 +33,8 @@ def read_voc(path):
 
     Returns:
         VOCBoxes: ``boxes`` are ``(xmin, ymin, xmax, ymax)`` in pixels as written, except that VOC's first pixel may be
-        1 or 0: the difference is below what any detector is scored on. An object without ``difficult`` is not.
+        1 or 0: the difference is below what any detector is scored on. An object whose ``difficult`` is missing,
+        empty or 'Unspecified' is not.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -73,7 +74,8 @@ def read_voc(path):
                                   f'xmax ymax), is empty or leaves the image of {width:g}x{height:g}')
         boxes.append(box)
         names.append(name)
-        difficult.append(_number(item, 'difficult', path, where, default=0) != 0)
+        stated = (item.findtext('difficult') or '').strip().lower() not in ('', 'unspecified')
+        difficult.append(stated and _number(item, 'difficult', path, where) != 0)
     return VOCBoxes(int(width), int(height), boxes, names, difficult)
 
 
@@ -121,10 +123,8 @@ def _refuse_document_type(data, path):
     parser.Parse(data, True)
 
 
-def _number(node, key, path, where, default=None):
+def _number(node, key, path, where):
     text = node.findtext(key)
-    if text is None and default is not None:
-        return default
     try:
         value = float(text)
     except (TypeError, ValueError):

@@ -20,6 +20,8 @@ def test_boxes_names_and_difficulty_are_read(tmp_path):
     plain = thing(0, 1, 64, 47.5).replace('<difficult>0</difficult>', '')
     path.write_text(voc(plain, thing(3, 4, 5, 6, name=' Bus ', difficult=1)))
     assert read_voc(path) == VOCBoxes(64, 48, [(0, 1, 64, 47.5), (3, 4, 5, 6)], ['car', 'Bus'], [False, True])
+    path.write_text(voc(*(thing(0, 1, 2, 3, difficult=text) for text in ('', ' ', 'Unspecified', '0', '1'))))
+    assert read_voc(path).difficult == [False, False, False, False, True]
     path.write_text(voc())
     assert read_voc(str(path)).boxes == []
 
