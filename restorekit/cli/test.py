@@ -44,7 +44,6 @@ def run(args):
     cfg = load_config(args.config, options=args.cfg_options, data_root=args.data_root)
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    prepare_process(args.launcher)
 
     from mmengine.dist import is_main_process
 
@@ -57,6 +56,7 @@ def run(args):
     from restorekit.evaluation.report_tables import not_finite_sentences, plain_table, table
     patch_runner()
     cfg = test_config(cfg, args)
+    prepare_process(args.launcher, workers=cfg.test_dataloader.get('num_workers', 0))
     digest = config_digest(cfg)
     with tempfile.TemporaryDirectory() as scratch:
         cfg.work_dir = scratch
