@@ -57,6 +57,13 @@ def patch_mmengine():
     if not all(map(known, ('os', 'math', 'copy', 'functools'))):  # so in any virtual environment
         _replace(known, _is_builtin_module)
 
+    try:
+        Config._merge_a_into_b({'a': {}}, {'a': 1})
+    except TypeError:
+        merge = Config._merge_a_into_b
+        Config._merge_a_into_b = staticmethod(_merge_a_into_b)
+        _merge_a_into_b.__wrapped__ = merge
+
     if Config({'b': 1, 'a': 1}, format_python_code=False).pretty_text.startswith('a'):
         config.sorted = _unsorted  # a dumped config must keep the order of its dicts: phases run in it
 
@@ -192,6 +199,23 @@ def _get_cfg_metainfo(package_path, cfg_path):
 
 def _is_builtin_module(module_name):
     return module_name.split('.')[0] in sys.stdlib_module_names or _is_builtin_module.__wrapped__(module_name)
+
+
+def _merge_a_into_b(a, b, allow_list_keys=False):
+    """Merge a child config into its base, as ``__wrapped__``; a dict replaces what is none, and a data set another.
+
+    mmengine refuses the first, and gives a data set the arguments of the one whose ``type`` it has not.
+    """
+    def replaces(key, new, old):
+        if not isinstance(new, dict) or isinstance(old, list):
+            return False
+        return not isinstance(old, dict) or (
+            key == 'dataset' and 'type' in new and 'type' in old and new['type'] != old['type'])
+
+    if isinstance(b, dict) and not allow_list_keys:  # as it is when options are merged, whose keys may be typos
+        a = {key: {**value, '_delete_': True} if key in b and replaces(key, value, b[key]) else value
+             for key, value in a.items()}
+    return _merge_a_into_b.__wrapped__(a, b, allow_list_keys)
 
 
 def _unsorted(items, key=None):

@@ -172,3 +172,22 @@ def test_json_record_names_classes_functions_and_paths():
 def test_record_that_is_no_json_object_is_refused(text):
     with pytest.raises(ValueError, match='recorded config'):
         config.config_from_json(text)
+
+
+def test_a_child_config_may_replace_text_by_a_dict_and_a_data_set_by_another(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "train_dataloader = dict(batch_size=2, dataset=dict(type='PairedDataset', input_dir='a', gt_dir='b', "
+        "pairing='stem', pipeline=[1]))\noptimizer = dict(type='Adam', lr=1)\nsteps = [1, 2]\n")
+    (tmp_path / 'same.py').write_text(
+        "_base_ = 'base.py'\ntrain_dataloader = dict(dataset=dict(type='PairedDataset', pairing=dict(input='x')))\n"
+        "optimizer = dict(type='SGD')\n")
+    (tmp_path / 'other.py').write_text(
+        "_base_ = 'base.py'\ntrain_dataloader = dict(dataset=dict(type='SingleDataset', image_dir='c'))\n")
+    (tmp_path / 'list.py').write_text("_base_ = 'base.py'\nsteps = dict(a=1)\n")
+    same, other = (config.load_config(tmp_path / f'{name}.py') for name in ('same', 'other'))
+    assert same.train_dataloader.dataset == dict(
+        type='PairedDataset', input_dir='a', gt_dir='b', pairing=dict(input='x'), pipeline=[1])
+    assert same.optimizer == dict(type='SGD', lr=1)  # as ever
+    assert other.train_dataloader == dict(batch_size=2, dataset=dict(type='SingleDataset', image_dir='c'))
+    with pytest.raises(config.ConfigError, match='steps is a dict in the child config but is of type'):
+        config.load_config(tmp_path / 'list.py')

@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from .common import imap
+from .common import imap, import_from_here
 
 LOADERS = dict(train='train_dataloader', val='val_dataloader', test='test_dataloader')
 SHOWN = 5
@@ -61,6 +61,7 @@ def load(args):
     from restorekit.config import load_config
     from restorekit.engine.config_check import check_config, join_data_root
     from restorekit.engine.phases import phase_overrides
+    import_from_here(args.config)
     cfg = load_config(args.config, data_root=args.data_root)
     configs = [phase_overrides(cfg, name) for name in cfg.get('phases') or ()] or [cfg]
     for part in configs:
@@ -139,6 +140,9 @@ class Entry:
         self._list(self.faults, 'files cannot be read',
                    [look['error'] for look in self.looks.values() if look['error']])
         self._list(self.faults, 'items differ in size', list(self._unequal()))
+        if not any(self.files) and self.kind != 'ProceduralScenes':
+            self.notes.append(f'{self.name}: {self.kind} names no files, so nothing was read or compared; a data set '
+                              'of your own defines files(index)')
         unused = getattr(self.leaf, 'unused', 0)
         if unused:
             self.notes.append(f'{self.name}: {unused} clear images belong to no hazy one')

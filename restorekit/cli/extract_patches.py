@@ -20,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument('out', metavar='OUT', help='gets NAME_rR_cC.png: row R, column C of the grid of patches; run '
                         'again to continue where it stopped')
     parser.add_argument('--size', type=int, default=256, help='of a patch in pixels (default 256)')
-    parser.add_argument('--stride', type=int, default=192, help='from one patch to the next (default 192)')
+    parser.add_argument('--stride', type=int, help='from one patch to the next (default: three quarters of the size)')
     parser.add_argument('--pairs', nargs='+', metavar='DIR', help='folders below SRC that are cut alike: HAZY CLEAR '
                         'or HAZY CLEAR DEPTH; sizes are compared before anything is written')
     parser.add_argument('--pairing', default='stem', choices=list(PAIRING), help='how a hazy image finds its clear one '
@@ -34,6 +34,8 @@ def run(args):
 
     from restorekit.config import ConfigError
     source, out = Path(args.source), Path(args.out)
+    if args.stride is None:
+        args.stride = max(3 * args.size // 4, 1)
     if not 1 <= args.stride <= args.size:
         raise ConfigError(f'--stride must be within [1, --size], got {args.stride} and {args.size}; beyond, parts of '
                           'an image would be in no patch')

@@ -15,7 +15,8 @@ def add_arguments(parser):
                         help='further arguments of PairedDataset')
     parser.add_argument('--metrics', nargs='+', default=['PSNR', 'SSIM'], metavar='NAME',
                         help='registered metrics that take a protocol (default PSNR SSIM)')
-    parser.add_argument('--protocols', nargs='+', metavar='NAME', help='some of the protocols (default: all)')
+    parser.add_argument('--protocols', '--protocol', nargs='+', metavar='NAME',
+                        help='some of the protocols (default: all)')
 
 
 def run(args):

@@ -5,7 +5,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from .common import add_config_options, prepare_process
+from .common import add_config_options, import_from_here, prepare_process
 
 
 def add_arguments(parser):
@@ -17,8 +17,8 @@ def add_arguments(parser):
     parser.add_argument('--overwrite', action='store_true', help='start the report in --out anew')
     parser.add_argument('--data', nargs='+', metavar='NAME', help="test sets instead of the config's: names below "
                         'configs/_base_/datasets/, or config files with a test_dataloader')
-    parser.add_argument('--protocol', nargs='+', metavar='NAME', help="PSNR and SSIM by these protocols instead of the "
-                        "config's metrics")
+    parser.add_argument('--protocol', '--protocols', nargs='+', metavar='NAME',
+                        help="PSNR and SSIM by these protocols instead of the config's metrics")
     parser.add_argument('--metrics', nargs='+', metavar='NAME', default=[], help='further metrics, e.g. LPIPS NIQE')
     parser.add_argument('--predictions', metavar='DIR', help='measure these images, named like the inputs, instead of '
                         'a checkpoint; the word "input" measures the degraded images themselves')
@@ -166,6 +166,7 @@ def join_sets(names, loader):
     from restorekit.config import ConfigError, load_config
     datasets, domains = {}, set()
     for name in names:
+        import_from_here(dataset_base(name))
         cfg, label = load_config(dataset_base(name)), Path(name).stem
         found = cfg.to_dict().get('test_dataloader') or cfg.to_dict().get('val_dataloader')
         if found is None:

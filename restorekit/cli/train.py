@@ -1,6 +1,7 @@
 """Train a config through its phases."""
 
 import os
+import shlex
 from pathlib import Path
 
 from .common import add_config_options, latest, next_free, prepare_process
@@ -45,7 +46,7 @@ def run(args):
     runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase, options=args.cfg_options,
                               allow_config_change=args.allow_config_change)
     runner.train()
-    report(runner)
+    report(runner, args.data_root)
     return 0
 
 
@@ -61,7 +62,7 @@ def check_phase_options(args):
     return args.cfg_options
 
 
-def report(runner):
+def report(runner, data_root=None):
     """Print the table of results and where everything is."""
     from mmengine.dist import is_main_process
 
@@ -85,7 +86,8 @@ def report(runner):
         print(f'Pictures:    {os.path.relpath(picture)}')
     print(f'Logs:        tensorboard --logdir {os.path.relpath(runner.work_dir)}\n'
           f'Try next:    restorekit restore PHOTO.jpg -o restored --checkpoint {relative}\n'
-          f'             restorekit test {_shown_config(runner.where)} {relative} --out results --save-images')
+          f'             restorekit test {_shown_config(runner.where)} {relative} --out results --save-images'
+          f'{f" --data-root {shlex.quote(str(data_root))}" if data_root else ""}')
 
 
 def _shown_config(where):

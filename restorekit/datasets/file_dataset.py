@@ -160,7 +160,8 @@ class FileDataset(RestoreDataset):
             raise FileNotFoundError(
                 f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
                 f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
-                'suffix; if they contain spaces, use a .csv list')
+                'suffix' + ('' if str(listed.path).lower().endswith(('.csv', '.jsonl')) else
+                            '; if they contain spaces, use a .csv list'))
         return FileList(found)
 
     def _source(self, folder, names, order=None):

@@ -114,7 +114,7 @@ def _read_csv(text, path, roles):
     header = [name.strip() for name in cells[0][1]] if cells else []
     if roles[0] not in header:
         raise ValueError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
-                         f'{", ".join(roles)}, but is {",".join(header)!r}')
+                         f'{", ".join(roles)}, separated by commas, but is {",".join(header)!r}')
     places = [header.index(role) for role in roles if role in header]
     rows, lines = [], []
     for number, row in cells[1:]:

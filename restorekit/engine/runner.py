@@ -56,6 +56,14 @@ class RestoreRunner(Runner):
             init_distributed(self._launcher)
         super().setup_env(env_cfg)
 
+    @staticmethod
+    def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
+        """Build a loader; without workers, options that are for workers only do not matter."""
+        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
+            dataloader = {key: value for key, value in dataloader.items()
+                          if key not in ('persistent_workers', 'prefetch_factor')}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
     def wrap_model(self, model_wrapper_cfg_, model):
         """Move to the device; in a distributed run wrap for DDP, with arguments that fit the CPU where it is one."""
         if is_model_wrapper(model):

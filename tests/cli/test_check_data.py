@@ -1,6 +1,7 @@
 import argparse
 import json
 import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -184,3 +185,24 @@ def test_mistakes_are_explained(tmp_path, capsys):
         assert words in capsys.readouterr().err
     assert call('cid/cid_quickstart', workers=0) == 1
     assert '--workers must be at least 1' in capsys.readouterr().err
+
+
+OWN = """
+from restorekit.datasets import RestoreDataset
+from restorekit.registry import DATASETS
+
+
+@DATASETS.register_module(force=True)
+class SetOfOnesOwn(RestoreDataset):
+    def __len__(self):
+        return 3
+"""
+
+
+def test_a_class_beside_the_config_that_names_no_files_is_noted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('sys.path', [*sys.path])
+    (tmp_path / 'set_of_ones_own.py').write_text(OWN)
+    (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['set_of_ones_own'])\n"
+                                     "test_dataloader = dict(dataset=dict(type='SetOfOnesOwn'))\n")
+    assert call(tmp_path / 'own.py') == 0
+    assert 'SetOfOnesOwn names no files, so nothing was read or compared' in capsys.readouterr().out

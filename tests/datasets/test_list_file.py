@@ -91,8 +91,8 @@ def test_files_that_are_not_there_are_named_with_their_lines(tmp_path, folders):
     ('list.txt', 'a b c d\n', r'line 1: 4 names where at most 3 fit \(hazy clear depth\)'),
     ('list.txt', '/data/a.png\n', r'line 1: /data/a.png is an absolute path; names in a list are relative'),
     ('list.txt', 'D:\\data\\a.png\n', 'line 1: D:/data/a.png is an absolute path'),
-    ('list.csv', 'hazy;clear\na;b\n', "has no column 'input'; its first line must be a header with input, gt, but is "
-                                      "'hazy;clear'"),
+    ('list.csv', 'hazy;clear\na;b\n',
+     "has no column 'input'; its first line must be a header with input, gt, separated by commas, but is 'hazy;clear'"),
     ('list.csv', 'input,gt\na.png\n', 'line 2: 1 cells under 2 columns'),
     ('list.csv', 'input,gt\na.png,\n', 'line 2: a name of a file is empty'),
     ('list.jsonl', '{"input": "a.png"}\n{"input": }', 'line 2 is not JSON'),

@@ -153,6 +153,13 @@ def test_batch_larger_than_the_data_set(tmp_path):
     assert [len(set(seeds)) for seeds in recorder.seeds] == [5, 5]  # each draw with a degradation of its own
 
 
+def test_options_of_workers_do_not_matter_without_workers():
+    loader = RestoreRunner.build_dataloader(dict(
+        batch_size=2, num_workers=0, persistent_workers=True, prefetch_factor=4, dataset=scenes(),
+        sampler=dict(type='DefaultSampler', shuffle=False)))
+    assert loader.num_workers == 0 and len(next(iter(loader))['inputs']) == 2
+
+
 def test_loader_without_a_batch_says_what_to_do(tmp_path):
     cfg = quick(tmp_path, iters=2)
     cfg['train_dataloader'].update(batch_size=5, drop_last=True, sampler=dict(type='DefaultSampler', shuffle=False),
