@@ -290,6 +290,7 @@ def listed(items):
 
 def table(sets):
     """Lay out a row for each data set."""
+    from restorekit.text_table import text_table
     rows = [('splits', 'data set', 'type', 'found', 'expected', 'files', 'MiB', 'smallest', 'largest', 'faults')]
     for entry in sets:
         sizes = entry.sizes()
@@ -298,7 +299,4 @@ def table(sets):
                      len(entry.looks), f'{sum(look["nbytes"] for look in entry.looks.values()) / 2**20:.1f}',
                      *(f'{width}x{height}' for height, width in sizes or ()), *(() if sizes else ('-', '-')),
                      len(entry.faults)))
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    return '\n'.join('  '.join(str(cell).ljust(width) if i < 3 else str(cell).rjust(width)
-                               for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-                     for row in rows)
+    return text_table(rows, left=range(3))

@@ -14,7 +14,8 @@ def add_arguments(parser):
 def run(args):
     """Compare; returns the exit status."""
     from restorekit.evaluation.comparison import compare_reports
-    from restorekit.evaluation.report_tables import digits_of, plain_table
+    from restorekit.evaluation.report_tables import digits_of
+    from restorekit.text_table import text_table
     found = compare_reports(args.a, args.b)
     print(f'A: {args.a}\nB: {args.b}\n')
     lines = [['set', 'metric', 'n', 'A', 'B', 'B - A', '95 % interval', 'p', 'p (Holm)', 'B better on', 'A better on']]
@@ -24,7 +25,7 @@ def run(args):
                       f'{row["mean_b"]:.{digits}f}', f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
                       f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', str(row['wins']), str(row['losses'])])
-    print(plain_table(lines) + '\n')
+    print(text_table(lines, left=(0, 1)) + '\n')
     for row in found['rows']:
         print(row['sentence'])
     for text in found['cautions']:

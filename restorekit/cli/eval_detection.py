@@ -127,6 +127,7 @@ def evaluate(score, before, after=None, draws=200):
 
 def report(record):
     """Format the numbers as a Markdown table, in percent."""
+    from restorekit.text_table import markdown_table
     both = 'after' in record
     rows = [['', 'boxes', 'before', *(['after', 'difference', '95 % interval'] if both else [])]]
     for key, title in (('map50', 'mAP@0.5'), ('map', 'mAP@[.5:.95]')):
@@ -142,10 +143,6 @@ def report(record):
             other = record['after']['classes'][name]['ap50']
             row += [_percent(other), '-' if other is None else _percent(other - one['ap50'], '+'), '']
         rows.append(row)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ['| ' + ' | '.join(cell.rjust(width) if i else cell.ljust(width)
-                               for i, (cell, width) in enumerate(zip(row, widths, strict=True))) + ' |' for row in rows]
-    lines.insert(1, '|' + '|'.join('-' * (width + 1) + (':' if i else '-') for i, width in enumerate(widths)) + '|')
     notes = [f'{record["images"]} photos, {record["boxes"]} boxes scored, {record["difficult"]} difficult ones '
              f'ignored; in percent; detector {record["detector"]}']
     if record['unmapped']:
@@ -154,7 +151,7 @@ def report(record):
     if record['photos_without_annotation'] or record['annotations_without_photo']:
         notes.append(f'Left out: {record["photos_without_annotation"]} photos without annotation, '
                      f'{record["annotations_without_photo"]} annotations without photo')
-    return '\n'.join([*lines, '', *notes])
+    return '\n'.join([markdown_table(rows), '', *notes])
 
 
 def _percent(value, sign=''):

@@ -5,7 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-KEYS, SOURCE = 'keys.txt', 'source.json'
 MAX_KEY_BYTES = 511  # of LMDB as it is usually built
 PAGE = 4096
 BATCH_BYTES = 2**26
@@ -27,7 +26,7 @@ def run(args):
     from restorekit.checkpoint import atomic_write_text
     from restorekit.config import ConfigError
     from restorekit.datasets import scan_images
-    from restorekit.datasets.lmdb_backend import import_lmdb, open_lmdb
+    from restorekit.datasets.lmdb_backend import KEYS_FILE, import_lmdb, open_lmdb
     from restorekit.functional.image_io import IMAGE_SUFFIXES
     import_lmdb()
     source, out = Path(args.source), Path(args.out)
@@ -41,7 +40,7 @@ def run(args):
     claim(out, source)
     with open_lmdb(out, map_size=map_size(sizes)) as env:
         todo = missing(env, sizes, source, out)
-        (out / KEYS).unlink(missing_ok=True)  # unfinished from here on: data sets refuse it
+        (out / KEYS_FILE).unlink(missing_ok=True)  # unfinished from here on: data sets refuse it
         print(f'{len(names)} files in {source}; {len(names) - len(todo)} are in {out} already')
         if todo:
             bar = ProgressBar(len(todo), file=sys.stderr)
@@ -50,7 +49,7 @@ def run(args):
                 bar.update(len(batch))
             print(file=sys.stderr)
         total = verify(env, sizes)
-    atomic_write_text(''.join(f'{name}\n' for name in sorted(names)), str(out / KEYS))
+    atomic_write_text(''.join(f'{name}\n' for name in sorted(names)), str(out / KEYS_FILE))
     print(f'{len(names)} files, {total / 2**20:.1f} MiB, verified: {out}')
     return 0
 
@@ -61,14 +60,15 @@ def check_names(names, source):
            or any('\ud800' <= letter <= '\udfff' for letter in name)]
     if bad:
         raise ValueError(f'{len(bad)} names in {source} are longer than {MAX_KEY_BYTES} bytes, hold a line break or '
-                         f'are not UTF-8, which LMDB and its {KEYS} cannot keep: {", ".join(map(ascii, bad[:5]))}; '
-                         'rename them')
+                         f'are not UTF-8, which LMDB and its list of keys cannot keep: '
+                         f'{", ".join(map(ascii, bad[:5]))}; rename them')
 
 
 def claim(out, source):
     """Record the source of a new LMDB, or hold it against that of the one that is there."""
     from restorekit.checkpoint import atomic_write_text, remove_temporaries
-    record = out / SOURCE
+    from restorekit.datasets.lmdb_backend import SOURCE_FILE
+    record = out / SOURCE_FILE
     if record.is_file():
         before = json.loads(record.read_text(encoding='utf-8'))['source']
         if before != str(source.resolve()):
@@ -76,7 +76,8 @@ def claim(out, source):
                                   'continue it, or another OUT')
         remove_temporaries(out)
     elif out.exists() and any(out.iterdir()):
-        raise FileExistsError(f'{out} exists and has no {SOURCE}: it was not written by this command; give another OUT')
+        raise FileExistsError(f'{out} exists and has no {SOURCE_FILE}: it was not written by this command; give '
+                              'another OUT')
     else:
         out.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(dict(source=str(source.resolve()))) + '\n', str(record))

@@ -27,6 +27,7 @@ def run(args):
     prepare_process('none')
     from restorekit.evaluation import PROTOCOLS, FidelityMetric, get_protocol
     from restorekit.registry import METRICS
+    from restorekit.text_table import markdown_table
     protocols = [get_protocol(name) for name in args.protocols or PROTOCOLS]
     for name in args.metrics:
         if not issubclass(METRICS.get(name), FidelityMetric):
@@ -41,10 +42,7 @@ def run(args):
     lines = [['protocol', *(title(METRICS.get(name)) for name in args.metrics)]]
     for protocol in protocols:
         lines.append([protocol.name, *(value(metrics[protocol.name, name], len(samples)) for name in args.metrics)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ['-' * width for width in widths])
-    for line in lines:
-        print('| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + ' |')
+    print(markdown_table(lines))
     return 0
 
 

@@ -190,6 +190,7 @@ def summary(key, points):
 
 def table(record, keys):
     """Format the summaries as a table, a line per key and run."""
+    from restorekit.text_table import text_table
     lines = [('key', 'run', 'last', 'at', 'best', 'at', 'phase')]
     for key in keys:
         for name, summaries in record.items():
@@ -198,11 +199,7 @@ def table(record, keys):
                 best = ('-',) * 3 if found['best'] is None else (
                     f'{found["best"]:.4g}', str(found['best_iteration']), found['best_phase'] or '')
                 lines.append((key, name, f'{found["last"]:.4g}', str(found['last_iteration']), *best))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    right = {2, 3, 4, 5}
-    return '\n'.join('  '.join(cell.rjust(width) if i in right else cell.ljust(width)
-                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)
+    return text_table(lines, left=(0, 1, 6))
 
 
 def smooth(values, weight):

@@ -53,7 +53,8 @@ def run(args):
     from restorekit.evaluation.journal import close_report, open_report
     from restorekit.evaluation.provenance import set_hashes
     from restorekit.evaluation.report import describe_metric, summarise, write_report
-    from restorekit.evaluation.report_tables import not_finite_sentences, plain_table, table
+    from restorekit.evaluation.report_tables import not_finite_sentences, table
+    from restorekit.text_table import text_table
     patch_runner()
     cfg = test_config(cfg, args)
     prepare_process(args.launcher, workers=cfg.test_dataloader.get('num_workers', 0))
@@ -90,7 +91,7 @@ def run(args):
                 close_report(args.out)
         runner.visualizer.close()
     if is_main_process():
-        print(plain_table(table(summary)))
+        print(text_table(table(summary), left=(0, 1)))
         print(''.join(f'\nwarning: {text}\n' for text in not_finite_sentences(summary)), end='')
         if args.out:
             images = ', images' if any(Path(args.out, name).is_file() for name in summary.get('saved', ())) else ''

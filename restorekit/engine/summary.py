@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from restorekit.functional.image_io import read_image, write_image
+from restorekit.text_table import markdown_table
 from restorekit.visualization import contact_sheet
 
 
@@ -25,11 +26,7 @@ def results_table(state):
     rows += [(f'after {name}', [metrics.get(key) for key in columns]) for name, metrics in phases.items()]
     table = [['', *columns]] + [[name, *(_format(key, v) for key, v in zip(columns, values, strict=True))]
                                 for name, values in rows]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    lines = ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + ' |'
-             for line in table]
-    lines.insert(1, '|' + '|'.join('-' * (width + 2) for width in widths) + '|')
-    return '\n'.join(lines)
+    return markdown_table(table, left=range(len(table[0])))
 
 
 def before_after(work_dir, state, single):

@@ -38,14 +38,6 @@ def not_finite_sentences(summary):
     return sentences
 
 
-def plain_table(lines):
-    """Return lines of cells as text in columns; numbers stand to the right."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return '\n'.join('  '.join(cell.ljust(width) if i < 2 else cell.rjust(width)
-                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)
-
-
 def markdown(summary):
     """Return ``summary.md``: the table, the worst and best images, and what the numbers depend on."""
     header, *lines = table(summary)

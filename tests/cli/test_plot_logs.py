@@ -7,6 +7,7 @@ import pytest
 from restorekit.cli import plot_logs
 from restorekit.cli.common import run_guarded
 from restorekit.functional.image_io import read_image
+from restorekit.registry import METRICS
 
 
 def call(*arguments):
@@ -142,3 +143,11 @@ def test_without_matplotlib_the_extra_is_named(run_folder, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
     assert call(run_folder, '--out', tmp_path / 'p.png') == 1
     assert 'pip install "restorekit[plots]"' in capsys.readouterr().err
+
+
+def test_what_is_better_is_what_the_metrics_say():
+    METRICS.import_from_location()
+    for name, metric in METRICS.module_dict.items():
+        if metric.__module__.startswith('restorekit.') and name != 'PyIQA':  # which asks its library
+            expected = 'max' if metric.higher_is_better else 'min'
+            assert plot_logs.direction(f'sots/{metric.quantity or name}@rgb') == expected, name
