@@ -1,7 +1,6 @@
 """Configs by name, with errors that say the file and the line (no torch needed)."""
 
 import ast
-import difflib
 import json
 import traceback
 from pathlib import Path
@@ -9,9 +8,10 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from . import compat
+from .messages import MissingFileError, UserError, nearest
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A config holds a mistake; the message names the file, the key and the nearest valid name."""
 
 
@@ -22,17 +22,6 @@ def configs_root():
         FileNotFoundError: If there is none.
     """
     return compat.mim_root() / 'configs'
-
-
-def nearest(name, known, n=3):
-    """Return up to ``n`` of ``known`` that are written like ``name``, the likest first.
-
-    Example:
-        >>> nearest('cid/quickstrat', ['cid/quickstart', 'aod/aod_net'])
-        ['cid/quickstart']
-    """
-    by_text = {str(item).lower(): str(item) for item in known}
-    return [by_text[text] for text in difflib.get_close_matches(str(name).lower(), by_text, n=n, cutoff=0.5)]
 
 
 def find_config(name):
@@ -55,7 +44,7 @@ def find_config(name):
     found = compat.packaged_config(wanted)
     if found is not None:
         return found
-    raise FileNotFoundError(f'There is no config {str(name)!r}: neither a file (seen from {Path.cwd()}) nor a name in '
+    raise MissingFileError(f'There is no config {str(name)!r}: neither a file (seen from {Path.cwd()}) nor a name in '
                             f'{configs_root()}. {_near_configs(wanted)}')
 
 
@@ -175,7 +164,7 @@ def _base_path(base, path, line):
         near = nearest(base_path.name, [file.name for file in folder.glob('*.py')]) if folder.is_dir() else []
         hint = f'In that folder there is {" and ".join(near)}.' if near else \
             f'The folder {"has nothing like it" if folder.is_dir() else "does not exist"}.'
-        raise FileNotFoundError(f'{path}, line {line}: its _base_ {base!r} is missing: there is no {base_path}. {hint}')
+        raise MissingFileError(f'{path}, line {line}: its _base_ {base!r} is missing: there is no {base_path}. {hint}')
     return base_path
 
 

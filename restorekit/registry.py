@@ -5,9 +5,9 @@ Each is a child of MMEngine's registry of the same kind, so that
 ``DEGRADATIONS`` is restorekit's own.
 """
 
-import difflib
-
 from mmengine import registry as _root
+
+from .messages import UnknownNameError, unknown_name_message
 
 OWN_COMPONENT = 'If it is your own, name its module in the config: custom_imports=dict(imports=[...])'
 
@@ -40,21 +40,10 @@ class Registry(_root.Registry):
             if name in registry._module_dict:
                 return registry._module_dict[name]
             registry = registry.parent if scope is None else None
-        raise KeyError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
+        raise UnknownNameError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
 
     def __contains__(self, key):
         return self.split_scope_key(key)[1] in self.names()
-
-
-def unknown_name_message(name, known, where):
-    """Return the sentence that says ``name`` is unknown in ``where``, what is near it, and what to do."""
-    known = sorted(str(k) for k in known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    if near:
-        hint = f'did you mean {" or ".join(map(repr, near))}?'
-    else:
-        hint = f'known names: {", ".join(known)}' if len(known) <= 40 else f'{len(known)} names are known'
-    return f'{name!r} is not in the {where}; {hint}'
 
 
 def _child(name, *modules):

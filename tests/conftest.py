@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / 'engine'))  # tiny.py, a config several folders train
+sys.path.insert(0, str(Path(__file__).parent / 'helpers'))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import cv2

@@ -1,6 +1,6 @@
 # What each part of CID adds, on real images with a small network: five variants at equal iterations, as phases of one
 # run. Two networks are pretrained, on one domain (indoor scenes in grey haze) and on many; each variant continues from
-# one of them with the encoder frozen, as CID's later phases do. Run it with tools/analysis/ablation.py, which repeats
+# one of them with the encoder frozen, as CID's later phases do. Run it with tools/research/ablation.py, which repeats
 # it for several seeds and makes the table.
 _base_ = ['../_base_/networks/cid_small.py', '../_base_/datasets/multi_domain_haze.py',
           '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']

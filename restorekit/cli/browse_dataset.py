@@ -34,7 +34,7 @@ def run(args):
     prepare_process('none')
     import_from_here(args.config)
     from restorekit.compat import patch_runner
-    from restorekit.functional.image_io import write_image
+    from restorekit.files.image_io import write_image
     from restorekit.registry import DATASETS, MODELS
     from restorekit.visualization import contact_sheet
     patch_runner()
@@ -153,8 +153,9 @@ def make_row(item, position, preprocessor, training, operators):
     Returns:
         dict: Of ``input``, ``gt``, ``depth`` and ``target`` those there are, uint8 (H, W, 3), and ``caption``.
     """
+    from restorekit.functional.images import to_array
     from restorekit.functional.ranges import rescale
-    from restorekit.visualization import depth_image, to_array
+    from restorekit.visualization import depth_image
     batch = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
     if 'target' in item:
         batch['target'] = dict(inputs=[item['target']['inputs']], data_samples=[item['target']['data_samples']])

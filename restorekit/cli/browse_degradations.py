@@ -64,14 +64,14 @@ def load_scene(args):
 
     from restorekit.config import ConfigError
     from restorekit.degradations import read_depth
-    from restorekit.functional.image_io import read_image
+    from restorekit.files.image_io import read_image
     if args.image:
         image = read_image(args.image)
         depth = read_depth(args.depth, **args.depth_options) if args.depth else None
         if depth is not None and depth.shape != image.shape[:2]:
             raise ConfigError(f'--depth is {depth.shape}, --image {image.shape[:2]} (height, width)')
     else:
-        from restorekit.datasets.scenes.renderer import STYLES, render_scene
+        from restorekit.scenes.renderer import STYLES, render_scene
         if args.style not in STYLES:
             raise ConfigError(f'--style must be one of {", ".join(STYLES)}, got {args.style!r}')
         image, depth = render_scene(args.seed, args.height * 2, args.height * 8 // 3, args.style)
@@ -121,7 +121,7 @@ def strengths(operator, clear, depth, args):
     import torch
 
     from restorekit.degradations import params_to_json
-    from restorekit.functional.random import derive_seed
+    from restorekit.random import derive_seed
     drawn = []
     for number in range(args.draws):
         seed = derive_seed(args.seed, number)
@@ -160,7 +160,8 @@ def caption(image, text, height):
     import cv2
     import numpy as np
 
-    from restorekit.visualization import strip, to_array
+    from restorekit.functional.images import to_array
+    from restorekit.visualization import strip
     picture = strip([to_array(image[0])], height)
     lines = textwrap.wrap(text, max(8, picture.shape[1] // 6))
     below = np.full((13 * len(lines) + 5, picture.shape[1], 3), 255, np.uint8)
@@ -172,7 +173,7 @@ def caption(image, text, height):
 def save(path, image, colours=None):
     """Write the sheet, with a palette if ``colours`` is given."""
     if colours is None:
-        from restorekit.functional.image_io import write_image
+        from restorekit.files.image_io import write_image
         write_image(path, image)
     else:
         from PIL import Image

@@ -26,8 +26,8 @@ def run(args):
     """Print a table and the faults; returns 0, or 1 if there is one."""
     from mmengine.logging import MMLogger
 
-    from restorekit.checkpoint import atomic_write_text
     from restorekit.config import ConfigError
+    from restorekit.files.atomic import atomic_write_text
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f'--workers must be at least 1, got {args.workers}')
     if args.json:
@@ -228,7 +228,7 @@ def examine(job):
 
 def header_size(path, store, is_depth, coding):
     """(height, width) from the header; a .npy has one of its own."""
-    from restorekit.functional.image_io import image_size
+    from restorekit.files.image_io import image_size
     if is_depth and path.endswith('.npy'):
         return decode(None, path, store, True, coding).shape[:2]
     return image_size(path, backend_args=store)
@@ -239,7 +239,7 @@ def decode(data, path, store, is_depth, coding):
     if is_depth:
         from restorekit.degradations import read_depth
         return read_depth(path, backend_args=store, **coding)
-    from restorekit.functional.image_io import decode_image
+    from restorekit.files.image_io import decode_image
     return decode_image(data, path)
 
 

@@ -127,7 +127,7 @@ _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # 
 def _is_user_error(error):
     from restorekit.checkpoint import CheckpointError, CheckpointWriteError
     from restorekit.config import ConfigError
-    from restorekit.functional.image_io import ImageFileError
+    from restorekit.files.image_io import ImageFileError
     from restorekit.models.restorers import NonFiniteError
     kinds = (ConfigError, CheckpointError, CheckpointWriteError, ImageFileError, NonFiniteError, FileNotFoundError,
              FileExistsError, NotADirectoryError, PermissionError, ImportError)

@@ -33,6 +33,7 @@ def run(args):
     from mmengine.utils import ProgressBar
 
     from restorekit.config import ConfigError
+    from restorekit.files.atomic import remove_temporaries
     source, out = Path(args.source), Path(args.out)
     if args.stride is None:
         args.stride = max(3 * args.size // 4, 1)
@@ -49,8 +50,7 @@ def run(args):
     files, failures = paired_files(source, args) if args.pairs else single_files(source)
     check_names(files)
     claim(out, args)
-    for leftover in out.rglob('.*.tmp'):  # of a run that was killed
-        leftover.unlink()
+    remove_temporaries(out, recursive=True)
     jobs = [(str(source / name), str((out / name).with_suffix('')), boxes(*size, args.size, args.stride), depth)
             for name, (size, depth) in files.items()]
     todo = [job for job in jobs if not is_done(job)]
@@ -129,7 +129,7 @@ def paired_files(source, args):
 
 def read_size(path, depth):
     """Return (height, width) without decoding, where the format allows."""
-    from restorekit.functional.image_io import image_size
+    from restorekit.files.image_io import image_size
     if depth and path.endswith('.npy'):
         import numpy as np
         return np.load(path, mmap_mode='r').shape[:2]
@@ -156,7 +156,7 @@ def check_names(files):
 
 def claim(out, args):
     """Record the settings of new patches, or hold them against those of the ones that are there."""
-    from restorekit.checkpoint import atomic_write_text
+    from restorekit.files.atomic import atomic_write_text
     record, settings = out / RECORD, dict(source=str(Path(args.source).resolve()), size=args.size, stride=args.stride,
                                           pairs=args.pairs, pairing=args.pairing)
     if record.is_file():
@@ -207,7 +207,7 @@ def cut(job):
     import numpy as np
 
     from restorekit.degradations.depth import read_stored_depth
-    from restorekit.functional.image_io import read_image
+    from restorekit.files.image_io import read_image
     path, stem, grid, depth = job
     try:
         image = read_stored_depth(path) if depth else read_image(path)
@@ -227,17 +227,13 @@ def save(stem, box, patch, depth):
     import cv2
     import numpy as np
 
-    from restorekit.functional.image_io import write_image
+    from restorekit.files.atomic import atomic_write
+    from restorekit.files.image_io import write_image
     if not depth:
         write_image(patch_path(stem, box), patch)
         return
     as_png = patch.dtype in (np.uint8, np.uint16)
     path = Path(patch_path(stem, box, '.png' if as_png else '.npy'))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    with open(temporary, 'wb') as file:
-        if as_png:
-            file.write(cv2.imencode('.png', patch)[1].tobytes())
-        else:
-            np.save(file, patch)
-    os.replace(temporary, path)
+    atomic_write(path, lambda file: file.write(cv2.imencode('.png', patch)[1].tobytes()) if as_png else
+                 np.save(file, patch), sync=False)

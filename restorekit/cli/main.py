@@ -1,24 +1,44 @@
 """The ``restorekit`` command."""
 
 import argparse
+import importlib
 import sys
 
 from restorekit.version import __version__
 
-from . import restore, test, train
 from .common import import_from_here, run_guarded
 
-COMMANDS = dict(train=train, test=test, restore=restore)
+#: Group -> its commands, in the order of ``restorekit --help``. The module of a command has its name, with underscores:
+#: the first line of its docstring is its summary, ``add_arguments(parser)`` declares it, ``run(args)`` runs it.
+GROUPS = {
+    'restore': ('restore',),
+    'train and test': ('train', 'test', 'show-config', 'convert'),
+    'measure': ('measure', 'compare', 'detect-compare', 'plot-logs'),
+    'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
+             'degradation-stats'),
+}
+
+
+def command_module(name):
+    """Return the module of a command."""
+    return importlib.import_module(f'restorekit.cli.{name.replace("-", "_")}')
 
 
 def build_parser():
     """Return the parser of the command and its sub-commands."""
-    parser = argparse.ArgumentParser(prog='restorekit', description='Restore degraded images, dehazing first.')
+    names = [name for group in GROUPS.values() for name in group]
+    summaries = {name: command_module(name).__doc__.splitlines()[0] for name in names}
+    listing = '\n\n'.join('\n'.join([f'{group}:', *(f'  {name:<20} {summaries[name]}' for name in commands)])
+                          for group, commands in GROUPS.items())
+    parser = argparse.ArgumentParser(
+        prog='restorekit', formatter_class=argparse.RawDescriptionHelpFormatter, usage='restorekit COMMAND ...',
+        description='Restore degraded images, dehazing first.',
+        epilog=f'{listing}\n\nrestorekit COMMAND --help explains a command.')
     parser.add_argument('--version', action='version', version=f'restorekit {__version__}')
-    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for name, module in COMMANDS.items():
-        summary = module.__doc__.splitlines()[0]
-        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    commands = parser.add_subparsers(prog='restorekit', dest='command', required=True, metavar='COMMAND', help=argparse.SUPPRESS)
+    for name in names:
+        module = command_module(name)
+        module.add_arguments(commands.add_parser(name, description=summaries[name]))
     return parser
 
 
@@ -26,7 +46,7 @@ def main(argv=None):
     """Run the command line; returns the exit status."""
     args = build_parser().parse_args(argv)
     import_from_here(getattr(args, 'config', None))
-    return run_guarded(COMMANDS[args.command].run, args)
+    return run_guarded(command_module(args.command).run, args)
 
 
 if __name__ == '__main__':

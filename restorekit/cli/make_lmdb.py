@@ -23,11 +23,11 @@ def run(args):
     """Write what is missing and verify the whole; returns 0."""
     from mmengine.utils import ProgressBar
 
-    from restorekit.checkpoint import atomic_write_text
     from restorekit.config import ConfigError
     from restorekit.datasets import scan_images
     from restorekit.datasets.lmdb_backend import KEYS_FILE, import_lmdb, open_lmdb
-    from restorekit.functional.image_io import IMAGE_SUFFIXES
+    from restorekit.files.atomic import atomic_write_text
+    from restorekit.files.image_io import IMAGE_SUFFIXES
     import_lmdb()
     source, out = Path(args.source), Path(args.out)
     if out.suffix != '.lmdb':
@@ -66,8 +66,8 @@ def check_names(names, source):
 
 def claim(out, source):
     """Record the source of a new LMDB, or hold it against that of the one that is there."""
-    from restorekit.checkpoint import atomic_write_text, remove_temporaries
     from restorekit.datasets.lmdb_backend import SOURCE_FILE
+    from restorekit.files.atomic import atomic_write_text, remove_temporaries
     record = out / SOURCE_FILE
     if record.is_file():
         before = json.loads(record.read_text(encoding='utf-8'))['source']

@@ -78,7 +78,7 @@ def pairs(args):
     if not pred.is_dir():
         import torch
 
-        from restorekit.functional.image_io import read_image
+        from restorekit.files.image_io import read_image
         pred, gt = (torch.from_numpy(read_image(path)).permute(2, 0, 1) for path in (pred, gt))
         return [dict(img_path=args.images[0], pred=pred, gt=gt)]
     from restorekit.datasets import PairedDataset
@@ -105,8 +105,8 @@ def drawn_pair():
     """Return a scene of 460 x 620 pixels and what a mediocre network could make of it."""
     import torch
 
-    from restorekit.datasets.scenes.renderer import render_scene
     from restorekit.functional.filters import gaussian_blur
+    from restorekit.scenes.renderer import render_scene
     gt = torch.from_numpy(render_scene(0, 460, 620, 'city')[0]).permute(2, 0, 1)
     noise = 0.015 * torch.randn(gt.shape, generator=torch.Generator().manual_seed(0))
     pred = gaussian_blur(gt[None] / 255, 0.6)[0] + torch.tensor([0.015, 0, -0.015]).view(3, 1, 1) + noise

@@ -39,7 +39,7 @@ def run(args):
               for name, phases in runs.items()}
     print(table(record, keys))
     if args.json:
-        from restorekit.checkpoint import atomic_write_text
+        from restorekit.files.atomic import atomic_write_text
         Path(args.json).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(record, indent=2) + '\n', args.json)
     if args.out:
@@ -133,7 +133,7 @@ def select_keys(patterns, runs):
         ConfigError: If a pattern matches nothing; names the nearest keys.
     """
     from restorekit.config import ConfigError
-    from restorekit.registry import unknown_name_message
+    from restorekit.messages import unknown_name_message
     known = list(dict.fromkeys(key for phases in runs.values() for phase in phases.values() for key in phase['curves']))
     keys = []
     for pattern in patterns:

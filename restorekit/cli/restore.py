@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 def run(args):
     """Restore; returns 0, or 1 if any input failed (the others are restored all the same)."""
-    from restorekit.functional.image_io import IMAGE_SUFFIXES, read_image, write_image
+    from restorekit.files.image_io import IMAGE_SUFFIXES, read_image, write_image
     jobs = plan(args.inputs, args.out, IMAGE_SUFFIXES)
     prepare_process('none')
     from restorekit.inference import RestorationPipeline

@@ -1,10 +1,11 @@
 """Write a paired data set: hazy images made from clear ones, with every parameter drawn."""
 
 import json
-import os
 import sys
 import zlib
 from pathlib import Path
+
+from restorekit.files.atomic import atomic_write_text
 
 from .common import OptionAction, imap
 
@@ -33,6 +34,7 @@ def run(args):
     from mmengine.utils import ProgressBar
 
     from restorekit.config import ConfigError
+    from restorekit.files.atomic import remove_temporaries
     if args.per_image < 1:
         raise ConfigError(f'--per-image must be at least 1, got {args.per_image}')
     if args.workers is not None and args.workers < 1:
@@ -43,8 +45,7 @@ def run(args):
     maker = Maker(args)
     jobs = maker.plan()
     check_settings(out, maker.settings())
-    for leftover in out.rglob('.*.tmp'):  # of a run that was killed
-        leftover.unlink()
+    remove_temporaries(out, recursive=True)
     done = read_manifest(out)
     todo = [job for job in jobs if not _is_done(out, job[1], args.per_image, done)]
     print(f'{len(jobs)} clear images, {args.per_image} hazy ones of each; {len(jobs) - len(todo)} are done')
@@ -125,9 +126,9 @@ class Maker:
         import torch
 
         from restorekit.degradations import build_degradation, load_preset, params_to_json
-        from restorekit.functional.image_io import write_image
-        from restorekit.functional.random import derive_seed
-        from restorekit.visualization import to_array
+        from restorekit.files.image_io import write_image
+        from restorekit.functional.images import to_array
+        from restorekit.random import derive_seed
         if self._degradation is None:
             self._degradation = build_degradation(load_preset(self.args.config))
         out, loaded = Path(self.args.out), self.dataset.load(index, 0)
@@ -144,18 +145,9 @@ class Maker:
                               source=Path(path).relative_to(self.args.clear).as_posix(),
                               seed=seed, params=params_to_json(params)[0]))
         write_image(out / f'clear/{name}.png', loaded['gt'])
-        write_text(_part(out, name), ''.join(json.dumps(line) + '\n' for line in lines))
-
-
-def write_text(path, text):
-    """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    with open(temporary, 'w', encoding='utf-8') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+        part = _part(out, name)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(''.join(json.dumps(line) + '\n' for line in lines), part)
 
 
 def check_settings(out, settings):
@@ -177,7 +169,8 @@ def check_settings(out, settings):
         raise FileExistsError(f'{out} has images but no {SETTINGS}: it was not written by this command; give another '
                               '--out')
     else:
-        write_text(path, json.dumps(settings, indent=1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(json.dumps(settings, indent=1), path)
 
 
 def read_manifest(out):
@@ -195,7 +188,7 @@ def write_manifest(out, names, done):
     for name in names:
         part = _part(out, name)
         lines += part.read_text(encoding='utf-8').splitlines() if part.is_file() else done.get(f'clear/{name}.png', [])
-    write_text(out / MANIFEST, ''.join(line + '\n' for line in lines))
+    atomic_write_text(''.join(line + '\n' for line in lines), out / MANIFEST)
     for part in sorted((out / PARTS).rglob('*'), reverse=True):
         part.rmdir() if part.is_dir() else part.unlink()
     if (out / PARTS).is_dir():

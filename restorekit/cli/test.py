@@ -48,8 +48,8 @@ def run(args):
     from mmengine.dist import is_main_process
 
     from restorekit.compat import patch_runner
+    from restorekit.distributed import run_on_main
     from restorekit.engine import RestoreRunner
-    from restorekit.engine.distributed import run_on_main
     from restorekit.evaluation.journal import close_report, open_report
     from restorekit.evaluation.provenance import set_hashes
     from restorekit.evaluation.report import describe_metric, summarise, write_report
@@ -200,7 +200,8 @@ def dataset_base(name):
     Raises:
         FileNotFoundError: If there is none; the message gives the nearest names.
     """
-    from restorekit.config import configs_root, nearest
+    from restorekit.config import configs_root
+    from restorekit.messages import nearest
     if Path(name).is_file():
         return Path(name)
     folder = configs_root() / '_base_' / 'datasets'

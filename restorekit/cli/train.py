@@ -38,8 +38,8 @@ def run(args):
     prepare_process(args.launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
     from restorekit.compat import patch_runner
+    from restorekit.distributed import broadcast_object, init_distributed
     from restorekit.engine import MultiPhaseRunner
-    from restorekit.engine.distributed import broadcast_object, init_distributed
     patch_runner()
     init_distributed(args.launcher)
     cfg.work_dir = broadcast_object(str(_work_dir(args, cfg)))
@@ -55,7 +55,7 @@ def check_phase_options(args):
     from restorekit.config import ConfigError, load_config
     named = {key.split('.')[1] for key in args.cfg_options if key.startswith('phases.')}
     if named:
-        from restorekit.registry import unknown_name_message
+        from restorekit.messages import unknown_name_message
         phases = load_config(args.config).get('phases') or {}
         for name in sorted(named - set(phases)):
             raise ConfigError('--cfg-options: ' + unknown_name_message(name, phases, f'phases of {args.config}'))

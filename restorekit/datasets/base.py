@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from restorekit.functional.random import derive_seed, seeded_generators
+from restorekit.random import derive_seed, seeded_generators
 from restorekit.registry import TRANSFORMS
 from restorekit.structures import RestoreSample
 

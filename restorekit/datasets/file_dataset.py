@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from restorekit.functional.image_io import ImageFileError, read_image
-from restorekit.functional.lazy_image import open_image
-from restorekit.functional.random import derive_seed
+from restorekit.files.image_io import ImageFileError, read_image
+from restorekit.files.lazy_image import open_image
+from restorekit.random import derive_seed
 
 from .base import RestoreDataset
 from .file_list import FileList
@@ -99,7 +99,7 @@ class FileDataset(RestoreDataset):
         """Read one file of an item, by default an image; an error remembers which it was.
 
         An image is uint8 (H, W, 3) RGB; for an item whose pipeline starts with a crop it may be a
-        :class:`~restorekit.functional.lazy_image.LazyJpeg`, which has a shape and can be indexed, or made an array by
+        :class:`~restorekit.files.lazy_image.LazyJpeg`, which has a shape and can be indexed, or made an array by
         ``np.asarray``.
         """
         reader = reader or (open_image if self._lazy else read_image)

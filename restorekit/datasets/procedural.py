@@ -2,11 +2,11 @@
 
 import hashlib
 
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 from restorekit.registry import DATASETS
+from restorekit.scenes import render_scene
 
 from .base import RestoreDataset
-from .scenes import render_scene
 
 
 @DATASETS.register_module()
@@ -17,7 +17,7 @@ class ProceduralScenes(RestoreDataset):
         length (int): Number of different scenes.
         height (int): Height in pixels.
         width (int): Width in pixels.
-        style (str): Scene statistics, see ``restorekit.datasets.scenes.STYLES``.
+        style (str): Scene statistics, see ``restorekit.scenes.STYLES``.
         scene_seed (int): Names the collection: two values share no scene, so held-out sets take another one.
         **kwargs: See :class:`RestoreDataset`.
 

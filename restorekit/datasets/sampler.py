@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 from restorekit.registry import DATA_SAMPLERS
 
 from .base import Draw

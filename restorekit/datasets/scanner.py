@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine import fileio
 
-from restorekit.functional.image_io import IMAGE_SUFFIXES
+from restorekit.files.image_io import IMAGE_SUFFIXES
 
 from .file_list import FileList
 from .lmdb_backend import LMDB_BACKEND, ImageLmdbBackend, is_lmdb

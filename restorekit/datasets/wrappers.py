@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 from restorekit.registry import DATASETS
 
 from .base import RestoreDataset

@@ -13,7 +13,6 @@ from .night import NightHaze
 from .noise import PoissonGaussianNoise
 from .params import params_from_json, params_to_json, select, stack
 from .presets import load_preset
-from .statistics import coverage, dark_channel, image_statistics, noise_level
 from .water import Underwater
 from .weather import Rain, Snow
 
@@ -21,7 +20,7 @@ __all__ = [
     'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'Degradation', 'DepthEstimator', 'Draw', 'Dust',
     'JPEG', 'LowLight', 'Maybe', 'NightHaze', 'NonHomogeneousHaze', 'OneOf', 'PoissonGaussianNoise', 'ProxyDepth',
     'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater', 'build_degradation', 'check_choice',
-    'check_range', 'cid_scatter', 'convert_depth', 'coverage', 'dark_channel', 'fractal_noise', 'image_statistics',
-    'jpeg_round_trip', 'load_preset', 'noise_level', 'normal_field', 'params_from_json', 'params_to_json',
+    'check_range', 'cid_scatter', 'convert_depth', 'fractal_noise',
+    'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
     'per_sample', 'read_depth', 'scatter', 'select', 'stack',
 ]

@@ -7,19 +7,11 @@ import cv2
 import numpy as np
 import torch
 
-from restorekit.functional.random import derive_seed
+from restorekit.random import GOLDEN, derive_seed, splitmix64
 
 from .params import params_length
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _TOLERANCE = 1e-4
-
-
-def _splitmix(state):
-    mixed = state + _GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 class Draw:
@@ -43,8 +35,8 @@ class Draw:
 
     def _bits(self, key, size):
         key = np.uint64(zlib.crc32(str(key).encode()))
-        state = _splitmix(_splitmix(self.seeds) ^ key)
-        return _splitmix(state[:, None] + np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN)
+        state = splitmix64(splitmix64(self.seeds) ^ key)
+        return splitmix64(state[:, None] + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(GOLDEN))
 
     def _unit(self, key, size):
         return (self._bits(key, size or 1) >> np.uint64(11)).astype(np.float64) * 2.0 ** -53

@@ -2,7 +2,7 @@
 
 import torch
 
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation, check_range

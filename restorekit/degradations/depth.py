@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 import torch
 
+from restorekit.files.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
-from restorekit.functional.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 
 from .base import Draw, check_choice, check_range, fractal_noise
 
@@ -137,7 +137,7 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is of another type, damaged, larger than
-            :func:`~restorekit.functional.image_io.max_pixels`, or its values are not a depth.
+            :func:`~restorekit.files.image_io.max_pixels`, or its values are not a depth.
 
     Example:
         >>> read_depth('depth.png', kind='disparity')  # doctest: +SKIP

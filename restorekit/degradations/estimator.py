@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import torch
 
+from restorekit.files.atomic import atomic_write
+
 from .base import check_choice
 from .depth import convert_depth
 
@@ -96,10 +98,7 @@ class DepthEstimator:
             return np.load(path)
         depth = self._estimate(image)
         self.cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f'.{os.getpid()}.tmp')
-        with open(temporary, 'wb') as file:
-            np.save(file, depth)
-        os.replace(temporary, path)
+        atomic_write(path, lambda file: np.save(file, depth), sync=False)
         return depth
 
     def _key(self, image):

@@ -1,6 +1,7 @@
 """Named degradations: the presets below ``configs/_base_/degradations``."""
 
-from restorekit.config import ConfigError, configs_root, find_config, load_config, nearest
+from restorekit.config import ConfigError, configs_root, find_config, load_config
+from restorekit.messages import nearest
 
 
 def load_preset(name):

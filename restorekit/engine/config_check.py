@@ -1,6 +1,5 @@
 """Finding mistakes in a config before anything is built, with the nearest valid name."""
 
-import difflib
 import inspect
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError
+from restorekit.messages import nearest, unknown_name_message
 
 # what MMEngine's Runner and restorekit read at the top level of a config
 TOP_LEVEL_KEYS = frozenset("""
@@ -43,7 +43,7 @@ def check_config(cfg, where, phase=False):
         import_modules_from_strings(**cfg['custom_imports'])
     known_keys = TOP_LEVEL_KEYS | (PHASE_KEYS if phase else frozenset())
     for key in cfg:
-        near = difflib.get_close_matches(key, known_keys, n=1, cutoff=0.8)
+        near = nearest(key, known_keys, n=1, cutoff=0.8)
         if key not in known_keys and near:
             raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
     hooks = cfg.get('default_hooks') or {}
@@ -76,7 +76,7 @@ def _untyped():
 def _check_known(node, known, place, where):
     for key in node:
         if key not in known and key not in _NOT_KEYWORDS:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            near = nearest(key, known, n=1, cutoff=0.5)
             hint = f'did you mean {near[0]!r}?' if near else f'it takes {", ".join(sorted(known - {"self"}))}'
             raise ConfigError(f'{where}: {place} has no {key!r}; {hint}')
 
@@ -163,7 +163,7 @@ def _check(node, place, where, components):
         if isinstance(name, str):
             component = components.get(name.split('.')[-1] if '.' in name else name)
             if component is None:
-                message = registries.unknown_name_message(name, components, 'registries')
+                message = unknown_name_message(name, components, 'registries')
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
         for key, value in node.items():
@@ -180,7 +180,7 @@ def _check_keywords(node, component, place, where):
     for key in node:
         if key in accepted or key in _NOT_KEYWORDS:
             continue
-        near = difflib.get_close_matches(key, accepted, n=3, cutoff=0.5 if closed else 0.85)
+        near = nearest(key, accepted, n=3, cutoff=0.5 if closed else 0.85)
         if closed or near:
             hint = f'did you mean {" or ".join(map(repr, near))}?' if near else \
                 f'it takes {", ".join(sorted(accepted))}'

@@ -14,16 +14,16 @@ from mmengine.runner.amp import autocast
 
 from restorekit.config import ConfigError
 from restorekit.datasets import RestoreDataset
+from restorekit.distributed import broadcast_object
 from restorekit.evaluation import ImageMetric
 from restorekit.evaluation.journal import Extremes, append_rows
 from restorekit.evaluation.provenance import set_names
 from restorekit.evaluation.report import describe_metric
-from restorekit.file_name import file_name
-from restorekit.functional.image_io import write_image
+from restorekit.files.image_io import write_image
+from restorekit.files.names import file_name
+from restorekit.functional.images import to_array
 from restorekit.registry import LOOPS
-from restorekit.visualization import strip, to_array
-
-from .distributed import broadcast_object
+from restorekit.visualization import strip
 
 STRIP_HEIGHT, STRIP_WIDTH, STRIP_QUALITY = 150, 280, 85  # of one of its images, in pixels; of the JPEG
 

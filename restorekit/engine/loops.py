@@ -7,8 +7,8 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
-from restorekit.functional.random import derive_seed, seed_generators
 from restorekit.models.restorers import NonFiniteError
+from restorekit.random import derive_seed, seed_generators
 from restorekit.registry import LOOPS
 
 

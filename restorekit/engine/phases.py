@@ -11,14 +11,15 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 
-from restorekit.checkpoint import atomic_write_text, remove_temporaries
 from restorekit.compat import patch_runner
 from restorekit.config import ConfigError
-from restorekit.registry import MODELS, RUNNERS, unknown_name_message
+from restorekit.distributed import broadcast_object, init_distributed, run_on_main
+from restorekit.files.atomic import atomic_write_text, remove_temporaries
+from restorekit.messages import unknown_name_message
+from restorekit.registry import MODELS, RUNNERS
 
 from .config_check import check_config, check_paths, join_data_root
 from .config_diff import differences, relevant
-from .distributed import broadcast_object, init_distributed, run_on_main
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'

@@ -26,10 +26,9 @@ from restorekit.checkpoint import (
     restore_history,
 )
 from restorekit.config import config_to_json
+from restorekit.distributed import init_distributed, model_wrapper_cfg
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
-
-from .distributed import init_distributed, model_wrapper_cfg
 
 CHECKPOINT_FORMAT = 1
 

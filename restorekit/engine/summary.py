@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from restorekit.functional.image_io import read_image, write_image
+from restorekit.files.image_io import read_image, write_image
 from restorekit.text_table import markdown_table
 from restorekit.visualization import contact_sheet
 

@@ -53,7 +53,7 @@ def build_detector(name='fasterrcnn_mobilenet_v3_large_320_fpn', weights=None, d
     from torchvision.models import detection, get_model, get_model_weights, list_models
 
     from restorekit.checkpoint import load_checkpoint_file, network_state
-    from restorekit.registry import unknown_name_message
+    from restorekit.messages import unknown_name_message
     known = list_models(module=detection)
     if name not in known:
         raise ValueError(unknown_name_message(name, known, 'detectors of torchvision'))

@@ -8,8 +8,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from restorekit.checkpoint import atomic_write_text
 from restorekit.config import ConfigError
+from restorekit.files.atomic import atomic_write_text
 
 SHOWN = 5  # worst, and best, images of a set that a report shows
 

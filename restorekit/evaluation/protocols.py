@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options, unit_float
-from restorekit.registry import unknown_name_message
+from restorekit.messages import unknown_name_message
 
 COLOURS = ('rgb', 'y-bt601')
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from restorekit.checkpoint import atomic_write_text
+from restorekit.files.atomic import atomic_write_text
 
 from .journal import SHOWN, rank_of
 from .report_page import report_page

@@ -85,7 +85,7 @@ NOTES = (
     ('input', 'the degraded image itself: what doing nothing scores'),
     ('gain', 'mean minus input'),
     ('A beats B?', 'Overlapping intervals do not answer that. Compare two reports image by image: '
-     'tools/analysis/compare_reports.py A B'),
+     'restorekit compare A B'),
     ('every image', 'has a line in per_image.csv, beside this file'))
 
 

@@ -12,10 +12,10 @@ from restorekit.checkpoint import (
     network_config_from_json,
     network_state,
 )
-from restorekit.functional.image_io import read_image, write_image
+from restorekit.files.image_io import read_image, write_image
+from restorekit.functional.images import to_array
 from restorekit.registry import MODELS
 from restorekit.structures import RestoreSample
-from restorekit.visualization import to_array
 
 
 def load_network(checkpoint, config=None, device='cpu'):

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 
-from restorekit.file_name import file_name
-from restorekit.functional.image_io import write_image
+from restorekit.files.image_io import write_image
+from restorekit.files.names import file_name
+from restorekit.functional.images import to_array
 from restorekit.registry import HOOKS
 
 from .strips import ERROR_GAIN, contact_sheet, error_image
@@ -74,14 +74,3 @@ class StripHook(Hook):
             row.append(error_image(images['pred'], images['gt']))
         sheet = contact_sheet([row], titles[:len(row)], height=self.height)
         runner.visualizer.add_image(f'strips/{name}', sheet, step=runner.iter)
-
-
-def to_array(image):
-    """A (3, H, W) tensor, uint8 or float in [0, 1], as a uint8 (H, W, 3) array."""
-    image = image.detach().cpu()
-    if image.is_floating_point():
-        image = (image.clamp(0, 1) * 255).round().byte()
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-
-
-__all__ = ['StripHook', 'to_array']

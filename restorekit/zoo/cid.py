@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from restorekit.functional.state_dict import state_dict_problems
+from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.registry import MODELS
 
 CID_NETWORK = dict(
@@ -155,5 +155,5 @@ def _check(state, expected, what):
 def _save_safetensors(state, path):
     from safetensors.torch import save
 
-    from restorekit.checkpoint import atomic_write_bytes
+    from restorekit.files.atomic import atomic_write_bytes
     atomic_write_bytes(save({key: value.contiguous() for key, value in state.items()}), path)

@@ -7,9 +7,9 @@ from tiny import PHASES, config, scenes
 from restorekit.cli import browse_dataset
 from restorekit.cli.common import run_guarded
 from restorekit.datasets import CounterSampler
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
+from restorekit.functional.images import to_array
 from restorekit.registry import DATASETS
-from restorekit.visualization import to_array
 
 COMPOSITION = dict(type='Sequential', children=[
     dict(type='OneOf', children=[dict(type='Dust'), dict(type='LowLight', gamma=2.0)]),

@@ -7,7 +7,7 @@ import pytest
 from restorekit.cli import browse_degradations
 from restorekit.cli.common import run_guarded
 from restorekit.degradations import OneOf, params_to_json
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 
 
 def call(*arguments):

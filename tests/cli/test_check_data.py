@@ -9,7 +9,7 @@ import pytest
 
 from restorekit.cli import check_data, make_lmdb
 from restorekit.cli.common import run_guarded
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 
 
 def call(*arguments, workers=1):

@@ -14,7 +14,7 @@ from tiny import PHASES, config
 import restorekit
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 from restorekit.models import AODNet
 
 

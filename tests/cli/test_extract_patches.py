@@ -4,12 +4,13 @@ import re
 import cv2
 import numpy as np
 import pytest
+from files import DEAD_TEMPORARY
 
 from restorekit.cli import extract_patches
 from restorekit.cli.common import run_guarded
 from restorekit.datasets import ClearDepthDataset, PairedDataset
-from restorekit.functional import image_io
-from restorekit.functional.image_io import read_image
+from restorekit.files import image_io
+from restorekit.files.image_io import read_image
 
 
 def call(*arguments):
@@ -104,7 +105,7 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path, make_images, monkeyp
     def killed(path, image):
         count.append(path)
         if len(count) == 9:  # in the middle of b, which has six patches
-            (out / '.b_r0_c2.png.123.tmp').write_bytes(b'half')
+            (out / DEAD_TEMPORARY).write_bytes(b'half')
             raise KeyboardInterrupt
         write(path, image)
     with monkeypatch.context() as patch:

@@ -8,7 +8,7 @@ import pytest
 from restorekit.cli import make_lmdb
 from restorekit.cli.common import run_guarded
 from restorekit.datasets import SingleDataset
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 
 lmdb = pytest.importorskip('lmdb')
 

@@ -6,7 +6,7 @@ import pytest
 
 from restorekit.cli import plot_logs
 from restorekit.cli.common import run_guarded
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 from restorekit.registry import METRICS
 
 

@@ -20,7 +20,7 @@ from restorekit.cli.main import main
 from restorekit.engine import EvaluationLoop
 from restorekit.evaluation import PSNR, report
 from restorekit.evaluation.comparison import compare_reports
-from restorekit.functional.image_io import read_image, write_image
+from restorekit.files.image_io import read_image, write_image
 from restorekit.models import AODNet
 from restorekit.registry import METRICS
 

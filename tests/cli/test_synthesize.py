@@ -5,12 +5,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from files import DEAD_TEMPORARY
 
 from restorekit.cli import synthesize
 from restorekit.cli.common import run_guarded
 from restorekit.datasets import PairedDataset
 from restorekit.degradations import build_degradation, load_preset, params_from_json
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 
 
 def call(*arguments):
@@ -52,18 +53,18 @@ def test_pairs_and_a_manifest_that_replays_them(clear, tmp_path, capsys):
 def test_a_killed_run_continues_to_the_same_bytes_with_any_number_of_workers(clear, tmp_path, monkeypatch):
     arguments = ('cid_multi_domain', '--clear', clear, '--per-image', 2, '--seed', 5)
     assert call(*arguments, '--out', tmp_path / 'whole', '--workers', 1) == 0
-    out, write_text, count = tmp_path / 'out', synthesize.write_text, []
+    out, write_text, count = tmp_path / 'out', synthesize.atomic_write_text, []
 
-    def killed(path, text):
+    def killed(text, path):
         count.append(path)
         if len(count) == 3:  # settings, part of a, then in the middle of b: its images are there, its part is not
             raise KeyboardInterrupt
-        write_text(path, text)
+        write_text(text, path)
     with monkeypatch.context() as patch:
-        patch.setattr(synthesize, 'write_text', killed)
+        patch.setattr(synthesize, 'atomic_write_text', killed)
         assert call(*arguments, '--out', out, '--workers', 1) == 130
     assert not (out / 'manifest.jsonl').exists() and len(list((out / 'hazy').iterdir())) == 4
-    (out / 'hazy/.b-1_2.png.123.tmp').write_bytes(b'half')
+    (out / 'hazy' / DEAD_TEMPORARY).write_bytes(b'half')
     stamp = (out / 'hazy/a_1.png').stat().st_mtime_ns
     assert call(*arguments, '--out', out, '--workers', 2) == 0
     assert contents(out) == contents(tmp_path / 'whole')

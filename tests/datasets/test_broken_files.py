@@ -14,7 +14,7 @@ from restorekit.datasets import (
     SingleDataset,
     UnpairedDataset,
 )
-from restorekit.functional.image_io import ImageFileError
+from restorekit.files.image_io import ImageFileError
 
 CROP = [dict(type='RandomCrop', size=8)]
 

@@ -6,9 +6,9 @@ import torch
 
 from restorekit.datasets import ClearDepthDataset, PairedDataset
 from restorekit.datasets.base import Draw
-from restorekit.functional import lazy_image
-from restorekit.functional.image_io import ImageFileError, write_image
-from restorekit.functional.lazy_image import LazyJpeg
+from restorekit.files import lazy_image
+from restorekit.files.image_io import ImageFileError, write_image
+from restorekit.files.lazy_image import LazyJpeg
 
 CROP = dict(type='RandomCrop', size=32)
 REST = [dict(type='RandomFlip'), dict(type='RandomRotate90')]

@@ -4,7 +4,7 @@ import torch
 
 from restorekit.datasets.base import pack
 from restorekit.degradations import params_from_json
-from restorekit.functional.random import seeded_generators
+from restorekit.random import seeded_generators
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
 

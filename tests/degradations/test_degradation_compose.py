@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from restorekit.degradations import JPEG, Blur, ColourCast, LowLight, Maybe, OneOf, Sequential, Shuffle
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 
 
 def test_children_draw_from_the_childs_index_whatever_the_siblings():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from restorekit.degradations import AtmosphericScattering, ProxyDepth, convert_depth, read_depth
-from restorekit.functional.image_io import ImageFileError
+from restorekit.files.image_io import ImageFileError
 
 
 def test_ground_plane_by_hand():

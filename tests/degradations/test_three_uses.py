@@ -10,9 +10,9 @@ from restorekit.cli.synthesize import Maker, add_arguments
 from restorekit.datasets import ClearDepthDataset
 from restorekit.datasets.base import pack
 from restorekit.degradations import build_degradation, load_preset
-from restorekit.functional.image_io import read_image
-from restorekit.functional.random import derive_seed
+from restorekit.files.image_io import read_image
 from restorekit.models.preprocessor import RestorePreprocessor
+from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
 

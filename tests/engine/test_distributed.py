@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import restorekit
-from restorekit.engine.distributed import init_distributed, model_wrapper_cfg
+from restorekit.distributed import init_distributed, model_wrapper_cfg
 
 WORKER = """
 import json, sys, torch
 from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModel
 from mmengine.runner import Runner, runner as module
-from restorekit.engine.distributed import init_distributed, model_wrapper_cfg
+from restorekit.distributed import init_distributed, model_wrapper_cfg
 
 torch.set_num_threads(1)
 module.collect_env = dict  # a log entry that takes seconds

@@ -5,18 +5,20 @@ import uuid
 
 import pytest
 import torch
+from files import DEAD_TEMPORARY
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from tiny import PAIR, PHASES, config, scenes
 
-import restorekit.checkpoint as checkpoint_module
 import restorekit.engine.phases as phases_module
-from restorekit.checkpoint import CheckpointWriteError, atomic_write_text, load_checkpoint_file
+import restorekit.files.atomic as atomic_module
+from restorekit.checkpoint import CheckpointWriteError, load_checkpoint_file
 from restorekit.cli.common import run_guarded
 from restorekit.config import ConfigError
 from restorekit.engine import EmbeddingMonitorHook, MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_diff import differences, relevant
 from restorekit.engine.hooks.guards import check_gradients
+from restorekit.files.atomic import atomic_write_text
 from restorekit.models.losses import L1Loss
 from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.registry import MODELS
@@ -122,11 +124,11 @@ def test_full_disk_says_what_and_where_and_loses_nothing(tmp_path, monkeypatch):
     real = torch.save
 
     def full(obj, file):
-        if 'iter_4' in file.name:
+        if obj['meta']['iter'] == 4:
             file.write(b'PK half')
             raise OSError(errno.ENOSPC, 'No space left on device')
         real(obj, file)
-    monkeypatch.setattr(checkpoint_module.torch, 'save', full)
+    monkeypatch.setattr(torch, 'save', full)
     with pytest.raises(CheckpointWriteError) as caught:
         build(quick(tmp_path, iters=6)).train()
     text = str(caught.value)
@@ -181,17 +183,17 @@ def test_state_file_is_the_old_or_the_new_one(tmp_path, monkeypatch):
 
     def cut(descriptor):
         raise OSError(errno.ENOSPC, 'No space left on device')
-    monkeypatch.setattr(checkpoint_module.os, 'fsync', cut)
+    monkeypatch.setattr(atomic_module.os, 'fsync', cut)
     with pytest.raises(OSError, match='No space'):
         atomic_write_text('new', path)
     assert path.read_text() == 'old' and list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_kill_left_over_is_removed(tmp_path):
-    (tmp_path / 'iter_2.pth.tmp-123').write_text('half')
-    (tmp_path / 'mine.tmp-notes').write_text('kept')
+    (tmp_path / DEAD_TEMPORARY).write_text('half')
+    (tmp_path / 'mine.tmp').write_text('kept')
     build(quick(tmp_path, iters=1)).train()
-    assert not (tmp_path / 'iter_2.pth.tmp-123').exists() and (tmp_path / 'mine.tmp-notes').exists()
+    assert not (tmp_path / DEAD_TEMPORARY).exists() and (tmp_path / 'mine.tmp').exists()
 
 
 def test_config_differences_are_those_that_bear_on_the_result():

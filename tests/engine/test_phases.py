@@ -78,7 +78,7 @@ def test_summary(finished):
     assert [line.split('|')[1].strip() for line in table] == ['', '-' * (len(table[1].split('|')[1])), 'hazy input',
                                                               'after pretrain', 'after supervised', 'after adapt']
     picture = before_after(finished.work_dir, finished.state, finished.single)
-    from restorekit.functional.image_io import read_image
+    from restorekit.files.image_io import read_image
     assert read_image(picture).shape[1] > 4 * 160  # hazy, three phases, truth
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from restorekit.cli.common import run_guarded
-from restorekit.cli.compare_reports import add_arguments, run
+from restorekit.cli.compare import add_arguments, run
 from restorekit.evaluation import get_protocol
 from restorekit.evaluation.comparison import NotComparableError, compare_reports, differences, read_report
 from restorekit.evaluation.report import per_image_csv, summarise, write_report

@@ -7,7 +7,7 @@ from tiny import config
 
 from restorekit import RestorationPipeline, load_network
 from restorekit.checkpoint import CheckpointError, atomic_save, network_json
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 from restorekit.models import AODNet
 from restorekit.registry import MODELS
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.functional.random import derive_seed
 from restorekit.models.losses import DecorrelationReweighter
 from restorekit.models.losses.decorrelation import DecorrelationObjective
+from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
 torch.set_num_threads(1)

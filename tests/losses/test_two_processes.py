@@ -5,8 +5,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from restorekit.distributed import gather_rows
 from restorekit.evaluation import MAE, PSNR, SSIM
-from restorekit.functional.distributed import gather_rows
 from restorekit.models.losses import CORALLoss, DecorrelationReweighter, DensityRatioReweighter
 
 torch.set_num_threads(1)

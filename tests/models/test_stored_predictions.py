@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 from restorekit.models.restorers import StoredPredictions
 from restorekit.structures import RestoreSample
 

@@ -9,7 +9,7 @@ from restorekit.config import load_config
 from restorekit.engine import MultiPhaseRunner
 from restorekit.engine.phases import phase_overrides
 
-FILE = Path(__file__).parents[2] / 'tools' / 'analysis' / 'ablation.py'
+FILE = Path(__file__).parents[2] / 'tools' / 'research' / 'ablation.py'
 spec = importlib.util.spec_from_file_location('ablation', FILE)
 ablation = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(ablation)

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import config, fork
 
 from restorekit.engine import MultiPhaseRunner
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
 from restorekit.structures import RestoreSample
 from restorekit.visualization import StripHook
 

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from restorekit.functional.image_io import read_image
+from restorekit.files.image_io import read_image
+from restorekit.functional.images import to_array
 from restorekit.structures import RestoreSample
-from restorekit.visualization import (
-    ERROR_GAIN,
-    StripHook,
-    contact_sheet,
-    depth_image,
-    error_image,
-    strip,
-    to_array,
-)
+from restorekit.visualization import ERROR_GAIN, StripHook, contact_sheet, depth_image, error_image, strip
 
 
 def plain(height, width, value):

@@ -1,19 +1,15 @@
 """The published network of CID: sizes, numbers, and its checkpoints there and back."""
 
-import runpy
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from restorekit.cli.main import main
 from restorekit.registry import MODELS
 from restorekit.zoo import CID_NETWORK, published_to_restorekit, restorekit_to_published
 
 torch.set_num_threads(1)
-TOOL = Path(__file__).parents[2] / 'tools/converters/convert_cid.py'
 
 
 @pytest.fixture(scope='module')
@@ -149,18 +145,21 @@ def test_every_key_that_differs_is_named(published):
 
 # ---- files
 
-def run_tool(monkeypatch, capsys, *args):
-    monkeypatch.setattr(sys, 'argv', ['convert_cid.py', *map(str, args)])
-    runpy.run_path(str(TOOL), run_name='__main__')
-    return capsys.readouterr().out
+def convert(capsys, *args):
+    """Run the command; returns its output, raises SystemExit with its message where it fails."""
+    status = main(['convert', *map(str, args)])
+    output = capsys.readouterr()
+    if status:
+        raise SystemExit(output.err)
+    return output.out
 
 
-def test_files_there_and_back(network, published, tmp_path, monkeypatch, capsys):
+def test_files_there_and_back(network, published, tmp_path, capsys):
     checkpoint = pytest.importorskip('restorekit.checkpoint')
     source, ours, back = tmp_path / 'cid.pk', tmp_path / 'cid.pth', tmp_path / 'back.pk'
     torch.save(dict(step=3, epoch=1, losses=[0.5, 0.25], psnrs=[np.float64(20.5)],
                     model={f'module.{key}': value for key, value in published.items()}), source)
-    out = run_tool(monkeypatch, capsys, source, ours)
+    out = convert(capsys, source, ours)
     assert 'attention2.palayer.pa.0.bias -> decoder.attention_blocks.1.pixel_attention.gate.0.bias (24,)' in out
     assert '990 tensors' in out and 'output range (0.0, 1.0)' in out
 
@@ -171,24 +170,24 @@ def test_files_there_and_back(network, published, tmp_path, monkeypatch, capsys)
     network.load_state_dict({key.removeprefix('network.'): value for key, value in content['state_dict'].items()})
 
     with pytest.raises(SystemExit, match='exists; give another name, or --force'):
-        run_tool(monkeypatch, capsys, source, ours)
-    out = run_tool(monkeypatch, capsys, ours, back, '--reverse', '--quiet')
+        convert(capsys, source, ours)
+    out = convert(capsys, ours, back, '--reverse', '--quiet')
     assert out.count('\n') == 1
     again = torch.load(back, weights_only=True)['model']
     assert all(again[f'module.{key}'].equal(value) for key, value in published.items()) and len(again) == 990
 
 
-def test_safetensors_hold_the_bare_network(network, published, tmp_path, monkeypatch, capsys):
+def test_safetensors_hold_the_bare_network(network, published, tmp_path, capsys):
     pytest.importorskip('restorekit.checkpoint')
     from safetensors.torch import load_file
     source, ours = tmp_path / 'cid.pk', tmp_path / 'cid.safetensors'
     torch.save(dict(model=published), source)
-    run_tool(monkeypatch, capsys, source, ours, '--quiet')
+    convert(capsys, source, ours, '--quiet')
     state = load_file(ours)
     assert all(state[key].equal(value) for key, value in network.state_dict().items())
     assert sorted(path.name for path in tmp_path.iterdir()) == ['cid.pk', 'cid.safetensors']
     with pytest.raises(SystemExit, match='safetensors cannot hold'):
-        run_tool(monkeypatch, capsys, ours, tmp_path / 'back.safetensors', '--reverse')
+        convert(capsys, ours, tmp_path / 'back.safetensors', '--reverse')
 
 
 class Malicious:
@@ -199,10 +198,10 @@ class Malicious:
         return open, (str(self.path), 'w')
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path, monkeypatch, capsys):
+def test_a_file_that_would_run_code_is_refused(tmp_path, capsys):
     pytest.importorskip('restorekit.checkpoint')
     source, trace = tmp_path / 'cid.pk', tmp_path / 'trace'
     torch.save(dict(model=Malicious(trace)), source)
-    with pytest.raises(SystemExit, match='was not converted'):
-        run_tool(monkeypatch, capsys, source, tmp_path / 'ours.pth')
+    with pytest.raises(SystemExit, match='was not loaded'):
+        convert(capsys, source, tmp_path / 'ours.pth')
     assert not trace.exists() and not (tmp_path / 'ours.pth').exists()

@@ -35,9 +35,9 @@ from torchvision.transforms.v2 import functional as tv
 
 from restorekit.datasets import PairedDataset
 from restorekit.datasets.base import Draw
-from restorekit.datasets.scenes.renderer import render_scene
 from restorekit.degradations import normal_field
-from restorekit.functional import image_io, lazy_image
+from restorekit.files import image_io, lazy_image
+from restorekit.scenes.renderer import render_scene
 
 
 def version(name):

@@ -21,8 +21,8 @@ import torch
 from mmengine.registry import DefaultScope
 
 from restorekit.cli.browse_degradations import collect
-from restorekit.datasets.scenes.renderer import render_scene
 from restorekit.degradations import build_degradation, load_preset, normal_field
+from restorekit.scenes.renderer import render_scene
 
 SIZE = 256
 PRESETS = ('day', 'night', 'dust', 'ridcp_like', 'cdd11_like', 'cid_multi_domain')

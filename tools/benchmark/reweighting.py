@@ -19,8 +19,8 @@ from common import in_turns, parser, table, write
 from mmengine.registry import DefaultScope
 
 from restorekit.config import load_config
-from restorekit.functional.random import derive_seed
 from restorekit.models.losses import DecorrelationReweighter
+from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
 PENALTY = 1e-3  # small enough to move the weights beside a bank

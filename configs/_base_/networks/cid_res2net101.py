@@ -1,4 +1,4 @@
-# CID as published: 49.4 M parameters; its checkpoints convert with tools/converters/convert_cid.py
+# CID as published: 49.4 M parameters; its checkpoints convert with restorekit convert
 model = dict(
     network=dict(
         type='EncoderDecoder',

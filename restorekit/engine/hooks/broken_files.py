@@ -6,7 +6,7 @@ import os.path as osp
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 
-from restorekit.checkpoint import atomic_write_text
+from restorekit.files.atomic import atomic_write_text
 from restorekit.registry import HOOKS
 
 SHOWN = 5

@@ -9,7 +9,8 @@ from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from restorekit.checkpoint import atomic_write_text, plain, remove_temporaries, restore_history
+from restorekit.checkpoint import plain, restore_history
+from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.registry import HOOKS
 
 

@@ -3,7 +3,8 @@
 import torch
 
 from restorekit.functional.image_quality import unit_float
-from restorekit.registry import METRICS, unknown_name_message
+from restorekit.messages import unknown_name_message
+from restorekit.registry import METRICS
 
 from .base import ImageMetric
 from .optional import downloads, import_library

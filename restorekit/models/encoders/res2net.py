@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
-from restorekit.functional.state_dict import state_dict_problems
+from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

@@ -1,9 +1,9 @@
 """Every feature-extracting backbone of timm as an encoder."""
 
-import difflib
 
 from mmengine.model import BaseModule
 
+from restorekit.messages import nearest
 from restorekit.registry import MODELS
 
 
@@ -41,7 +41,7 @@ class TimmEncoder(BaseModule):
         self.out_indices = None if out_indices is None else tuple(out_indices)
         timm = _import_timm()
         if not timm.is_model(name):
-            near = difflib.get_close_matches(name, timm.list_models(), n=3)
+            near = nearest(name, timm.list_models(), n=3)
             raise ValueError(f'timm {timm.__version__} has no model {name!r}; '
                              + (f'did you mean {" or ".join(map(repr, near))}?' if near else 'see timm.list_models()'))
         try:

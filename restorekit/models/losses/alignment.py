@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from restorekit.functional.distributed import gather_rows
+from restorekit.distributed import gather_rows
 from restorekit.functional.precision import at_least_float32, no_autocast
 
 SAMPLES = ('pooled', 'tokens')

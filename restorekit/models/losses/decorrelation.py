@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from restorekit.functional.random import derive_seed
-from restorekit.registry import MODELS, unknown_name_message
+from restorekit.messages import unknown_name_message
+from restorekit.random import derive_seed
+from restorekit.registry import MODELS
 
 from .reweighter import Reweighter, effective_sample_size
 

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from restorekit.functional.distributed import gather_rows_and_slice
+from restorekit.distributed import gather_rows_and_slice
 from restorekit.functional.precision import at_least_float32, no_autocast
-from restorekit.functional.random import derive_seed
+from restorekit.random import derive_seed
 
 
 class Reweighter(nn.Module):

@@ -2,7 +2,7 @@
 
 import torch
 
-from restorekit.functional.distributed import world_size
+from restorekit.distributed import world_size
 from restorekit.registry import MODELS
 
 from .restorer import Restorer

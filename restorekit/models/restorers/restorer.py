@@ -1,7 +1,6 @@
 """The plain restorer: any network, any named losses."""
 
 import copy
-import difflib
 
 import torch
 from mmengine.model import BaseModel
@@ -9,6 +8,7 @@ from torch import nn
 
 from restorekit.functional.padding import unpad
 from restorekit.functional.ranges import rescale
+from restorekit.messages import nearest
 from restorekit.registry import MODELS
 
 
@@ -53,7 +53,7 @@ class Restorer(BaseModel):
         modules = dict(self.named_modules())
         for name in self.frozen:
             if name not in modules:
-                near = difflib.get_close_matches(name, modules, n=3, cutoff=0.3)
+                near = nearest(name, modules, n=3, cutoff=0.3)
                 raise ValueError(f'frozen names {name!r}, which is no module of this {type(self).__name__}; '
                                  f'the nearest are {near}')
             modules[name].requires_grad_(False)

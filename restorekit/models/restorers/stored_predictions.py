@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from mmengine.model import BaseModel
 
-from restorekit.file_name import file_name
-from restorekit.functional.image_io import IMAGE_SUFFIXES, read_image
+from restorekit.files.image_io import IMAGE_SUFFIXES, read_image
+from restorekit.files.names import file_name
 from restorekit.registry import MODELS
 
 SUB_FOLDERS = 'several sets can have a sub-folder each, named like the set'

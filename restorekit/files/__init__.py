@@ -1,0 +1,1 @@
+"""Everything that touches disks: images, lazy decoding, atomic writes, names of output files."""

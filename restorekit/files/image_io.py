@@ -1,0 +1,314 @@
+"""Reading and writing image files: one place that decides what every kind of file means.
+
+The two decoders of PNG differ on one damage: pixels whose sum (Adler-32) is wrong, though that of their chunk is not,
+are read by kornia-rs and refused by OpenCV.
+"""
+
+import functools
+import mmap
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine import fileio
+
+from .atomic import atomic_write_bytes
+from .image_header import read_header
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+MAX_PIXELS = 2 ** 26
+
+
+class ImageFileError(ValueError):
+    """A file that should hold an image does not."""
+
+
+def read_image(path, keep_alpha=False, backend_args=None):
+    """Read an image file as 8-bit RGB.
+
+    The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
+    16-bit images are scaled to 8 bits (value / 257, rounded), EXIF orientation is applied. OpenCV decodes; PNG files of
+    8-bit RGB, where every decoder gives the same, are decoded by kornia-rs, three times as fast, where it is
+    installed (it has wheels for the common platforms).
+
+    Args:
+        path (str | Path): The file, or its key in an LMDB.
+        keep_alpha (bool): Return the alpha channel too; otherwise it is dropped (the colours are taken as stored).
+        backend_args (dict, optional): The store to read from, as ``mmengine.fileio`` names it
+            (``dict(backend='lmdb', db_path=...)``); default: the disk.
+
+    Returns:
+        ndarray | tuple[ndarray, ndarray | None]: uint8 (H, W, 3) RGB; with ``keep_alpha`` also uint8 (H, W) alpha
+        or None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If the file is empty, truncated, animated, larger than :func:`max_pixels`, of another kind than
+            PNG, JPEG, WebP, TIFF, BMP and GIF, or not to be decoded by OpenCV.
+
+    Example:
+        >>> read_image('hazy/1400_3.png').shape  # doctest: +SKIP
+        (460, 620, 3)
+    """
+    return decode_image(read_bytes(path, backend_args), path, keep_alpha)
+
+
+def decode_image(data, name, keep_alpha=False):
+    """Decode the bytes of an image file as :func:`read_image` does.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+        keep_alpha (bool): See :func:`read_image`.
+
+    Returns:
+        ndarray | tuple[ndarray, ndarray | None]: See :func:`read_image`.
+
+    Raises:
+        ImageFileError: See :func:`read_image`; size and frames are read from the header, before anything is decoded.
+
+    Example:
+        >>> decode_image(cv2.imencode('.png', np.zeros((1, 2, 3), np.uint8))[1].tobytes(), 'black').tolist()
+        [[[0, 0, 0], [0, 0, 0]]]
+    """
+    header = check_header(data, name)
+    image = _decode_plain_png(data, header)
+    if image is not None:
+        return (image, None) if keep_alpha else image
+    kind, orientation = header.kind, 1
+    in_rgb = kind in ('PNG', 'JPEG')  # spares the exchange of channels; wrong for TIFF of 16 bits in OpenCV 5.0
+    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR)
+    if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        orientation = header.orientation
+    image = _decode(data, flags, name)
+    image = _to_uint8(image)
+    if not in_rgb:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = _turn(image, orientation)
+    if not keep_alpha:
+        return image
+    stored = None if kind == 'JPEG' else _decode(data, cv2.IMREAD_UNCHANGED, name)
+    if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
+        return image, None
+    return image, _turn(_to_uint8(stored[..., 3]), orientation)
+
+
+def decode_stored(data, name):
+    """Decode an image file as it is stored: the number type and channels (in the order of OpenCV) of the file.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+
+    Returns:
+        ndarray: (H, W) or (H, W, C).
+
+    Raises:
+        ImageFileError: See :func:`read_image`.
+
+    Example:
+        >>> decode_stored(cv2.imencode('.png', np.full((1, 1), 300, np.uint16))[1].tobytes(), 'depth').tolist()
+        [[300]]
+    """
+    check_header(data, name)
+    return _decode(data, cv2.IMREAD_UNCHANGED, name)
+
+
+def image_size(path, backend_args=None):
+    """Return (height, width) of the image that :func:`read_image` would return, from the file's header alone.
+
+    Nothing is decoded, so the limit of pixels is not applied; of a file on disk only the pages with headers are read.
+
+    Args:
+        path (str | Path): The file, or its key in an LMDB.
+        backend_args (dict, optional): See :func:`read_image`.
+
+    Returns:
+        tuple[int, int]: Height and width in pixels, after EXIF orientation.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If the file is empty, animated, no image, or the header is damaged or cut off.
+
+    Example:
+        >>> image_size('hazy/1400_3.png')  # doctest: +SKIP
+        (460, 620)
+    """
+    if backend_args is not None:
+        return _size(read_bytes(path, backend_args), path)
+    _check_file(path)
+    with open(path, 'rb') as file:
+        if not os.fstat(file.fileno()).st_size:
+            return _size(b'', path)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _size(data, path)
+
+
+def max_pixels():
+    """Return the most pixels an image may have: ``MAX_PIXELS``, or what ``RESTOREKIT_MAX_PIXELS`` says.
+
+    A file of some kilobytes can decode to gigabytes (a decompression bomb), so the limit is applied to the header.
+
+    Raises:
+        ValueError: If the environment variable is no positive whole number.
+
+    Example:
+        >>> max_pixels()
+        67108864
+    """
+    given = os.environ.get('RESTOREKIT_MAX_PIXELS')
+    if given is None:
+        return MAX_PIXELS
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
+                         f'1, but is {given!r}')
+    return int(given)
+
+
+def read_bytes(path, backend_args):
+    """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
+    if backend_args is None:
+        _check_file(path)
+        with open(path, 'rb') as file:
+            return file.read()
+    data = fileio.get(str(path), backend_args=backend_args)
+    if data is None:  # LMDB does not raise
+        raise FileNotFoundError(f'no image {path} in {backend_args}')
+    return data
+
+
+def check_header(data, name):
+    """Return the header of an image file, if it may be decoded.
+
+    Args:
+        data (bytes): The content of the file.
+        name (str | Path): What errors call it.
+
+    Raises:
+        ImageFileError: If it is empty, animated, truncated, larger than :func:`max_pixels`, or of a kind whose header
+            is not known.
+    """
+    header = _still_header(data, name)
+    if not header.whole:
+        raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
+                             'copy or download it again')
+    check_pixels(*_known_size(header, data, name), name)
+    return header
+
+
+def check_pixels(height, width, name):
+    """Raise an ImageFileError if an image has more than :func:`max_pixels`."""
+    limit = max_pixels()
+    if height * width > limit:
+        raise ImageFileError(
+            f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
+            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
+            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
+
+
+def write_image(path, image, alpha=None, quality=95):
+    """Write uint8 (H, W, 3) RGB to ``path``, whole or not at all; the suffix chooses the format.
+
+    Args:
+        path (str | Path): Target; its folder is made. A suffix OpenCV cannot write is a ValueError.
+        image (ndarray): uint8 (H, W, 3) RGB.
+        alpha (ndarray, optional): uint8 (H, W), kept by PNG, TIFF and WebP.
+        quality (int): JPEG quality, 0 to 100.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise ValueError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
+    bgr = image[..., ::-1]
+    if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
+        bgr = np.dstack([bgr, alpha])
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in ('.jpg', '.jpeg') else []
+    try:
+        ok, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
+    except cv2.error:
+        ok = False
+    if not ok:
+        raise ValueError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
+                         'choose another format')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(encoded.tobytes(), path, sync=False)
+
+
+def _check_file(path):
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
+
+
+def _still_header(data, name):
+    """Return the header of a file that is an image and not animated."""
+    if not len(data):
+        raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
+    header = read_header(data)
+    if header is None:
+        raise ImageFileError(f'{name} ({len(data)} bytes) is no PNG, JPEG, WebP, TIFF, BMP or GIF file, or is damaged: '
+                             f'it starts with {bytes(data[:8])!r}; convert, replace or remove it')
+    if header.frames > 1:
+        raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
+                             'extract its frames to files of their own, or remove it')
+    return header
+
+
+def _known_size(header, data, name):
+    if not header.height or not header.width:
+        raise ImageFileError(f'{name} has a damaged {header.kind} header, which gives no size ({len(data)} bytes); '
+                             'copy or download it again')
+    return header.size
+
+
+def _size(data, name):
+    return _known_size(_still_header(data, name), data, name)
+
+
+@functools.cache
+def _png_decoder():
+    try:
+        from kornia_rs.io import decode_image_png_u8
+    except ImportError:
+        return None
+    return decode_image_png_u8
+
+
+def _decode_plain_png(data, header):
+    decoder = _png_decoder()
+    if decoder is None or header.kind != 'PNG' or not header.plain:
+        return None
+    try:
+        return decoder(data, (header.height, header.width), 'rgb')
+    except Exception:  # it raises no narrower class; OpenCV then decides, and explains
+        return None
+
+
+def _decode(data, flags, name):
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageFileError(f'{name} cannot be decoded: {error.err or error}') from error
+    if image is None or image.size == 0:
+        raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
+                             f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
+    return image
+
+
+def _turn(array, orientation):
+    """Apply an EXIF orientation to (H, W) or (H, W, 3)."""
+    if orientation > 4:
+        array = array.swapaxes(0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation)
+    return np.ascontiguousarray(array if flips is None else np.flip(array, flips))
+
+
+def _to_uint8(array):
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype in (np.float32, np.float64):
+        return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    raise ImageFileError(f'images of dtype {array.dtype} are not supported; convert to 8 or 16 bits')

@@ -1,0 +1,74 @@
+"""What restorekit tells its users: the errors a user can cause, and how near names are suggested."""
+
+import difflib
+
+
+class UserError(Exception):
+    """A mistake that a user can make and mend.
+
+    Commands show it as one sentence, without a traceback. Every subclass is also the builtin error that Python users
+    would catch (``ValueError``, ``FileNotFoundError``, ...). Anything else that is raised is a bug of restorekit.
+    """
+
+    def __str__(self):  # a KeyError would show its message in quotes
+        return str(self.args[0]) if len(self.args) == 1 else super().__str__()
+
+
+class InputError(UserError, ValueError):
+    """A value that cannot be used; the message says what was given and what is allowed."""
+
+
+class UnknownNameError(UserError, KeyError):
+    """A name that is not registered or not known."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+
+class ExistingFileError(UserError, FileExistsError):
+    """A file or folder that is in the way; nothing is overwritten."""
+
+
+class MissingDependencyError(UserError, ImportError):
+    """An optional package that is not installed; the message names the extra to install."""
+
+
+def nearest(name, known, n=3, cutoff=0.5):
+    """Return up to ``n`` names of ``known`` that are most similar to ``name``, best match first; case does not matter.
+
+    Args:
+        name (str): What was given.
+        known (Iterable): What is allowed.
+        n (int): At most this many.
+        cutoff (float): Least similarity in [0, 1].
+
+    Example:
+        >>> nearest('cid/quickstrat', ['cid/quickstart', 'aod/aod_net'])
+        ['cid/quickstart']
+    """
+    by_text = {str(item).lower(): str(item) for item in known}
+    return [by_text[text] for text in difflib.get_close_matches(str(name).lower(), by_text, n=n, cutoff=cutoff)]
+
+
+def did_you_mean(name, known, otherwise='', n=3, cutoff=0.5):
+    """Return ``did you mean 'A' or 'B'?`` for the nearest names, or ``otherwise`` when none is near.
+
+    Example:
+        >>> did_you_mean('lr', ['lr_', 'momentum'])
+        "did you mean 'lr_'?"
+    """
+    near = nearest(name, known, n, cutoff)
+    return f'did you mean {" or ".join(map(repr, near))}?' if near else otherwise
+
+
+def unknown_name_message(name, known, where):
+    """Return the sentence that says ``name`` is unknown in ``where``, and what it could be.
+
+    Example:
+        >>> unknown_name_message('L1Los', ['L1Loss'], 'model registry')
+        "'L1Los' is not in the model registry; did you mean 'L1Loss'?"
+    """
+    known = sorted(map(str, known))
+    listed = f'known names: {", ".join(known)}' if len(known) <= 40 else f'{len(known)} names are known'
+    return f'{name!r} is not in the {where}; {did_you_mean(name, known, listed)}'
