@@ -35,7 +35,8 @@ def build_parser():
         description='Restore degraded images, dehazing first.',
         epilog=f'{listing}\n\nrestorekit COMMAND --help explains a command.')
     parser.add_argument('--version', action='version', version=f'restorekit {__version__}')
-    commands = parser.add_subparsers(prog='restorekit', dest='command', required=True, metavar='COMMAND', help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(prog='restorekit', dest='command', required=True, metavar='COMMAND',
+                                     help=argparse.SUPPRESS)
     for name in names:
         module = command_module(name)
         module.add_arguments(commands.add_parser(name, description=summaries[name]))
