@@ -4,6 +4,8 @@ import glob
 import sys
 from pathlib import Path
 
+from restorekit.messages import ExistingFileError, MissingFileError
+
 from .common import prepare_process
 
 
@@ -58,27 +60,27 @@ def plan(inputs, out, suffixes):
                            and not f.name.startswith('.'))
             found += [(f, f.relative_to(path)) for f in files]
             if not files:
-                raise FileNotFoundError(f'no images in folder {text} (looked for {", ".join(suffixes)})')
+                raise MissingFileError(f'no images in folder {text} (looked for {", ".join(suffixes)})')
         elif path.is_file():
             found.append((path, Path(path.name)))
         else:
             matches = sorted(Path(match) for match in glob.glob(text, recursive=True))
             files = [match for match in matches if match.is_file()]
             if not files:
-                raise FileNotFoundError(f'no file, folder or glob match for {text!r}')
+                raise MissingFileError(f'no file, folder or glob match for {text!r}')
             found += [(f, Path(f.name)) for f in files]
     if len(found) == 1 and out.suffix.lower() in suffixes:
         jobs = [(found[0][0], out)]
     elif out.suffix.lower() in suffixes:
-        raise FileExistsError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
+        raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
     else:
         jobs = [(source, out / (name if name.suffix.lower() in suffixes else name.with_suffix('.png')))
                 for source, name in found]
     sources, targets = {source.resolve() for source, _ in jobs}, {}
     for source, target in jobs:
         if target.resolve() in sources:
-            raise FileExistsError(f'{target} is an input; choose another output (-o), inputs are never overwritten')
+            raise ExistingFileError(f'{target} is an input; choose another output (-o), inputs are never overwritten')
         if targets.setdefault(target, source) != source:
-            raise FileExistsError(f'{source} and {targets[target]} would both be written to {target}; restore them '
+            raise ExistingFileError(f'{source} and {targets[target]} would both be written to {target}; restore them '
                                   'to two folders')
     return jobs
