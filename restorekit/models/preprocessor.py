@@ -1,4 +1,4 @@
-"""From a collated batch to what a network eats, on the device."""
+"""Turns a collated batch into network input, on the device."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -67,8 +67,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
         if training and len(sizes) > 1:
             raise InputError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
                              'width); put RandomCrop at the end of the geometric transforms of the pipeline')
-        images = [image.float() / 255 for image in images]
-        return (torch.stack(images) if len(sizes) == 1 else images), samples
+        if len(sizes) > 1:
+            return [image.float() / 255 for image in images], samples
+        return (images if isinstance(images, torch.Tensor) else torch.stack(images)).float() / 255, samples
 
     def _degrade(self, clear, samples):
         if any('gt' in sample for sample in samples):
@@ -83,6 +84,11 @@ class RestorePreprocessor(BaseDataPreprocessor):
         return hazy
 
     def _pad(self, images, samples):
+        if isinstance(images, torch.Tensor):  # of one size: a batch stays one tensor
+            images, padding = pad_to_multiple(images, self.size_divisor, self.min_size)
+            for sample in samples or ():
+                sample.set_metainfo(dict(padding=padding))
+            return rescale(images, (0.0, 1.0), self.input_range)
         padded = [pad_to_multiple(image, self.size_divisor, self.min_size) for image in images]
         for sample, (_, padding) in zip(samples or (), padded, strict=False):
             sample.set_metainfo(dict(padding=padding))
