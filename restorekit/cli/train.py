@@ -30,7 +30,8 @@ def run(args):
     set_local_rank(args)
     report = train(args.config, work_dir=args.work_dir, resume=args.resume, load_from=args.load_from,
                    allow_config_change=args.allow_config_change, phase=args.phase, amp=args.amp, seed=args.seed,
-                   data_root=args.data_root, options=args.cfg_options, launcher=args.launcher)
+                   data_root=args.data_root, options=args.cfg_options, launcher=args.launcher,
+                   announce=lambda text: print(f'\n=== {text} ===', flush=True))
     from mmengine.dist import is_main_process
     if is_main_process():
         print(summary(report, args.data_root))

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 
 from restorekit.compat import patch_runner
 from restorekit.config import ConfigError
@@ -121,6 +122,7 @@ class MultiPhaseRunner:
         self.where = str(self.cfg.filename or 'config')
         self.resume, self.options, self.allow_config_change = resume, options or {}, allow_config_change
         self.hooks = []  # further hooks (objects) of every phase
+        self.announce = _log  # is told the start of each phase and the like, on the main process
         self.work_dir = Path(self.cfg.work_dir)
         phases = self.cfg.get('phases')
         self.single = not phases
@@ -304,7 +306,11 @@ class MultiPhaseRunner:
 
     def _say(self, text):
         if is_main_process():
-            print(f'\n=== {text} ===', flush=True)
+            self.announce(text)
+
+
+def _log(text):
+    print_log(text, 'current')
 
 
 def _mean_scalar(runner, name):

@@ -43,7 +43,7 @@ class EvaluationReport:
     def __str__(self) -> str:
         from restorekit.evaluation.report_tables import table
         from restorekit.text_table import text_table
-        return text_table(table(self.summary), left=(0, 1))
+        return str(text_table(table(self.summary), left=(0, 1)))
 
 
 def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: PathLike | None = None,

@@ -42,7 +42,8 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
           allow_config_change: bool = False, load_from: PathLike | None = None, phase: str | None = None,
           amp: bool = False, seed: int | None = None, data_root: PathLike | None = None,
           options: dict[str, Any] | None = None, launcher: str = 'none',
-          progress: Callable[[int, int], object] | None = None) -> TrainReport:
+          progress: Callable[[int, int], object] | None = None,
+          announce: Callable[[str], object] | None = None) -> TrainReport:
     """Train a config: all of its phases in order, or one of them.
 
     The number of threads of torch and OpenCV is set for this process (see
@@ -63,6 +64,8 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
         options (dict, optional): Changes of the config, with dotted keys: ``{'train_cfg.max_iters': 100}``.
         launcher (str): How the processes of a distributed run were started: none, pytorch, slurm or mpi.
         progress (Callable, optional): Called with (iterations done, iterations of the phase) after each iteration.
+        announce (Callable, optional): Called with a sentence when a phase starts or is skipped, on the main process;
+            default: it is logged.
 
     Returns:
         TrainReport: Where everything is, and the metrics of each phase.
@@ -102,8 +105,11 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
                               allow_config_change=allow_config_change)
     if progress is not None:
         runner.hooks.append(ProgressHook(progress))
+    if announce is not None:
+        runner.announce = announce
     runner.train()
-    return run_on_main(_report, runner)
+    report: TrainReport = run_on_main(_report, runner)
+    return report
 
 
 def _checked_options(config: PathLike, options: dict[str, Any]) -> dict[str, Any]:
