@@ -32,7 +32,7 @@ def test_train_tells_where_everything_is(trained):
     assert report.checkpoint == path.parent / 'run' / 'adapt' / 'iter_2.pth' and report.checkpoint.is_file()
     assert report.picture == path.parent / 'run' / 'before_after.png' and report.picture.is_file()
     assert list(report.phases) == ['supervised', 'adapt']
-    assert report.phases['adapt']['metrics']['source/PSNR@rgb'] > 0 and '| after adapt |' in report.table
+    assert report.phases['adapt']['metrics']['source/PSNR@rgb'] > 0 and '| after adapt ' in report.table
     assert steps == [(1, 2), (2, 2)] * 2
     assert said == ['Phase 1 of 2: supervised', 'Phase 2 of 2: adapt']
 
