@@ -11,7 +11,7 @@ from restorekit.files.image_io import ImageFileError, check_pixels, decode_store
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
 
-from .base import Draw, check_choice, check_range, fractal_noise
+from .draw import Draw, check_choice, check_range, fractal_noise
 
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
