@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from restorekit.messages import InputError, InputTypeError
+
 from .depth import ProxyDepth
 from .draw import Draw, check_choice
 from .params import params_length
@@ -154,7 +156,7 @@ class Degradation:
 
     def _proxy(self, image, params):
         if 'proxy_seed' not in params or self.missing_depth == 'error':
-            raise ValueError(f"{type(self).__name__} needs a depth (N,1,H,W) and got None: give one, or build it with "
+            raise InputError(f"{type(self).__name__} needs a depth (N,1,H,W) and got None: give one, or build it with "
                              "missing_depth='proxy' to invent one for photos without depth")
         return ProxyDepth()(image, params['proxy_seed'])
 
@@ -171,15 +173,15 @@ def check_image(image, name):
     """Return ``image`` clipped to [0, 1]; raise unless it is a finite float (N,3,H,W) tensor in [0, 1] to 1e-4."""
     if not torch.is_tensor(image) or not image.is_floating_point():
         kind = image.dtype if hasattr(image, 'dtype') else type(image).__name__
-        raise TypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
-                        'image.float() / 255')
+        raise InputTypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
+                             'image.float() / 255')
     if image.dim() != 4 or image.shape[1] != 3:
-        raise ValueError(f'{name}: image must have shape (N,3,H,W), got {tuple(image.shape)}')
+        raise InputError(f'{name}: image must have shape (N,3,H,W), got {tuple(image.shape)}')
     if image.numel() == 0:
-        raise ValueError(f'{name}: image is empty, shape {tuple(image.shape)}')
+        raise InputError(f'{name}: image is empty, shape {tuple(image.shape)}')
     low, high = torch.aminmax(image)
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
-        raise ValueError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
+        raise InputError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
                          'NaN is not allowed either')
     return image.clamp(0, 1) if low < 0 or high > 1 else image
 
@@ -188,11 +190,11 @@ def check_depth(depth, image, name):
     """Raise unless ``depth`` is a finite, non-negative float (N,1,H,W) tensor of the size of ``image``."""
     if not torch.is_tensor(depth) or not depth.is_floating_point():
         kind = depth.dtype if hasattr(depth, 'dtype') else type(depth).__name__
-        raise TypeError(f'{name}: depth must be a float tensor, got {kind}')
+        raise InputTypeError(f'{name}: depth must be a float tensor, got {kind}')
     expected = (image.shape[0], 1, *image.shape[-2:])
     if tuple(depth.shape) != expected:
-        raise ValueError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
+        raise InputError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
     low, high = torch.aminmax(depth)
     if not (low >= 0 and torch.isfinite(high)):
-        raise ValueError(f'{name}: depth must be finite and >= 0 (0 at the camera, larger is farther), got '
+        raise InputError(f'{name}: depth must be finite and >= 0 (0 at the camera, larger is farther), got '
                          f'[{float(low):.4g}, {float(high):.4g}]')

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 
+from restorekit.messages import InputError, InputTypeError
 from restorekit.random import GOLDEN, derive_seed, splitmix64
 
 
@@ -96,23 +97,23 @@ def check_range(name, value, minimum=None, maximum=None):
     pair = (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(
             isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
-        raise TypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
+        raise InputTypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
     low, high = float(pair[0]), float(pair[1])
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f'{name} must be finite, got {value!r}')
+        raise InputError(f'{name} must be finite, got {value!r}')
     if low > high:
-        raise ValueError(f'{name} must be (low, high) with low <= high, got {value!r}')
+        raise InputError(f'{name} must be (low, high) with low <= high, got {value!r}')
     if (minimum is not None and low < minimum) or (maximum is not None and high > maximum):
         allowed = (f'at least {minimum}' if maximum is None else f'at most {maximum}' if minimum is None
                    else f'within [{minimum}, {maximum}]')
-        raise ValueError(f'{name} must be {allowed}, got {value!r}')
+        raise InputError(f'{name} must be {allowed}, got {value!r}')
     return low, high
 
 
 def check_choice(name, value, allowed):
     """Return ``value`` if it is one of ``allowed``; otherwise raise a ValueError that names them."""
     if value not in allowed:
-        raise ValueError(f'{name} must be one of {", ".join(map(repr, allowed))}, got {value!r}')
+        raise InputError(f'{name} must be one of {", ".join(map(repr, allowed))}, got {value!r}')
     return value
 
 

@@ -5,6 +5,7 @@ import torch
 
 from restorekit.degradations import params_to_json
 from restorekit.functional.images import to_tensor
+from restorekit.messages import MissingKeyError
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
 
@@ -24,8 +25,9 @@ class Degrade:
 
     def __call__(self, results):
         if results.get('gt') is None:
-            raise KeyError(f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
-                           f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
+            raise MissingKeyError(
+                f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
+                f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
         # channels first in memory from here on; pack then copies neither image
         stored = to_tensor(results['gt'])
         results['gt'] = stored.numpy().transpose(1, 2, 0)
