@@ -127,9 +127,9 @@ def differences(one, other):
         found = one['definitions'][a], other['definitions'][b]
         protocols = [definition['protocol'] for definition in found]
         try:
-            check_comparable(a, b, *protocols)
+            check_comparable(a, b, *protocols, found[0].get('depends_on'))
         except (ValueError, TypeError) as error:
-            differing = _differing(a, b, *protocols)
+            differing = _differing(a, b, *protocols, found[0].get('depends_on'))
             if not differing or not said.issuperset(differing):  # each difference once
                 problems.append(str(error).rstrip('.'))
             said.update(differing)

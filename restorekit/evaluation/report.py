@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 def describe_metric(metric):
-    """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint.
+    """Return what a report says of an :class:`ImageMetric`: the facts on its class, its protocol and its options.
 
     A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
     library that measures, ``options`` what it was told.
@@ -28,8 +28,8 @@ def describe_metric(metric):
     protocol = getattr(metric, 'protocol', None)
     return dict(label=f'{metric.prefix}/{metric.label}' if metric.prefix else metric.label,
                 options=getattr(metric, 'options', {}), quantity=metric.quantity, unit=metric.unit,
-                higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings,
-                fingerprint=protocol and protocol.fingerprint)
+                higher_is_better=metric.higher_is_better, depends_on=list(metric.depends_on),
+                protocol=protocol and protocol.settings, fingerprint=protocol and protocol.fingerprint)
 
 
 def summarise(rows, metrics, hashes, provenance, identity):
