@@ -275,6 +275,7 @@ def _recorded(name, protocol):
 
 
 def _differences(a, b, depends_on):
-    """Say which choices differ between two settings, a text for each."""
-    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b} if choice in depends_on)
+    """Say which choices differ between two settings, a text for each; what this version does not know counts too."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b}
+             if choice in depends_on or choice not in CHOICES)
     return [f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y]
