@@ -13,6 +13,7 @@ from restorekit.files.atomic import atomic_write_text
 
 from .journal import SHOWN, rank_of
 from .report_page import report_page
+from .report_reader import safe_cell
 from .report_tables import markdown
 from .statistics import RESAMPLES, bootstrap_interval
 
@@ -103,13 +104,16 @@ def write_report(out, summary, rows, strips):
 
 
 def per_image_csv(rows, labels):
-    """Return the table of images: set, image, then each metric's number and the input's; empty where not measured."""
+    """Return the table of images: set, image, then each metric's number and the input's; empty where not measured.
+
+    A name that a spreadsheet would run as a formula gets an apostrophe in front (``safe_cell``).
+    """
     lines = []  # a terminator with \r has names with a \r quoted
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator='\r\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
         values = ['' if value is None else repr(float(value)) for pair in row['values'] for value in pair]
-        writer.writerow([row['domain'], row['image'], *values])
+        writer.writerow([safe_cell(row['domain']), safe_cell(row['image']), *values])
     return ''.join(f'{line[:-2]}\n' for line in lines)
 
 
