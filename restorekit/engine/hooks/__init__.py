@@ -3,5 +3,6 @@
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
+from .metric_facts import MetricFactsHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'SafeCheckpointHook']
