@@ -60,8 +60,8 @@ def metadata_of(image) -> Metadata:
         orientation = found.get(_ORIENTATION, 1)
         if image.format == 'TIFF' or not isinstance(exif, bytes):
             exif = _exif_of_tiff(found)
-    # HEIC and AVIF readers turn the image themselves
-    turned = image.format in ('HEIF', 'AVIF')
+    # the reader of HEIC turns the image itself
+    turned = image.format == 'HEIF'
     xmp = info.get('xmp') or info.get('XML:com.adobe.xmp')
     if xmp is None and image.format == 'TIFF':
         xmp = image.tag_v2.get(700)

@@ -153,7 +153,9 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
                              f'is {page.pixels.shape[1]}x{page.pixels.shape[0]}; choose .png or .tif')
     if kind == 'TIFF':
         from .tiff import encode_tiff
-        return encode_tiff([_channels(page, photo.grey) for page in photo.pages], photo.metadata)
+        # no reader of ours knows grey with alpha at more than 8 bits
+        return encode_tiff([_channels(page, photo.grey and (page.alpha is None or page.alpha.dtype == np.uint8))
+                            for page in photo.pages], photo.metadata)
     if kind == 'PNG' and len(photo.pages) == 1:
         return _encode_png(photo, path)
     return _encode_pillow(photo, kind, quality, path)
@@ -261,12 +263,14 @@ def _open(data):
 
 
 def _needs_pillow(data, path, kind):
-    """CMYK (its profile tells the colours), palettes with transparency, and 1 bit are Pillow's."""
+    """CMYK (its profile tells the colours), palettes, 1 bit, and alpha in TIFF of 8 bits are Pillow's."""
     if kind not in ('JPEG', 'PNG', 'TIFF'):
         return False
     try:
         with _open(data) as image:
-            return image.mode in ('CMYK', 'P', 'PA', '1', 'LAB') or (image.mode == 'LA' and kind == 'TIFF')
+            if image.mode in ('RGBA', 'RGBX', 'LA') and kind == 'TIFF':
+                return max(image.tag_v2.get(258, (8,))) <= 8
+            return image.mode in ('CMYK', 'P', 'PA', '1', 'LAB')
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError):
         return False
 
