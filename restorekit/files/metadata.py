@@ -8,7 +8,8 @@ import struct
 import zlib
 
 #: Tags of a TIFF that say what the photo is, and not how its pixels are stored.
-_TIFF_KEPT = (270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853)
+KEPT_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
+DIRECTORIES = (34665, 34853)  # EXIF, GPS
 _ORIENTATION = 274
 
 
@@ -96,12 +97,13 @@ def _exif_of_tiff(found):
     """EXIF of the tags of a TIFF (or of a container that Pillow gives no bytes of)."""
     from PIL import Image
     kept = Image.Exif()
-    for tag in _TIFF_KEPT:
+    for tag in KEPT_TAGS:
         if tag in found:
-            value = found.get_ifd(tag) if tag in (34665, 34853) else found[tag]
-            if value:
-                kept[tag] = value
-    return kept.tobytes() if len(kept) else None
+            kept[tag] = found[tag]
+    for tag in DIRECTORIES:
+        if values := found.get_ifd(tag):
+            kept.get_ifd(tag).update(values)
+    return kept.tobytes() if kept else None
 
 
 def _upright(exif):

@@ -240,7 +240,7 @@ def _encode_pillow(photo, kind, quality, path):
 
 
 def _describe(data, path):
-    """Return (metadata, Pillow's mode or None, frames) of an image; an odd file has no metadata rather than none at all."""
+    """Return (metadata, Pillow's mode or None, frames) of an image; of an odd file, no metadata."""
     try:
         with _open(data) as image:
             return metadata_of(image), image.mode, getattr(image, 'n_frames', 1)

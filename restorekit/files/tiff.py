@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from .metadata import Metadata
+from .metadata import DIRECTORIES, KEPT_TAGS, Metadata
 
 _STRIP = 2 ** 20  # bytes of an uncompressed strip
 _STRAIGHT_ALPHA = 2  # ExtraSamples: alpha that is not premultiplied
@@ -78,10 +78,10 @@ def _describe(ifd, metadata):
     if metadata.exif:
         exif = Image.Exif()
         exif.load(metadata.exif)
-        for tag in (270, 271, 272, 305, 306, 315, 316, 33432):
+        for tag in KEPT_TAGS:
             if tag in exif:
                 ifd[tag] = exif[tag]
-        for tag in (34665, 34853):
+        for tag in DIRECTORIES:
             if values := exif.get_ifd(tag):
                 ifd[tag] = dict(values)
     for tag, value in ((34675, metadata.icc), (700, metadata.xmp)):
