@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from restorekit.checkpoint import (
-    CheckpointError,
+    build_described_network,
     load_checkpoint_file,
     load_network_weights,
-    network_config_from_json,
+    network_description,
     network_state,
 )
 from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, unit_scale, write_photo
@@ -53,26 +53,16 @@ def load_network(checkpoint, config=None, device='cpu'):
         RuntimeError: If the weights are those of another network.
     """
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    if config is not None:
+    state = network_state(loaded)
+    if config is None:
+        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
+    else:
         from restorekit.config import ConfigError, load_config
         network_cfg = load_config(config).get('model', {}).get('network')
         if network_cfg is None:
             raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
-    else:
-        record = (loaded.get('meta') or {}).get('restorekit') if isinstance(loaded.get('meta'), dict) else None
-        description = record.get('network') if isinstance(record, dict) else None
-        if description is None:
-            raise CheckpointError(f'{checkpoint} does not say what network it holds (it was not written by restorekit, '
-                                  'or is a bare state dict); name its config with --config')
-        try:
-            network_cfg = network_config_from_json(description)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f'{checkpoint}: {error}; name its config with --config') from error
-    try:
         network = MODELS.build(network_cfg)
-    except (TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(f'the network of {config or checkpoint} cannot be built: {error}') from error
-    load_network_weights(network, network_state(loaded), str(checkpoint))
+        load_network_weights(network, state, str(checkpoint))
     return network.to(device).eval().requires_grad_(False)
 
 
