@@ -3,5 +3,6 @@
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
+from .per_image import PerImageHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'PerImageHook', 'SafeCheckpointHook']
