@@ -6,7 +6,7 @@ import re
 import numpy as np
 import torch
 
-from restorekit.messages import unknown_name_message
+from restorekit.messages import InputError, InputTypeError, unknown_name_message
 from restorekit.registry import MODELS
 
 from .read import CheckpointError
@@ -87,11 +87,11 @@ def network_config_from_json(text):
     try:
         data = json.loads(text, parse_constant=float)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f'the network config in the checkpoint is not JSON: {error}') from error
+        raise InputError(f'the network config in the checkpoint is not JSON: {error}') from error
     try:
         return _network_data(data)
     except RecursionError as error:
-        raise ValueError('the network config in the checkpoint is nested too deeply') from error
+        raise InputError('the network config in the checkpoint is nested too deeply') from error
 
 
 def _without_dropped(value):
@@ -102,28 +102,29 @@ def _without_dropped(value):
 
 def _network_data(value, place='network'):
     if place == 'network' and not (isinstance(value, dict) and 'type' in value):
-        raise ValueError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
+        raise InputError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f'{place}: the key {key!r} is not text')
+                raise InputTypeError(f'{place}: the key {key!r} is not text')
             if key in _DROPPED:
-                raise ValueError(f'{place}.{key}: a network config in a checkpoint may not have the key {key!r}')
+                raise InputError(f'{place}.{key}: a network config in a checkpoint may not have the key {key!r}')
             if key == 'type':
                 _check_type(item, f'{place}.type')
         return {key: _network_data(item, f'{place}.{key}') for key, item in value.items()}
     if isinstance(value, list):
         return [_network_data(item, f'{place}[{i}]') for i, item in enumerate(value)]
     if isinstance(value, float) and not np.isfinite(value):
-        raise ValueError(f'{place} is {value}, which JSON cannot say')
+        raise InputError(f'{place} is {value}, which JSON cannot say')
     if value is None or type(value) in (bool, int, float, str):
         return value
-    raise TypeError(f'{place} is a {type(value).__name__}; a network config holds None, numbers, text, lists and dicts')
+    raise InputTypeError(
+        f'{place} is a {type(value).__name__}; a network config holds None, numbers, text, lists and dicts')
 
 
 def _check_type(name, place):
     if not isinstance(name, str) or not re.fullmatch(r'\w+', name):
-        raise ValueError(f'{place} is {name!r}: only the plain name of a registered component is allowed, '
+        raise InputError(f'{place} is {name!r}: only the plain name of a registered component is allowed, '
                          'no dotted path, no scope and no class')
     if name not in MODELS:
-        raise ValueError(f'{place}: ' + unknown_name_message(name, MODELS.names(), 'model registry'))
+        raise InputError(f'{place}: ' + unknown_name_message(name, MODELS.names(), 'model registry'))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from restorekit.messages import UserError
+from restorekit.messages import MissingFileError, UserError
 
 
 class CheckpointError(UserError, RuntimeError):
@@ -39,7 +39,7 @@ def load_checkpoint_file(path, map_location='cpu'):
     path = Path(path).expanduser()
     if not path.is_file():
         what = 'is a folder, not a checkpoint file' if path.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'{path} {what}')
+        raise MissingFileError(f'{path} {what}')
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError(f'{path} is empty (0 bytes): its writing or download was interrupted; get it again')

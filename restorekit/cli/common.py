@@ -11,6 +11,8 @@ from pathlib import Path
 import yaml
 from mmengine.config import DictAction
 
+from restorekit.tasks.process import imap, import_from_here, latest, next_free, prepare_process  # noqa: F401
+
 
 class OptionAction(DictAction):
     """``k=v`` pairs; a value may be a number, true/false/none, a list, or a dict in YAML's flow form."""
@@ -38,69 +40,6 @@ def add_config_options(parser):
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='how the processes of a distributed run were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
-def prepare_process(launcher, workers=0):
-    """Set the number of threads and what launchers expect.
-
-    Threads = cores minus busy data workers; one in each process of a distributed run on the CPU, since two threads
-    beside a busy core can be many times slower than one.
-    """
-    import cv2
-    import torch
-    cv2.setNumThreads(0)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of broken files our errors say the name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    if 'OMP_NUM_THREADS' not in os.environ:
-        torch.set_num_threads(1 if launcher != 'none' else max(1, cores - workers))
-
-
-def _start_worker():
-    import cv2
-    import torch
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def imap(function, jobs, workers, chunk=1):
-    """Call ``function`` on every job, in processes of one thread each; yields the results as they come.
-
-    ``chunk`` jobs travel to a process at a time.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    workers = min(workers or cores, len(jobs))
-    if workers == 1:
-        prepare_process('none', workers=cores)  # one thread, as in a worker
-        yield from map(function, jobs)
-        return
-    import torch.multiprocessing as multiprocessing
-    with multiprocessing.get_context('spawn').Pool(workers, initializer=_start_worker) as pool:
-        yield from pool.imap_unordered(function, jobs, chunk)
-
-
-def import_from_here(config=None):
-    """Let ``custom_imports`` of a config name modules of the working directory and of the config's own folder."""
-    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(config or ''))):
-        if folder not in sys.path:
-            sys.path.append(folder)
-
-
-def next_free(folder):
-    """``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
-    number, candidate = 1, Path(folder)
-    while candidate.exists():
-        number += 1
-        candidate = Path(f'{folder}-{number}')
-    return candidate
-
-
-def latest(folder):
-    """The highest existing of ``folder``, ``folder-2``, ...; ``folder`` itself if there is none."""
-    number, found = 2, Path(folder)
-    while Path(f'{folder}-{number}').exists():
-        found, number = Path(f'{folder}-{number}'), number + 1
-    return found
 
 
 def run_guarded(function, args):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 
+from restorekit.messages import InputError, InputTypeError
 from restorekit.random import GOLDEN, derive_seed, splitmix64
 
 from .params import params_length
@@ -100,23 +101,23 @@ def check_range(name, value, minimum=None, maximum=None):
     pair = (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(
             isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
-        raise TypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
+        raise InputTypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
     low, high = float(pair[0]), float(pair[1])
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f'{name} must be finite, got {value!r}')
+        raise InputError(f'{name} must be finite, got {value!r}')
     if low > high:
-        raise ValueError(f'{name} must be (low, high) with low <= high, got {value!r}')
+        raise InputError(f'{name} must be (low, high) with low <= high, got {value!r}')
     if (minimum is not None and low < minimum) or (maximum is not None and high > maximum):
         allowed = (f'at least {minimum}' if maximum is None else f'at most {maximum}' if minimum is None
                    else f'within [{minimum}, {maximum}]')
-        raise ValueError(f'{name} must be {allowed}, got {value!r}')
+        raise InputError(f'{name} must be {allowed}, got {value!r}')
     return low, high
 
 
 def check_choice(name, value, allowed):
     """Return ``value`` if it is one of ``allowed``; otherwise raise a ValueError that names them."""
     if value not in allowed:
-        raise ValueError(f'{name} must be one of {", ".join(map(repr, allowed))}, got {value!r}')
+        raise InputError(f'{name} must be one of {", ".join(map(repr, allowed))}, got {value!r}')
     return value
 
 
@@ -298,7 +299,7 @@ class Degradation:
     def _proxy(self, image, params):
         from .depth import ProxyDepth
         if 'proxy_seed' not in params or self.missing_depth == 'error':
-            raise ValueError(f"{type(self).__name__} needs a depth (N,1,H,W) and got None: give one, or build it with "
+            raise InputError(f"{type(self).__name__} needs a depth (N,1,H,W) and got None: give one, or build it with "
                              "missing_depth='proxy' to invent one for photos without depth")
         return ProxyDepth()(image, params['proxy_seed'])
 
@@ -315,15 +316,15 @@ def check_image(image, name):
     """Return ``image`` clipped to [0, 1]; raise unless it is a finite float (N,3,H,W) tensor in [0, 1] to 1e-4."""
     if not torch.is_tensor(image) or not image.is_floating_point():
         kind = image.dtype if hasattr(image, 'dtype') else type(image).__name__
-        raise TypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
-                        'image.float() / 255')
+        raise InputTypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
+                             'image.float() / 255')
     if image.dim() != 4 or image.shape[1] != 3:
-        raise ValueError(f'{name}: image must have shape (N,3,H,W), got {tuple(image.shape)}')
+        raise InputError(f'{name}: image must have shape (N,3,H,W), got {tuple(image.shape)}')
     if image.numel() == 0:
-        raise ValueError(f'{name}: image is empty, shape {tuple(image.shape)}')
+        raise InputError(f'{name}: image is empty, shape {tuple(image.shape)}')
     low, high = torch.aminmax(image)
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
-        raise ValueError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
+        raise InputError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
                          'NaN is not allowed either')
     return image.clamp(0, 1) if low < 0 or high > 1 else image
 
@@ -332,11 +333,11 @@ def check_depth(depth, image, name):
     """Raise unless ``depth`` is a finite, non-negative float (N,1,H,W) tensor of the size of ``image``."""
     if not torch.is_tensor(depth) or not depth.is_floating_point():
         kind = depth.dtype if hasattr(depth, 'dtype') else type(depth).__name__
-        raise TypeError(f'{name}: depth must be a float tensor, got {kind}')
+        raise InputTypeError(f'{name}: depth must be a float tensor, got {kind}')
     expected = (image.shape[0], 1, *image.shape[-2:])
     if tuple(depth.shape) != expected:
-        raise ValueError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
+        raise InputError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
     low, high = torch.aminmax(depth)
     if not (low >= 0 and torch.isfinite(high)):
-        raise ValueError(f'{name}: depth must be finite and >= 0 (0 at the camera, larger is farther), got '
+        raise InputError(f'{name}: depth must be finite and >= 0 (0 at the camera, larger is farther), got '
                          f'[{float(low):.4g}, {float(high):.4g}]')

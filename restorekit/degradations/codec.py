@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from restorekit.functional.filters import gaussian_blur
+from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation, check_choice, check_range
@@ -57,7 +58,7 @@ class JPEG(Degradation):
         subsampling = [subsampling] if isinstance(subsampling, str) else list(subsampling)
         layouts = list(_SUBSAMPLING)
         if not subsampling:
-            raise ValueError(f'subsampling must name at least one of {", ".join(layouts)}')
+            raise InputError(f'subsampling must name at least one of {", ".join(layouts)}')
         self.subsampling = [layouts.index(check_choice('subsampling', item, layouts)) for item in subsampling]
 
     def draw(self, draw, height, width):
@@ -121,7 +122,7 @@ class Resize(Degradation):
         self.factor = check_range('factor', factor, 0.01, 1)
         modes = [modes] if isinstance(modes, str) else list(modes)
         if not modes:
-            raise ValueError(f'modes must name at least one of {", ".join(self._MODES)}')
+            raise InputError(f'modes must name at least one of {", ".join(self._MODES)}')
         self.modes = [self._MODES.index(check_choice('modes', mode, self._MODES)) for mode in modes]
 
     def draw(self, draw, height, width):

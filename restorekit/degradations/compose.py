@@ -2,6 +2,7 @@
 
 import torch
 
+from restorekit.messages import InputError, InputTypeError
 from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
@@ -26,7 +27,7 @@ def build_degradation(config, where='degradation'):
     """
     built = DEGRADATIONS.build(config) if isinstance(config, dict) else config
     if not isinstance(built, Degradation):
-        raise TypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
+        raise InputTypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
     return built
 
 
@@ -36,7 +37,7 @@ class _Composition(Degradation):
     def __init__(self, children):
         super().__init__()
         if not isinstance(children, (list, tuple)) or not children:
-            raise ValueError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
+            raise InputError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
                              f'got {children!r}')
         self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
                          for i, child in enumerate(children)]
@@ -128,9 +129,9 @@ class OneOf(_Composition):
         super().__init__(children)
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
-            raise ValueError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
+            raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
         if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
-            raise ValueError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
+            raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 
     def draw(self, draw, height, width):
@@ -165,7 +166,7 @@ class Maybe(_Composition):
     def __init__(self, child, p=0.5):
         super().__init__([child])
         if isinstance(p, (tuple, list)):
-            raise TypeError(f'p must be one number in [0, 1], got {p!r}')
+            raise InputTypeError(f'p must be one number in [0, 1], got {p!r}')
         self.p = check_range('p', p, 0, 1)[0]
 
     def draw(self, draw, height, width):

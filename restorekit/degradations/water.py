@@ -2,6 +2,7 @@
 
 import torch
 
+from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation, check_choice, check_range, per_sample
@@ -44,7 +45,7 @@ class Underwater(Degradation):
         super().__init__(missing_depth)
         types = [types] if isinstance(types, str) else list(types)
         if not types:
-            raise ValueError(f'types must name at least one of {", ".join(JERLOV)}')
+            raise InputError(f'types must name at least one of {", ".join(JERLOV)}')
         self.types = [check_choice('types', name, tuple(JERLOV)) for name in types]
         self.distance = check_range('distance', distance, 0)
         self.water_depth = check_range('water_depth', water_depth, 0)

@@ -5,6 +5,8 @@ import json
 import math
 from pathlib import Path
 
+from restorekit.messages import InputError, MissingFileError
+
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
 from .report_tables import digits_of
@@ -13,7 +15,7 @@ from .statistics import bootstrap_interval, holm, least_p, sign_flip_test
 ALPHA = 0.05
 
 
-class NotComparableError(ValueError):
+class NotComparableError(InputError):
     """Two reports measured different things."""
 
 
@@ -36,7 +38,7 @@ def read_report(path):
     if not all(file.is_file() for file in files):
         why = 'its test was cut off; run it again to finish it' if (path / '.progress').is_dir() else \
             'write one with tools/test.py CONFIG CHECKPOINT --out DIR'
-        raise FileNotFoundError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
+        raise MissingFileError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
     try:
         summary = json.loads(files[0].read_text(encoding='utf-8'))
         labels = list(summary['definitions'])
@@ -45,10 +47,10 @@ def read_report(path):
         with files[1].open(encoding='utf-8', newline='') as file:
             header, *lines = csv.reader(file)
         if header != ['domain', 'image', *columns]:
-            raise ValueError(f'per_image.csv has the columns {", ".join(header)}, and not those of summary.json')
+            raise InputError(f'per_image.csv has the columns {", ".join(header)}, and not those of summary.json')
         for number, (domain, image, *cells) in enumerate(lines, 2):
             if len(cells) != len(columns):
-                raise ValueError(f'row {number} of per_image.csv ({domain}/{image}) has {len(cells) + 2} cells, but '
+                raise InputError(f'row {number} of per_image.csv ({domain}/{image}) has {len(cells) + 2} cells, but '
                                  f'{len(header)} columns have a name')
             images[domain, image] = {key: float(cell) for key, cell in zip(columns, cells, strict=True) if cell}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

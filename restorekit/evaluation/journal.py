@@ -10,15 +10,16 @@ from pathlib import Path
 
 from restorekit.config import ConfigError
 from restorekit.files.atomic import atomic_write_text
+from restorekit.messages import ExistingFileError
 
 SHOWN = 5  # worst, and best, images of a set that a report shows
 
 
-class ReportMismatchError(FileExistsError):
+class ReportMismatchError(ExistingFileError):
     """The output folder holds a report of something else."""
 
 
-class ReportInUseError(FileExistsError):
+class ReportInUseError(ExistingFileError):
     """Another process writes a report to the output folder."""
 
 

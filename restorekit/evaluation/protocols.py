@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options, unit_float
-from restorekit.messages import unknown_name_message
+from restorekit.messages import InputError, unknown_name_message
 
 COLOURS = ('rgb', 'y-bt601')
 
@@ -59,21 +59,21 @@ class Protocol:
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
-            raise ValueError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
+            raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
                              f'got {self.name!r}')
         if self.colour not in COLOURS:
-            raise ValueError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
+            raise InputError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
                              f'got {self.colour!r}')
         if self.resize is not None:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
             if len(self.resize) != 2 or min(self.resize) < 1:
-                raise ValueError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
+                raise InputError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
         for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
-                raise ValueError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
+                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
 
     @property
@@ -108,7 +108,7 @@ class Protocol:
             ValueError: If the shapes differ, or cropping leaves nothing.
         """
         if pred.shape != gt.shape or pred.ndim not in (3, 4) or pred.shape[-3] != 3:
-            raise ValueError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
+            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
                              f'prediction {tuple(pred.shape)} and a ground truth {tuple(gt.shape)}')
         return self._convert(pred), self._convert(gt.to(pred.device))
 
@@ -138,7 +138,7 @@ class Protocol:
         if min(kept) <= 0:
             cut = f'cuts {border} pixels from each side' + (
                 f' and keeps multiples of {multiple}' if multiple > 1 else '')
-            raise ValueError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
+            raise InputError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
         return image[..., border:border + kept[0], border:border + kept[1]]
 
 
@@ -185,7 +185,7 @@ def get_protocol(protocol):
     if isinstance(protocol, dict):
         return _own_protocol(dict(protocol))
     if protocol not in PROTOCOLS:
-        raise ValueError(unknown_name_message(protocol, PROTOCOLS,
+        raise InputError(unknown_name_message(protocol, PROTOCOLS,
                                               'list of protocols (restorekit.evaluation.PROTOCOLS)'))
     return PROTOCOLS[protocol]
 
@@ -194,14 +194,14 @@ def _own_protocol(choices):
     known = [field.name for field in dataclasses.fields(Protocol)]
     for choice in choices:
         if choice not in known:
-            raise ValueError(unknown_name_message(choice, known, 'list of what a protocol decides'))
+            raise InputError(unknown_name_message(choice, known, 'list of what a protocol decides'))
     if 'name' not in choices:
-        raise ValueError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
+        raise InputError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
         differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings))
-        raise ValueError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
+        raise InputError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
 
@@ -227,7 +227,7 @@ Measure both under one protocol.
     """
     (quantity_a, _, name_a), (quantity_b, _, name_b) = label_a.partition('@'), label_b.partition('@')
     if quantity_a != quantity_b:
-        raise ValueError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
+        raise InputError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
                          'quantities.')
     differing = differing_settings(label_a, label_b, protocol_a, protocol_b)
     if name_a == name_b and not differing:
@@ -236,7 +236,7 @@ Measure both under one protocol.
         why, what = f'they were measured by {name_a} and by {name_b}', 'in one way'
     else:
         why, what = ', '.join(differing) or 'they are alike, but for the name', 'under one protocol'
-    raise ValueError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
+    raise InputError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
 
 
 def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from mmengine import fileio
 
+from restorekit.messages import InputError, MissingFileError
+
 from .atomic import atomic_write_bytes
 from .image_header import read_header
 
@@ -20,7 +22,7 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 MAX_PIXELS = 2 ** 26
 
 
-class ImageFileError(ValueError):
+class ImageFileError(InputError):
     """A file that should hold an image does not."""
 
 
@@ -162,7 +164,7 @@ def max_pixels():
     if given is None:
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
-        raise ValueError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
+        raise InputError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
                          f'1, but is {given!r}')
     return int(given)
 
@@ -175,7 +177,7 @@ def read_bytes(path, backend_args):
             return file.read()
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
-        raise FileNotFoundError(f'no image {path} in {backend_args}')
+        raise MissingFileError(f'no image {path} in {backend_args}')
     return data
 
 
@@ -220,7 +222,7 @@ def write_image(path, image, alpha=None, quality=95):
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise ValueError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
+        raise InputError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
     bgr = image[..., ::-1]
     if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
         bgr = np.dstack([bgr, alpha])
@@ -230,7 +232,7 @@ def write_image(path, image, alpha=None, quality=95):
     except cv2.error:
         ok = False
     if not ok:
-        raise ValueError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
+        raise InputError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
                          'choose another format')
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(encoded.tobytes(), path, sync=False)
@@ -238,7 +240,7 @@ def write_image(path, image, alpha=None, quality=95):
 
 def _check_file(path):
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
+        raise MissingFileError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
 
 
 def _still_header(data, name):

@@ -14,6 +14,7 @@ from restorekit.checkpoint import (
 )
 from restorekit.files.image_io import read_image, write_image
 from restorekit.functional.images import to_array
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 from restorekit.structures import RestoreSample
 
@@ -75,7 +76,7 @@ class RestorationPipeline:
     def __init__(self, checkpoint, config=None, device=None):
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         if self.device.type == 'cuda' and not torch.cuda.is_available():
-            raise ValueError(f'device {device!r} was asked for, but torch finds no CUDA here; use cpu')
+            raise InputError(f'device {device!r} was asked for, but torch finds no CUDA here; use cpu')
         self.restorer = MODELS.build(dict(type='Restorer', network=load_network(checkpoint, config, self.device)))
         self.restorer.to(self.device).eval()
 
@@ -99,7 +100,7 @@ class RestorationPipeline:
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 \
                 or image.size == 0:
             given = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-            raise ValueError(f'an image is a file or a uint8 array (H, W, 3) in RGB, but got {given}')
+            raise InputError(f'an image is a file or a uint8 array (H, W, 3) in RGB, but got {given}')
         sample = RestoreSample(metainfo=dict(ori_shape=image.shape[:2]))
         tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return to_array(self.restorer.test_step(dict(inputs=[tensor], data_samples=[sample]))[0].pred)

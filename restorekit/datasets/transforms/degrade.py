@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from restorekit.degradations import params_to_json
+from restorekit.messages import MissingKeyError
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
 
@@ -23,8 +24,9 @@ class Degrade:
 
     def __call__(self, results):
         if results.get('gt') is None:
-            raise KeyError(f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
-                           f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
+            raise MissingKeyError(
+                f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
+                f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
         gt = torch.from_numpy(np.ascontiguousarray(results['gt'].transpose(2, 0, 1))).float()[None] / 255
         depth = results.get('depth')
         if depth is not None:

@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from restorekit.functional.image_quality import unit_float
+from restorekit.messages import InputError
 
 
 class ImageMetric(BaseMetric):
@@ -88,7 +89,7 @@ class ImageMetric(BaseMetric):
                 continue
             path, pred, gt = sample.get('img_path'), sample.get('pred'), sample['gt'] if self.needs_gt else None
             if pred is None:
-                raise ValueError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
+                raise InputError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
                                  f'image in `pred` for {type(self).__name__}, it returned {sorted(sample)}')
             gt = None if gt is None else gt.to(pred.device, non_blocking=True)
             jobs.append((rows[-1], 'value', path, self._checked(pred, gt, path, 'prediction'), gt))
@@ -102,7 +103,7 @@ class ImageMetric(BaseMetric):
 
     def _checked(self, image, gt, path, what):
         if gt is not None and image.shape != gt.shape:
-            raise ValueError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
+            raise InputError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
                              f'{tuple(gt.shape)}; {type(self).__name__} compares images of equal size')
         return image
 
@@ -122,7 +123,7 @@ class ImageMetric(BaseMetric):
                     measured.append(self.measure(*prepared).double())
                     order += numbers
                 except ValueError as error:
-                    raise ValueError(f'{paths[0]}: {error}') from error
+                    raise InputError(f'{paths[0]}: {error}') from error
         flat = torch.cat(measured).tolist() if measured else []
         for number, value in zip(order, flat, strict=True):
             values[number] = value

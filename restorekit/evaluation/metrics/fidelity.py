@@ -3,6 +3,7 @@
 from restorekit.evaluation.protocols import get_protocol
 from restorekit.functional.colour_difference import ciede2000
 from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
+from restorekit.messages import InputError
 from restorekit.registry import METRICS
 
 from .base import ImageMetric
@@ -138,7 +139,7 @@ class ColourMetric(FidelityMetric):
     def __init__(self, protocol='rgb', **kwargs):
         super().__init__(protocol, **kwargs)
         if self.protocol.colour != 'rgb':
-            raise ValueError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
+            raise InputError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
                              f"{self.protocol.colour!r}; take one with colour='rgb'")
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from restorekit.messages import InputError
 from restorekit.registry import METRICS
 
 from .fidelity import ColourMetric
@@ -37,7 +38,7 @@ class LPIPS(ColourMetric):
 
     def __init__(self, protocol='rgb', net='alex', **kwargs):
         if net not in BACKBONES:
-            raise ValueError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, got {net!r}')
+            raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, got {net!r}')
         self.quantity = f'LPIPS-{net}'
         super().__init__(protocol, **kwargs)
         lpips = import_library('lpips', 'lpips', 'LPIPS', 'metrics')

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
+from restorekit.messages import InputError, MissingFileError, UnavailableError
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -97,7 +98,7 @@ class Res2Net(BaseModule):
         for name, value in (('base_width', base_width), ('scale', scale), ('base_channels', base_channels),
                             ('stem_channels', stem_channels)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f'Res2Net: {name} must be a positive integer, not {value!r}')
+                raise InputError(f'Res2Net: {name} must be a positive integer, not {value!r}')
         self.pretrained = pretrained
 
         self.conv1 = nn.Sequential(
@@ -112,7 +113,7 @@ class Res2Net(BaseModule):
             planes = base_channels * 2**stage
             width = planes * base_width // 64
             if width < 1:
-                raise ValueError(f'Res2Net: base_channels={base_channels} with base_width={base_width} leaves a group '
+                raise InputError(f'Res2Net: base_channels={base_channels} with base_width={base_width} leaves a group '
                                  f'of stage {stage} no channel; base_channels * base_width must be at least 64')
             blocks = []
             for i in range(stage_blocks[stage]):
@@ -157,7 +158,7 @@ class Res2Net(BaseModule):
         state = counters | {key: value for key, value in state.items() if not key.startswith(foreign)}
         problems = state_dict_problems(state, expected, limit=8)
         if problems:
-            raise ValueError(f'{source} does not fit this Res2Net; expected is the state dict of the same depth and '
+            raise InputError(f'{source} does not fit this Res2Net; expected is the state dict of the same depth and '
                              f'widths under its published names.\n  ' + '\n  '.join(problems))
         self.load_state_dict(state, strict=True)
 
@@ -165,19 +166,19 @@ class Res2Net(BaseModule):
 def _check_out_indices(out_indices):
     indices = tuple(out_indices)
     if not indices or any(i not in range(4) for i in indices) or list(indices) != sorted(set(indices)):
-        raise ValueError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
+        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
     return indices
 
 
 def _check_stage_blocks(depth, stage_blocks, out_indices):
     if stage_blocks is None:
         if depth not in STAGE_BLOCKS:
-            raise ValueError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
+            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
                              'for another net give stage_blocks, for example stage_blocks=(1, 1, 1)')
         return STAGE_BLOCKS[depth]
     blocks = tuple(stage_blocks)
     if any(not isinstance(n, int) or n < 1 for n in blocks) or not out_indices[-1] < len(blocks) <= 4:
-        raise ValueError(f'Res2Net: stage_blocks={blocks} must give a positive number of blocks for each stage up to '
+        raise InputError(f'Res2Net: stage_blocks={blocks} must give a positive number of blocks for each stage up to '
                          f'the deepest of out_indices={out_indices}, at least {out_indices[-1] + 1} and at most 4')
     return blocks
 
@@ -187,7 +188,7 @@ def _local_file(source):
     source = str(source)
     if not source.startswith(('http://', 'https://')):
         if not Path(source).is_file():
-            raise FileNotFoundError(f'pretrained={source!r} is neither a file nor a URL')
+            raise MissingFileError(f'pretrained={source!r} is neither a file nor a URL')
         return source
     path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(source).path).name)
     if not path.is_file():
@@ -195,6 +196,6 @@ def _local_file(source):
         try:
             torch.hub.download_url_to_file(source, str(path), progress=False)
         except OSError as error:  # URLError, a refused connection and a full disk are all OSErrors
-            raise RuntimeError(f'could not download {source} ({error}); download it by hand on a machine that can, '
-                               'and give its path as pretrained=...') from error
+            raise UnavailableError(f'could not download {source} ({error}); download it by hand on a machine that can, '
+                                   'and give its path as pretrained=...') from error
     return str(path)

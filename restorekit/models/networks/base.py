@@ -2,6 +2,8 @@
 
 from mmengine.model import BaseModule
 
+from restorekit.messages import InputTypeError
+
 
 class RestorationNetwork(BaseModule):
     """Base of every restoration network.
@@ -35,8 +37,9 @@ class RestorationNetwork(BaseModule):
 
     def embed(self, x):
         """Return the embedding map (N, embedding_dim, h, w), computing nothing beyond it."""
-        raise TypeError(f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
-                        'or any other loss on features; use a network that defines embed(x)')
+        raise InputTypeError(
+            f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
+            'or any other loss on features; use a network that defines embed(x)')
 
     def forward_features(self, x):
         """Return (restored image, embedding map) from one pass."""
