@@ -2,9 +2,12 @@
 
 import argparse
 import errno
+import json
+import math
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction
@@ -48,6 +51,22 @@ def add_config_options(parser):
 def set_local_rank(args):
     """Hand on what old launchers give as an argument."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+
+def write_json(path, record):
+    """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
+    if path:
+        from restorekit.files.atomic import atomic_write_text
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run_guarded(function, args):

@@ -48,7 +48,8 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
-    - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook` and :class:`BrokenFilesHook` are default hooks.
+    - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
+      are default hooks.
     - Gradients accumulated over iterations are saved and resumed.
     """
 
@@ -91,7 +92,7 @@ class RestoreRunner(Runner):
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
         guards = dict(gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
-                      broken_files=dict(type='BrokenFilesHook'))
+                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
                                         if hook is not None or name not in guards})

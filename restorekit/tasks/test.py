@@ -219,6 +219,7 @@ def _provenance(config: PathLike, checkpoint: PathLike | None, predictions: Path
                 digest: str) -> dict[str, Any]:
     from restorekit.evaluation.provenance import environment, file_hash, folder_hash
     if predictions is None:
+        assert checkpoint is not None
         model, sha256 = f'checkpoint {checkpoint}', file_hash(checkpoint)
     elif predictions == 'input':
         model, sha256 = 'the degraded input itself', None

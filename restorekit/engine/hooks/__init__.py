@@ -3,6 +3,9 @@
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
+from .metric_facts import MetricFactsHook
+from .per_image import PerImageHook
 from .progress import ProgressHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'ProgressHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'PerImageHook',
+           'ProgressHook', 'SafeCheckpointHook']
