@@ -57,9 +57,10 @@ class StatisticsReport:
         for name, items in self.groups.items():
             rows.append((name, len(items), *(' '.join(f'{value:.2f}' for value in row)
                                              for row in self.percentiles(name).values())))
-        covered: list[tuple[object, ...]] = [('', 'inside', 'near', 'dark_channel', 'saturation')]
+        keys = ('inside', 'near', 'dark_channel', 'saturation')
+        covered: list[tuple[object, ...]] = [('', *keys)]
         for name, score in self.coverage.items():
-            covered.append((name, *(f'{100 * score[key]:.1f}' for key in covered[0][1:])))
+            covered.append((name, *(f'{100 * score[key]:.1f}' for key in keys)))
         return '\n'.join(['2nd, 50th and 98th percentile', text_table(rows), '',
                           'coverage of the real photos by the synthetic images, in per cent', text_table(covered)])
 
