@@ -1,6 +1,5 @@
 """Reads checkpoints as data: no code from a file is ever run."""
 
-import os
 import pickle
 import re
 import threading
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from restorekit.files.download import download
 from restorekit.messages import MissingFileError, UserError
 
 
@@ -110,31 +110,16 @@ def load_from_local(filename, map_location=None):
 
 
 def load_from_http(filename, map_location=None, model_dir=None, progress=None):
-    """mmengine's checkpoint loader for http(s): download into torch.hub's cache, then :func:`load_checkpoint_file`.
-
-    A file name that ends in ``-<8 or more hex digits>`` is held to that sha256, as torch.hub does (a date is none).
-    """
+    """mmengine's checkpoint loader for http(s): :func:`~restorekit.files.download.download`, then
+    :func:`load_checkpoint_file`."""
     from mmengine.dist import barrier, get_dist_info
-    folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
-    path = folder / Path(filename.split('?')[0]).name
     rank, _ = get_dist_info()
     try:
         if rank == 0:
-            _download(filename, path, progress)
+            download(filename, folder=model_dir)
     finally:
         barrier()  # a failed download must not leave the other ranks waiting
-    if not path.is_file():  # a node that does not share the first one's disk
-        _download(filename, path, progress)
-    return load_checkpoint_file(path, map_location)
-
-
-def _download(url, path, progress):
-    if path.is_file():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = re.search(r'-(?=\d*[a-f])([a-f0-9]{8,})\.', path.name)
-    progress = os.isatty(2) if progress is None else progress
-    torch.hub.download_url_to_file(url, str(path), digest and digest[1], progress=progress)
+    return load_checkpoint_file(download(filename, folder=model_dir), map_location)  # of a disk that is not shared
 
 
 # A small file must not fill the memory: what is built from it is bounded by its size.

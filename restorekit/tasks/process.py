@@ -62,13 +62,17 @@ def imap(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int = 
         >>> list(imap(abs, [-1, -2], workers=1))
         [1, 2]
     """
-    cores = available_cores()
-    workers = min(workers or cores, len(jobs))
-    if workers <= 1:
-        prepare_process(workers=cores)  # one thread, as in a worker
-        yield from map(function, jobs)
-        return
+    import torch
     import torch.multiprocessing as multiprocessing
+    workers = min(workers or available_cores(), len(jobs))
+    if workers <= 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in a worker
+        try:
+            yield from map(function, jobs)
+        finally:
+            torch.set_num_threads(threads)
+        return
     with multiprocessing.get_context('spawn').Pool(workers, initializer=_start_worker) as pool:
         yield from pool.imap_unordered(function, jobs, chunk)
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from restorekit.degradations import params_from_json, params_to_json
+from restorekit.evaluation.protocols import CHOICES
 from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
 from restorekit.structures import RestoreSample
 
@@ -255,8 +256,10 @@ def check_metric(component):
         component (dict | ImageMetric): Config (or instance) of the metric.
     """
     metric = _build(METRICS, component)
-    assert metric.quantity and metric.source and metric.label == f'{metric.quantity}@{metric.source}'
+    variant = f'-{metric.variant}' if metric.variant else ''
+    assert metric.quantity and metric.source and metric.label == f'{metric.quantity}{variant}@{metric.source}'
     assert isinstance(metric.higher_is_better, bool) and isinstance(metric.unit, str)
+    assert {*metric.depends_on} <= {*CHOICES}, f'depends_on names choices of a protocol: {", ".join(CHOICES)}'
     side = max(metric.min_size, 24)
     samples, inputs = [], []
     for index, (height, width) in enumerate([(side, side + 5), (side + 3, side), (side, side + 5), (side, side + 5)]):

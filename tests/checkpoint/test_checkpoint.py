@@ -99,20 +99,10 @@ def test_mmengine_loads_through_us(tmp_path):
     assert not (tmp_path / 'ran').exists()
 
 
-def test_download_goes_through_the_same_loader(tmp_path):
+def test_download_goes_through_the_same_loader():
     from mmengine.runner import checkpoint
     assert checkpoint.load_from_http is ck.load_from_http
     assert checkpoint.CheckpointLoader._get_checkpoint_loader('https://x.org/a.pth') is ck.load_from_http
-    source = save(stock_checkpoint(), tmp_path / 'net-20250131.pth')  # a date is no digest
-    cache = tmp_path / 'cache'
-    loaded = ck.load_from_http(source.as_uri(), model_dir=cache, progress=False)
-    assert loaded['message_hub']['runtime_info']['iter'] == 7 and (cache / source.name).is_file()
-    source.unlink()
-    assert ck.load_from_http(source.as_uri(), model_dir=cache)['meta']['iter'] == 7  # kept
-    wrong = save({'a': torch.ones(1)}, tmp_path / 'net-0123abcd.pth')
-    with pytest.raises(RuntimeError, match='invalid hash value'):
-        ck.load_from_http(wrong.as_uri(), model_dir=cache, progress=False)
-    assert not (cache / wrong.name).exists()
 
 
 @pytest.mark.parametrize('legacy', [False, True])
