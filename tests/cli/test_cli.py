@@ -118,7 +118,7 @@ def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
     (folder / 'text.png').write_text('no image at all')
     text = fail('restore', folder, '-o', tmp_path / 'out', '--checkpoint', checkpoint)
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.png', 'z.png']
-    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is no PNG')):
+    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is not a PNG')):
         assert f'{folder / name} ' in text and why in text
     assert '3 of 5 images could not be restored' in text
 
