@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from reports import report
+from reports import cells, report
 
 from restorekit.cli.main import main
 from restorekit.evaluation.comparison import NotComparableError
@@ -35,14 +35,13 @@ def test_methods_by_sets_with_seeds_together(three):
 
 def test_the_table_in_every_format(three):
     found = tabulate_reports({'aod_net': [three['aod']], 'ours': [three['ours_0'], three['ours_1']]})
-    lines = [[cell.strip() for cell in line.strip('|').split('|')] for line in format_table(found).splitlines()]
-    assert lines[0] == ['method', 'day PSNR@rgb ↑', 'night PSNR@rgb ↑']
-    assert lines[2:] == [['aod_net', '<u>23.00</u>', '**24.00**'],
-                         ['ours', '**25.50** ± 0.71', '<u>23.38</u> ± 0.18']]
+    assert cells(format_table(found)) == [['method', 'day PSNR@rgb ↑', 'night PSNR@rgb ↑'],
+                                          ['aod_net', '<u>23.00</u>', '**24.00**'],
+                                          ['ours', '**25.50** ± 0.71', '<u>23.38</u> ± 0.18']]
     latex = format_table(found, 'latex').splitlines()
     assert latex[0] == r'\begin{tabular}{lrr}' and latex[-1] == r'\end{tabular}'
-    cells = [cell.strip() for cell in latex[5].removesuffix(r' \\').split('&')]
-    assert cells == ['ours', r'\textbf{25.50} $\pm$ 0.71', r'\underline{23.38} $\pm$ 0.18']
+    line = [cell.strip() for cell in latex[5].removesuffix(r' \\').split('&')]
+    assert line == ['ours', r'\textbf{25.50} $\pm$ 0.71', r'\underline{23.38} $\pm$ 0.18']
     assert latex[4].startswith(r'aod\_net &') and r'PSNR@rgb $\uparrow$' in latex[2]
     header, *lines = csv.reader(io.StringIO(format_table(found, 'csv')))
     assert header == ['method', 'day PSNR@rgb', 'day PSNR@rgb sd', 'night PSNR@rgb', 'night PSNR@rgb sd']

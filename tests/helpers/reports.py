@@ -1,4 +1,6 @@
-"""Test reports of given numbers."""
+"""Test reports of given numbers, and the tables in them."""
+
+import re
 
 from restorekit.evaluation import get_protocol
 from restorekit.evaluation.report import summarise, write_report
@@ -19,3 +21,9 @@ def report(folder, values, label='PSNR@rgb', higher=True, list_hash='1' * 64, in
                       versions=versions or {}, decoders={}, device='CPU', processes=1, threads=1)
     write_report(folder, summarise(rows, [metric], dict.fromkeys(values, list_hash), provenance, {}), rows, {})
     return folder
+
+
+def cells(text):
+    """The cells of every line of a Markdown table in a text, without the rule."""
+    lines = [line[1:-1] for line in text.splitlines() if line.startswith('|') and not set(line) <= {*'|-: '}]
+    return [[cell.strip() for cell in re.split(r'(?<!\\)\|', line)] for line in lines]
