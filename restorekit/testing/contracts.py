@@ -233,6 +233,12 @@ def check_degradation(component):
     assert torch.equal(again, hazy), 'the same seeds gave another image'
     replayed = degradation.apply(clear, depth, params_from_json(params_to_json(params)))
     assert torch.allclose(replayed, hazy, atol=1e-6), 'the parameters do not survive being written as plain data'
+    if not degradation.composite:
+        assert degradation.headline is None or degradation.headline in params, \
+            f'headline {degradation.headline!r} is not among the parameters drawn: {", ".join(params)}'
+        assert not degradation.children, 'a degradation with children says composite = True'
+    for drawn in params_to_json(params):
+        assert all(degradation.describe(drawn, every=True)), 'describe gave an empty phrase'
     for i, seed in enumerate(seeds):
         single = degradation.apply(clear[i:i + 1], depth[i:i + 1], degradation.sample([seed], 33, 27))
         assert torch.equal(single[0], hazy[i]), f'sample {i} differs between a batch and alone'

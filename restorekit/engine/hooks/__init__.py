@@ -4,5 +4,7 @@ from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
 from .metric_facts import MetricFactsHook
+from .per_image import PerImageHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'PerImageHook',
+           'SafeCheckpointHook']

@@ -8,7 +8,7 @@ from restorekit.messages import InputError, unknown_name_message
 from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
-from .reweighter import Reweighter, effective_sample_size
+from .reweighter import Reweighter, bounded, effective_sample_size
 
 # a mean squared covariance below this is that of constant embeddings, after rounding
 _ROUNDING = 1e-14
@@ -199,6 +199,7 @@ class DecorrelationReweighter(Reweighter):
                              f'embedding has {d} dimensions')
         if self.bank_size:
             rows = torch.cat([rows, self.bank[self.bank_size - int(self.bank_count):].to(rows)])
+        rows = bounded(rows)
         if self.dims is not None and self.dims < d:
             rows = self._reduced(rows)
         if len(rows) < 3 or rows.shape[1] < 2:
@@ -245,7 +246,7 @@ class DecorrelationReweighter(Reweighter):
             a = theta.softmax(dim=1)
             gradient = objective.gradient(a)
             gradient = (a * (gradient - (a * gradient).sum(1, keepdim=True)))[:, :n] / penalties
-            p = a[:, :n] / a[:, :n].sum(1, keepdim=True)
+            p = theta[:, :n].softmax(dim=1)  # not from a: beside a bank its sum over the batch may be 0
             gradient += 2 * p * (p - p.square().sum(1, keepdim=True))
             velocity.mul_(self.momentum).add_(gradient)
             theta[:, :n] -= (self.lr if 2 * step < self.steps else 0.1 * self.lr) * velocity

@@ -5,7 +5,7 @@ import torch
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
-from .reweighter import Reweighter
+from .reweighter import Reweighter, bounded
 
 
 @MODELS.register_module()
@@ -49,7 +49,9 @@ class DensityRatioReweighter(Reweighter):
     def solve(self, rows):
         n, d = rows.shape
         generator = self.generator()
-        rows = (rows - rows.mean(dim=0)) / (rows.std(dim=0, correction=0) + 1e-5)
+        rows = bounded(rows)
+        rows = rows - rows.mean(dim=0)
+        rows = rows / (rows.square().mean(dim=0).sqrt() + 1e-5)
         part = (torch.randperm(n, generator=generator) % min(self.folds, n)).to(rows.device)
         score = torch.empty_like(rows[:, 0])
         for fold in range(min(self.folds, n)):

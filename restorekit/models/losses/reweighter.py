@@ -93,3 +93,9 @@ class Reweighter(nn.Module):
 def effective_sample_size(weights):
     """Return 1 / sum(w^2) of weights (..., n) that sum to one: n when uniform, 1 when one sample has all."""
     return 1 / weights.square().sum(dim=-1)
+
+
+def bounded(rows, limit=1e15):
+    """Return rows scaled so that no entry exceeds ``limit``, whose square float32 still holds; few rows need it."""
+    largest = rows.abs().amax()
+    return rows if largest <= limit else rows * (limit / largest)
