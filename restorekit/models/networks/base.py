@@ -18,6 +18,12 @@ class RestorationNetwork(BaseModule):
         input_range (tuple[float, float]): Range the preprocessor scales images to.
         output_range (tuple[float, float]): Range of the output; a declaration, mapped to [0, 1] by the restorer.
         embedding_dim (int | None): Channels of ``embed``'s map; None for a network without an embedding.
+        tiling (str): What may be done with an image too large for one pass. ``'coefficients'``: ``coefficients(x)`` of
+            the whole image is computed once, and ``apply_coefficients(x, *coefficients, rows=slice)`` strip by strip;
+            ``'exact'``: tiles that overlap by the receptive field give the same image; ``'approximate'``: nearly so;
+            ``'never'``.
+        receptive_field (int | None): Side in pixels of the square of the input that an output pixel depends on, where
+            it is known; ``tiling = 'exact'`` needs it.
     """
 
     size_divisor = 1
@@ -25,6 +31,8 @@ class RestorationNetwork(BaseModule):
     input_range = (0.0, 1.0)
     output_range = (0.0, 1.0)
     embedding_dim = None
+    tiling = 'never'
+    receptive_field = None
 
     def forward(self, x):
         """Return the restored image (N, 3, H, W) in ``output_range``."""
