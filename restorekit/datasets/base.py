@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from restorekit.functional.images import to_tensor
 from restorekit.messages import InputError
 from restorekit.random import derive_seed, seeded_generators
 from restorekit.registry import TRANSFORMS
@@ -133,8 +134,3 @@ def pack(results):
     if 'depth' in arrays:
         sample.depth = torch.from_numpy(np.ascontiguousarray(arrays['depth'], np.float32))[None]
     return dict(inputs=to_tensor(inputs), data_samples=sample)
-
-
-def to_tensor(image):
-    """uint8 (H, W, 3) array to uint8 (3, H, W) tensor."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

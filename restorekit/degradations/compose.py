@@ -6,7 +6,8 @@ from restorekit.messages import InputError, InputTypeError
 from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range
+from .base import Degradation
+from .draw import check_range
 from .params import select, with_rows
 
 
@@ -34,6 +35,8 @@ def build_degradation(config, where='degradation'):
 class _Composition(Degradation):
     """Children in one list; child i of a sample draws with ``derive_seed(seed, i)``, whatever its siblings are."""
 
+    composite = True
+
     def __init__(self, children):
         super().__init__()
         if not isinstance(children, (list, tuple)) or not children:
@@ -42,6 +45,14 @@ class _Composition(Degradation):
         self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
                          for i, child in enumerate(children)]
         self.names = [f'{i}_{type(child).__name__}' for i, child in enumerate(self.children)]
+
+    def _turns(self, params):
+        """Indices of the children that parameters of one sample may hold, in the order they are applied."""
+        return range(len(self.children))
+
+    def describe(self, params, every=False):
+        return [text for index in self._turns(params) if self.names[index] in params
+                for text in self.children[index].describe(params[self.names[index]], every)]
 
     def _sample_child(self, index, draw, rows, height, width):
         seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
@@ -208,6 +219,9 @@ class Shuffle(_Composition):
             rows = [i for i, item in enumerate(orders) if item == order]
             parts.append((_Ordered(self, order), with_rows(select(params, rows), rows, len(orders))))
         return run_parts(parts, image, depth, owned)
+
+    def _turns(self, params):
+        return params['order']
 
 
 class _Ordered:

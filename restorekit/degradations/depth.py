@@ -12,7 +12,7 @@ from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
 from restorekit.messages import InputError, MissingFileError
 
-from .base import Draw, check_choice, check_range, fractal_noise
+from .draw import Draw, check_choice, check_range, fractal_noise
 
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 

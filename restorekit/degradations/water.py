@@ -5,7 +5,8 @@ import torch
 from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range, per_sample
+from .base import Degradation
+from .draw import check_choice, check_range, per_sample
 from .haze import scatter
 
 # transmission of R, G, B per metre (Jerlov 1976; as used by Li et al., UWCNN, 2020)
@@ -39,6 +40,7 @@ class Underwater(Degradation):
     """
 
     needs_depth = True
+    headline = 'distance'
 
     def __init__(self, types=('I', 'II', 'III', '1C', '3C', '5C'), distance=(0.5, 8.), water_depth=(4., 12.),
                  brightness=(0.4, 0.9), missing_depth='proxy'):

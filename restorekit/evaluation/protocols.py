@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from restorekit.functional.image_quality import check_ssim_options, unit_float
 from restorekit.messages import InputError, unknown_name_message
 
+from .facts import metric_class
+
 COLOURS = ('rgb', 'y-bt601')
 
 
@@ -142,6 +144,10 @@ class Protocol:
         return image[..., border:border + kept[0], border:border + kept[1]]
 
 
+#: Every choice of a protocol, and the ones that decide what the images are before a metric is computed.
+CHOICES = tuple(field.name for field in dataclasses.fields(Protocol) if field.name != 'name')
+IMAGE_CHOICES = tuple(choice for choice in CHOICES if not choice.startswith('ssim_'))
+
 UNIFORM = {'ssim_window': 7, 'ssim_sigma': None, 'ssim_sample_covariance': True}
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
@@ -200,13 +206,13 @@ def _own_protocol(choices):
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
-        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings))
+        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings, CHOICES))
         raise InputError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
 
-def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
-    """Raise a ValueError unless two numbers are of one quantity, measured in one way.
+def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
+    """Raise an error unless two numbers are of one quantity, measured in one way.
 
     Args:
         label_a (str): A metric's label, as 'PSNR@rgb' or 'NIQE@pyiqa'.
@@ -214,22 +220,24 @@ def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
         protocol_a (Protocol | dict | None): How the first was measured, as a dict ``Protocol.settings``; None: what
             ``PROTOCOLS`` has under the name.
         protocol_b (Protocol | dict | None): How the second was measured.
+        depends_on (Sequence[str] | None): The choices that the quantity depends on; None: what the registered metric of
+            that quantity says, or all of them where none is registered.
 
     Raises:
-        ValueError: If they are not comparable; the message names both protocols and each choice that differs.
+        InputError: If they are not comparable; the message names both protocols and each choice that differs.
 
     Example:
         >>> check_comparable('SSIM@rgb', 'SSIM@ffa')
         Traceback (most recent call last):
         ...
-        ValueError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, 'zero' in the other. \
-Measure both under one protocol.
+        restorekit.messages.InputError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, \
+'zero' in the other. Measure both under one protocol.
     """
     (quantity_a, _, name_a), (quantity_b, _, name_b) = label_a.partition('@'), label_b.partition('@')
     if quantity_a != quantity_b:
         raise InputError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
                          'quantities.')
-    differing = differing_settings(label_a, label_b, protocol_a, protocol_b)
+    differing = differing_settings(label_a, label_b, protocol_a, protocol_b, depends_on)
     if name_a == name_b and not differing:
         return
     if differing is None:
@@ -239,7 +247,7 @@ Measure both under one protocol.
     raise InputError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
 
 
-def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
+def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
     """Return the choices that differ and that the quantity of ``label_a`` depends on, each as text.
 
     Arguments as in :func:`check_comparable`; None if one of the protocols is not known.
@@ -248,20 +256,13 @@ def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
         >>> differing_settings('PSNR@ffa', 'PSNR@crop16')
         ['crop_multiple is 1 in the one, 16 in the other']
     """
-    (quantity, _, name_a), (_, _, name_b) = label_a.partition('@'), label_b.partition('@')
-    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
+    a, b = (_recorded(label.partition('@')[2], protocol)
+            for label, protocol in ((label_a, protocol_a), (label_b, protocol_b)))
     if a is None or b is None:
         return None
-    return _differences(a, b, _unused(quantity.rpartition('/')[2]))
-
-
-def _unused(quantity):
-    """The choices that a quantity does not depend on; a stranger's quantity may depend on all."""
-    if quantity == 'MS-SSIM':
-        return 'ssim_pool', 'ssim_sample_covariance'
-    if quantity in ('PSNR', 'MAE', 'CIEDE2000') or quantity.startswith('LPIPS-'):
-        return 'ssim_pool', 'ssim_window', 'ssim_sigma', 'ssim_padding', 'ssim_sample_covariance'
-    return ()
+    if depends_on is None:
+        depends_on = getattr(metric_class(label_a), 'depends_on', {**a, **b})
+    return _differences(a, b, depends_on)
 
 
 def _recorded(name, protocol):
@@ -273,7 +274,8 @@ def _recorded(name, protocol):
     return protocol and protocol.settings
 
 
-def _differences(a, b, unused=()):
-    """Say which choices differ between two settings, a text for each."""
-    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b} if choice not in unused)
+def _differences(a, b, depends_on):
+    """Say which choices differ between two settings, a text for each; what this version does not know counts too."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b}
+             if choice in depends_on or choice not in CHOICES)
     return [f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y]

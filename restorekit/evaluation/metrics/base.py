@@ -26,7 +26,8 @@ class ImageMetric(BaseMetric):
     alone, elsewhere images of one size together and without waiting for each, so that on the CPU a number never
     depends on the batch, the order or the number of processes.
 
-    A subclass sets ``quantity`` and ``source``, and defines ``measure(pred, gt)``.
+    A subclass sets ``quantity`` and ``source``, and defines ``measure(pred, gt)``. The facts on the class
+    (``higher_is_better``, ``unit``, ``depends_on``) are what reports and plots read.
 
     Args:
         baseline (bool): Also measure the input, ``data_batch['inputs'][i]``, uint8 (3, H, W) RGB.
@@ -36,9 +37,11 @@ class ImageMetric(BaseMetric):
 
     Attributes:
         quantity (str): What is measured, as 'PSNR'.
+        variant (str): What tells numbers of one quantity apart besides the source, as a backbone; '' for nothing.
         source (str): What decides the number besides the images: the protocol's name, or the library's.
         higher_is_better (bool): Whether a larger number is a better image.
         unit (str): 'dB', or '' for a number without one.
+        depends_on (tuple[str, ...]): The choices of a :class:`~restorekit.evaluation.Protocol` that change the number.
         needs_gt (bool): Whether the ground truth is compared with.
         min_size (int): The smallest height and width that can be measured; a smaller image has no number.
         last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
@@ -49,9 +52,11 @@ class ImageMetric(BaseMetric):
     """
 
     quantity = None
+    variant = ''
     source = None
     higher_is_better = True
     unit = ''
+    depends_on = ()
     needs_gt = True
     min_size = 1
 
@@ -66,8 +71,8 @@ class ImageMetric(BaseMetric):
 
     @property
     def label(self):
-        """The name of the number, with how it was measured, as in ``PSNR@rgb``."""
-        return f'{self.quantity}@{self.source}'
+        """The name of the number, with how it was measured, as in ``PSNR@rgb`` or ``LPIPS-alex@rgb``."""
+        return f'{self.quantity}{f"-{self.variant}" if self.variant else ""}@{self.source}'
 
     def prepare(self, pred, gt):
         """Return the images as ``measure`` takes them: (N, 3, H, W) float32 RGB in [0, 1]; ``gt`` may be None."""
