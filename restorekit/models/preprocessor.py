@@ -4,6 +4,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 
 from restorekit.degradations import params_to_json
+from restorekit.functional.images import to_unit
 from restorekit.functional.padding import pad_to_multiple
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError
@@ -38,8 +39,8 @@ class RestorePreprocessor(BaseDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data (dict): ``inputs``: list of uint8 (3, H, W) or uint8 (N, 3, H, W); ``data_samples``: list of
-                RestoreSample, optional; ``target``: dict of the same two keys, optional.
+            data (dict): ``inputs``: list of uint8 or uint16 (3, H, W), or one tensor (N, 3, H, W); ``data_samples``:
+                list of RestoreSample, optional; ``target``: dict of the same two keys, optional.
             training (bool): Whether the batch is trained on.
 
         Returns:
@@ -57,8 +58,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
 
     def _prepare(self, images, samples, training):
         for image in images:
-            if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != 3:
-                raise InputError(f'a batch holds uint8 (3, H, W) images, but got {image.dtype} {tuple(image.shape)}')
+            if image.dtype not in (torch.uint8, torch.uint16) or image.dim() != 3 or image.shape[0] != 3:
+                raise InputError('a batch holds uint8 or uint16 (3, H, W) images, but got '
+                                 f'{image.dtype} {tuple(image.shape)}')
         for sample in samples if training and samples is not None else ():
             if sample.get('broken'):
                 raise InputError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
@@ -68,8 +70,8 @@ class RestorePreprocessor(BaseDataPreprocessor):
             raise InputError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
                              'width); put RandomCrop at the end of the geometric transforms of the pipeline')
         if len(sizes) > 1:
-            return [image.float() / 255 for image in images], samples
-        return (images if isinstance(images, torch.Tensor) else torch.stack(images)).float() / 255, samples
+            return [to_unit(image) for image in images], samples
+        return to_unit(images if isinstance(images, torch.Tensor) else torch.stack(images)), samples
 
     def _degrade(self, clear, samples):
         if any('gt' in sample for sample in samples):
