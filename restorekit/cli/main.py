@@ -16,6 +16,7 @@ GROUPS = {
     'measure': ('measure', 'compare', 'study', 'detect-compare', 'plot-logs'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),
+    'installation': ('env',),
 }
 
 

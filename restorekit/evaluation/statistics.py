@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from restorekit.messages import InputError
+
 RESAMPLES, DRAWS, EXACT_UP_TO = 5000, 20000, 12
 _ROOM = 2**22  # numbers drawn at once, which bounds the memory
 
@@ -65,7 +67,7 @@ def sign_flip_test(differences, draws=DRAWS, seed=0):
     differences = np.asarray(differences, np.float64)
     n = len(differences)
     if n == 0:
-        raise ValueError('a paired test needs at least one pair of numbers')
+        raise InputError('a paired test needs at least one pair of numbers')
     threshold = abs(differences.sum()) * (1 - 1e-12)  # sums in another order differ in the last digit
     if n <= EXACT_UP_TO:
         signs = (np.arange(2**n)[:, None] >> np.arange(n) & 1) * 2.0 - 1
