@@ -3,6 +3,7 @@
 from .degrade import Degrade
 from .estimate_depth import EstimateDepth
 from .geometry import CenterCrop, GeometricTransform, LimitSize, RandomCrop, RandomFlip, RandomResize, RandomRotate90
+from .mix_density import MixDensity
 
-__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'RandomCrop', 'RandomFlip',
-           'RandomResize', 'RandomRotate90']
+__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'MixDensity', 'RandomCrop',
+           'RandomFlip', 'RandomResize', 'RandomRotate90']
