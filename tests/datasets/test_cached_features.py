@@ -15,7 +15,8 @@ from restorekit.models import CIDRestorer
 from restorekit.registry import DATASETS, MODELS
 
 NETWORKS = dict(
-    cid=dict(type='EncoderDecoder', encoder=dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16),
+    cid=dict(type='EncoderDecoder',
+             encoder=dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16),
              decoder=dict(type='AffineDecoder', channels=8, head_channels=4)),
     low_resolution=dict(type='LowResolutionAffine', size=(32, 32),
                         encoder=dict(type='PriorEncoder', features=dict(type='EfficientNetLite', out_stages=(3,))),

@@ -43,7 +43,8 @@ def losses_of(model, batch, training=True):
 def test_group_weighting_trains_on_the_robust_loss():
     torch.manual_seed(0)
     domains = ['a', 'a', 'a', 'b', 'c', 'c']
-    model = CIDRestorer(NETWORK, losses=LOSSES, group_weighting=dict(type='GroupDRO', domains=['a', 'b', 'c'], step=2.0))
+    dro = dict(type='GroupDRO', domains=['a', 'b', 'c'], step=2.0)
+    model = CIDRestorer(NETWORK, losses=LOSSES, group_weighting=dro)
     model.eval()  # BatchNorm would mix the samples; q does not move then
     model.group_weighting.q.copy_(torch.tensor([0.2, 0.7, 0.1]))
     found, data = losses_of(model, batch_of(domains))
@@ -86,7 +87,6 @@ def test_new_alignments_train_in_the_restorer(alignment):
     batch = batch_of(['a'] * 4)
     batch['target'] = {key: value for key, value in batch_of(['t'] * 4).items() if key == 'inputs'}
     batch['target']['inputs'] = [255 - image for image in batch['target']['inputs']]
-    model.share_interval = 0 or 1
     if alignment['type'] == 'DomainAdversarialLoss':
         model.alignment.num_calls.fill_(5)
         nn.init.normal_(model.alignment.classifier[-1].weight)
@@ -178,7 +178,8 @@ def test_without_images_each_image_is_normalised_by_its_own_statistics():
     x = 3 * torch.randn(1, 3, 16, 16) + 2
     hook.before_val_epoch(runner)
     out = network(x)
-    expected = (x - x.mean(dim=(0, 2, 3), keepdim=True)) / (x.var(dim=(0, 2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+    mean, var = x.mean(dim=(0, 2, 3), keepdim=True), x.var(dim=(0, 2, 3), keepdim=True, correction=0)
+    expected = (x - mean) / (var + 1e-5).sqrt()
     assert torch.allclose(out, expected, atol=1e-5)
     hook.after_val_epoch(runner)
     assert torch.allclose(network(x), x / (1 + 1e-5) ** 0.5)
