@@ -1,6 +1,7 @@
 """Losses, reweighters and alignment losses."""
 
 from .alignment import Alignment
+from .chroma import ChromaLoss, chroma_loss
 from .consistency import MeanTeacherConsistency
 from .coral import CORALLoss, coral_loss
 from .decorrelation import DecorrelationReweighter
@@ -11,6 +12,6 @@ from .pixel import CharbonnierLoss, L1Loss, MSELoss, charbonnier_loss, l1_loss, 
 from .reweighter import Reweighter
 from .ssim_loss import SSIMLoss, ssim_loss
 
-__all__ = ['Alignment', 'CORALLoss', 'CharbonnierLoss', 'DecorrelationReweighter', 'DensityRatioReweighter', 'L1Loss',
+__all__ = ['Alignment', 'CORALLoss', 'CharbonnierLoss', 'ChromaLoss', 'DecorrelationReweighter', 'DensityRatioReweighter', 'L1Loss',
            'MMDLoss', 'MSELoss', 'MeanCovarianceLoss', 'MeanTeacherConsistency', 'Reweighter', 'SSIMLoss',
-           'charbonnier_loss', 'coral_loss', 'l1_loss', 'mean_covariance_loss', 'mmd_loss', 'mse_loss', 'ssim_loss']
+           'charbonnier_loss', 'chroma_loss', 'coral_loss', 'l1_loss', 'mean_covariance_loss', 'mmd_loss', 'mse_loss', 'ssim_loss']
