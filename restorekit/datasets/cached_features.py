@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -36,7 +38,7 @@ class CachedFeatures(RestoreDataset):
     """Draw each item of a dataset ``copies`` times, compute the frozen encoder's maps of it once, and keep all on disk.
 
     Training then starts at the decoder: with ``frozen=['network.encoder']`` it gets the gradients that it would get
-    from the images, without the time of decoding, degrading and encoding. The cache is a folder of ``cache_dir`` whose
+    from the images, without the time of decoding, degrading and encoding. The cache is a folder of ``cache`` whose
     name is a hash of everything its content depends on: this dataset's arguments (pipeline included), the bytes of its
     files, the encoder's config and weights, seed, copies and restorekit's version. If any of it changes the cache is
     another one, which is made at first use; and the restorer refuses maps of another encoder than its network's. It is
@@ -48,7 +50,7 @@ class CachedFeatures(RestoreDataset):
     Args:
         dataset (dict): The dataset, its pipeline ending in images of one size.
         network (dict): Config of a network with ``encode``, such as :class:`EncoderDecoder`; only its encoder matters.
-        cache_dir (str): Folder of caches.
+        cache (str): Folder of the caches.
         copies (int): Draws of each item: other crops and degradations.
         weights (str, optional): Checkpoint of the network. Default: what ``init_weights`` gives, which must then not
             be random, as with an encoder that is pretrained.
@@ -59,7 +61,7 @@ class CachedFeatures(RestoreDataset):
         CacheError: If the images differ in size, do not fit the network, or files of the cache are damaged.
     """
 
-    def __init__(self, dataset: dict, network: dict, cache_dir: str, copies: int = 1, weights: str | None = None,
+    def __init__(self, dataset: dict, network: dict, cache: str, copies: int = 1, weights: str | None = None,
                  seed: int = 0, domain: str | None = None):
         super().__init__(domain=domain, seed=seed)
         if copies < 1:
@@ -73,7 +75,7 @@ class CachedFeatures(RestoreDataset):
             files=content_digest(self.dataset), encoder=json.loads(config_to_json(encoder)),
             weights=weights_digest(model.encoder), copies=copies, seed=seed)
         key = hashlib.sha256(json.dumps(self.record, sort_keys=True).encode()).hexdigest()
-        self.folder = Path(cache_dir) / key[:24]
+        self.folder = Path(cache) / key[:24]
         self.copies = copies
         if not (self.folder / RECORD).is_file():
             self._make(model)
@@ -193,10 +195,21 @@ def _network(config, weights):
             raise InputError(f'CachedFeatures needs a network with an encoder and encode(x), such as EncoderDecoder, '
                              f'but got {type(network).__name__}')
         if weights is None:
-            network.encoder.init_weights()
+            with _no_log():  # MMEngine lists every parameter
+                network.encoder.init_weights()
         else:
             load_network_weights(network, network_state(load_checkpoint_file(weights)), str(weights))
     return network.eval()
+
+
+@contextlib.contextmanager
+def _no_log():
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _plain(sample):

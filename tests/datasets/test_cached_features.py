@@ -53,7 +53,7 @@ def clear(folder, size=64):
 
 def cached(folder, network, **kwargs):
     return CachedFeatures(**{**dict(dataset=clear(folder), network=network[1], weights=network[2], copies=2,
-                                    cache_dir=str(folder / 'cache')), **kwargs})
+                                    cache=str(folder / 'cache')), **kwargs})
 
 
 def restorer(network, **kwargs):

@@ -3,13 +3,6 @@
 from .colour import RandomColour
 from .degrade import Degrade
 from .estimate_depth import EstimateDepth
-<<<<<<< HEAD
-from .geometry import CenterCrop, GeometricTransform, LimitSize, RandomCrop, RandomFlip, RandomResize, RandomRotate90
-from .mix_density import MixDensity
-
-__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'MixDensity', 'RandomCrop',
-           'RandomFlip', 'RandomResize', 'RandomRotate90']
-=======
 from .geometry import (
     CenterCrop,
     GeometricTransform,
@@ -20,7 +13,7 @@ from .geometry import (
     RandomResizedCrop,
     RandomRotate90,
 )
+from .mix_density import MixDensity
 
-__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'RandomColour', 'RandomCrop',
-           'RandomFlip', 'RandomResize', 'RandomResizedCrop', 'RandomRotate90']
->>>>>>> h/models
+__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'MixDensity', 'RandomColour',
+           'RandomCrop', 'RandomFlip', 'RandomResize', 'RandomResizedCrop', 'RandomRotate90']

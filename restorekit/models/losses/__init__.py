@@ -2,11 +2,8 @@
 
 from .adversarial import DomainAdversarialLoss, reverse_gradient
 from .alignment import Alignment
-<<<<<<< HEAD
-from .conditional_coral import DensityConditionalCORAL, haze_density
-=======
 from .chroma import ChromaLoss, chroma_loss
->>>>>>> h/models
+from .conditional_coral import DensityConditionalCORAL, haze_density
 from .consistency import MeanTeacherConsistency
 from .coral import CORALLoss, coral_loss
 from .decorrelation import DecorrelationReweighter
@@ -18,13 +15,8 @@ from .pixel import CharbonnierLoss, L1Loss, MSELoss, charbonnier_loss, l1_loss, 
 from .reweighter import Reweighter
 from .ssim_loss import SSIMLoss, ssim_loss
 
-<<<<<<< HEAD
-__all__ = ['Alignment', 'CORALLoss', 'CharbonnierLoss', 'DecorrelationReweighter', 'DensityConditionalCORAL',
-           'DensityRatioReweighter', 'DomainAdversarialLoss', 'GroupDRO', 'L1Loss', 'MMDLoss', 'MSELoss',
-           'MeanCovarianceLoss', 'MeanTeacherConsistency', 'Reweighter', 'SSIMLoss', 'charbonnier_loss', 'coral_loss',
-           'haze_density', 'l1_loss', 'mean_covariance_loss', 'mmd_loss', 'mse_loss', 'reverse_gradient', 'ssim_loss']
-=======
-__all__ = ['Alignment', 'CORALLoss', 'CharbonnierLoss', 'ChromaLoss', 'DecorrelationReweighter', 'DensityRatioReweighter', 'L1Loss',
+__all__ = ['Alignment', 'CORALLoss', 'CharbonnierLoss', 'ChromaLoss', 'DecorrelationReweighter',
+           'DensityConditionalCORAL', 'DensityRatioReweighter', 'DomainAdversarialLoss', 'GroupDRO', 'L1Loss',
            'MMDLoss', 'MSELoss', 'MeanCovarianceLoss', 'MeanTeacherConsistency', 'Reweighter', 'SSIMLoss',
-           'charbonnier_loss', 'chroma_loss', 'coral_loss', 'l1_loss', 'mean_covariance_loss', 'mmd_loss', 'mse_loss', 'ssim_loss']
->>>>>>> h/models
+           'charbonnier_loss', 'chroma_loss', 'coral_loss', 'haze_density', 'l1_loss', 'mean_covariance_loss',
+           'mmd_loss', 'mse_loss', 'reverse_gradient', 'ssim_loss']
