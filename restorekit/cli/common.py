@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction

@@ -2,7 +2,7 @@
 
 import math
 
-from restorekit.messages import InputError, MissingFileError
+from restorekit.messages import InputError
 
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
