@@ -16,11 +16,11 @@ from .encoders import EfficientNetLite, PriorEncoder, Res2Net, TimmEncoder
 from .losses import *  # noqa: F403
 from .networks import AODNet, EncoderDecoder, LowResolutionAffine, RestorationNetwork
 from .preprocessor import RestorePreprocessor
-from .restorers import CIDRestorer, NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
+from .restorers import AffineRestorer, CIDRestorer, NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
 
 patch_runner()
 
-__all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
+__all__ = ['AODNet', 'AffineDecoder', 'AffineRestorer', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
            'EfficientNetLite', 'EncoderDecoder', 'GridAffineDecoder', 'LowResolutionAffine', 'NonFiniteError',
            'NonFiniteGradientError', 'NonFiniteLossError', 'PixelAttention', 'PriorEncoder', 'PyramidEnhancer',
            'Res2Net', 'RestorationNetwork', 'RestorePreprocessor', 'Restorer', 'TimmEncoder']
