@@ -1,7 +1,18 @@
 """Networks."""
 
 from .aod_net import AODNet
-from .base import RestorationNetwork
+from .base import FeatureNetwork, RestorationNetwork
+from .colour_attenuation_prior import ColourAttenuationPrior
+from .convir import ConvIR
+from .deanet import DEANet
+from .dehazeformer import DehazeFormer
 from .encoder_decoder import EncoderDecoder
+from .ffanet import FFANet
+from .grid_dehaze_net import GridDehazeNet
+from .gunet import GUNet
+from .msbdn import MSBDN
+from .promptir import PromptIR
+from .unet import UNet
 
-__all__ = ['AODNet', 'EncoderDecoder', 'RestorationNetwork']
+__all__ = ['AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DehazeFormer', 'EncoderDecoder', 'FFANet',
+           'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'MSBDN', 'PromptIR', 'RestorationNetwork', 'UNet']

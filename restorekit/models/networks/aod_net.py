@@ -30,6 +30,12 @@ class AODNet(RestorationNetwork):
         (1, 3, 17, 33)
     """
 
+    tiling = 'exact'
+    receptive_field = 7  # half of a 1, a 3, a 5, a 7 and a 3 wide kernel: 0 + 1 + 2 + 3 + 1
+    weights_licence = 'not stated'
+    # the authors' own weights are Caffe's; these are the names of the PyTorch port that most repositories use
+    published_names = ((r'^e_conv(\d)\.', r'conv\1.'),)
+
     def __init__(self, channels=3, b=1.0, init_cfg=None):
         super().__init__(init_cfg)
         if not isinstance(channels, int) or channels < 1:
