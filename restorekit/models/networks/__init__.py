@@ -10,9 +10,11 @@ from .encoder_decoder import EncoderDecoder
 from .ffanet import FFANet
 from .grid_dehaze_net import GridDehazeNet
 from .gunet import GUNet
+from .low_resolution_affine import LowResolutionAffine
 from .msbdn import MSBDN
 from .promptir import PromptIR
 from .unet import UNet
 
 __all__ = ['AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DehazeFormer', 'EncoderDecoder', 'FFANet',
-           'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'MSBDN', 'PromptIR', 'RestorationNetwork', 'UNet']
+           'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR', 'RestorationNetwork',
+           'UNet']

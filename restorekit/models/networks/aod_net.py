@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .base import RestorationNetwork
@@ -31,7 +32,7 @@ class AODNet(RestorationNetwork):
     """
 
     tiling = 'exact'
-    receptive_field = 7  # half of a 1, a 3, a 5, a 7 and a 3 wide kernel: 0 + 1 + 2 + 3 + 1
+    receptive_field = 15  # kernels of 1, 3, 5, 7 and 3: 1 + 0 + 2 + 4 + 6 + 2
     weights_licence = 'not stated'
     # the authors' own weights are Caffe's; these are the names of the PyTorch port that most repositories use
     published_names = ((r'^e_conv(\d)\.', r'conv\1.'),)
@@ -39,7 +40,7 @@ class AODNet(RestorationNetwork):
     def __init__(self, channels=3, b=1.0, init_cfg=None):
         super().__init__(init_cfg)
         if not isinstance(channels, int) or channels < 1:
-            raise ValueError(f'AODNet: channels must be a positive integer, not {channels!r}')
+            raise InputError(f'AODNet: channels must be a positive integer, not {channels!r}')
         self.b = b
         self.conv1 = nn.Conv2d(3, channels, 1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)

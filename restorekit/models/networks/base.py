@@ -7,6 +7,8 @@ import re
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from restorekit.messages import InputTypeError
+
 
 class RestorationNetwork(BaseModule):
     """Base of every restoration network.
@@ -22,11 +24,12 @@ class RestorationNetwork(BaseModule):
         input_range (tuple[float, float]): Range the preprocessor scales images to.
         output_range (tuple[float, float]): Range of the output; a declaration, mapped to [0, 1] by the restorer.
         embedding_dim (int | None): Channels of ``embed``'s map; None for a network without an embedding.
-        tiling (str): How a large image may be cut: 'exact' (tiles that overlap by ``receptive_field`` give the result
-            of the whole image), 'approximate' (the network looks at the whole image somewhere, so that tiles differ a
-            little), 'coefficients' (computed once from the whole image and applied in strips) or 'never'.
-        receptive_field (int | None): With 'exact', the number of pixels to each side that an output pixel may depend
-            on.
+        tiling (str): What may be done with an image too large for one pass. ``'coefficients'``: ``coefficients(x)`` of
+            the whole image is computed once, and ``apply_coefficients(x, *coefficients, rows=slice)`` strip by strip;
+            ``'exact'``: tiles that overlap by the receptive field give the same image; ``'approximate'``: nearly so;
+            ``'never'``.
+        receptive_field (int | None): With ``'exact'``, the side in pixels of the square around an output pixel that it
+            may depend on.
         weights_licence (str | None): Licence of the weights that the authors published; None where there are none.
         published_names (tuple[tuple[str, str], ...]): From the names in the authors' state dict to ours: regular
             expressions and their replacements, applied in order; an empty replacement of a whole name drops the tensor.
@@ -37,7 +40,7 @@ class RestorationNetwork(BaseModule):
     input_range = (0.0, 1.0)
     output_range = (0.0, 1.0)
     embedding_dim = None
-    tiling = 'approximate'
+    tiling = 'never'
     receptive_field = None
     weights_licence = None
     published_names = ()
@@ -48,8 +51,9 @@ class RestorationNetwork(BaseModule):
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the embedding map (N, embedding_dim, h, w), computing nothing beyond it."""
-        raise TypeError(f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
-                        'or any other loss on features; use a network that defines embed(x)')
+        raise InputTypeError(
+            f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
+            'or any other loss on features; use a network that defines embed(x)')
 
     def forward_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (restored image, embedding map) from one pass."""
@@ -66,6 +70,7 @@ class RestorationNetwork(BaseModule):
             dict[str, Tensor]: The same tensors under our names.
 
         Example:
+            >>> import torch
             >>> from restorekit.models import FFANet
             >>> list(FFANet.from_published({'module.pre.0.weight': torch.zeros(1)}))
             ['pre.weight']
@@ -85,6 +90,8 @@ class FeatureNetwork(RestorationNetwork):
 
     A subclass defines ``encode`` and ``decode``; the rest follows.
     """
+
+    tiling = 'approximate'
 
     def encode(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the embedding map (N, embedding_dim, h, w) and what else ``decode`` needs."""

@@ -47,6 +47,8 @@ class ColourAttenuationPrior(RestorationNetwork):
         (1, 3, 32, 40)
     """
 
+    tiling = 'approximate'
+
     def __init__(self, theta: Sequence[float] = (0.121779, 0.959710, 0.780245), beta: float = 1.0,
                  patch_size: int = 15, radius: int = 60, eps: float = 1e-3,
                  transmission: tuple[float, float] = (0.1, 0.9), airlight_share: float = 0.001,

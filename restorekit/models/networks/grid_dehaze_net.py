@@ -83,7 +83,7 @@ class GridDehazeNet(FeatureNetwork):
                                   for row in range(rows - 1) for column in range(self.half, columns)})
         self.size_divisor = 2 ** (rows - 1)
         self.embedding_dim = widths[-1]
-        self.receptive_field = self._reach(layers)
+        self.receptive_field = 2 * self._reach(layers) + 1
 
     def _reach(self, layers):
         """Pixels to one side that an output pixel may depend on: along the longest way, through the smallest scale."""

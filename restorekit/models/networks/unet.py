@@ -61,7 +61,8 @@ class UNet(FeatureNetwork):
         self.size_divisor = 2 ** depth
         self.embedding_dim = channels[-1]
         # two convolutions down and two up per level, one pair at the deepest; pooling and its inverse align squares
-        self.receptive_field = sum(4 * 2 ** level for level in range(depth)) + 2 * 2 ** depth + 2 ** depth - 1
+        reach = sum(4 * 2 ** level for level in range(depth)) + 2 * 2 ** depth + 2 ** depth - 1
+        self.receptive_field = 2 * reach + 1
 
     def encode(self, x: Tensor) -> tuple[Tensor, ...]:
         skips = []
