@@ -147,7 +147,7 @@ class Degradation:
         Arguments as those of :meth:`apply`. Returns (N,1,H,W) or (N,3,H,W), NaN for samples of which it says nothing;
         None (the default) if it says nothing at all.
         """
-        return None
+        return
 
     def run(self, image, depth, params, owned=False):
         """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips.

@@ -34,7 +34,7 @@ class EncoderDecoder(RestorationNetwork):
         ((1, 3, 64, 64), (1, 256, 4, 4))
     """
 
-    tiling = 'approximate'  # decoders of ours average over the whole image
+    tiling = 'approximate'
 
     def __init__(self, encoder, decoder, init_cfg=None):
         super().__init__(init_cfg)
