@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import traceback
-from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction
@@ -56,6 +55,8 @@ def set_local_rank(args):
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
+        from pathlib import Path
+
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
