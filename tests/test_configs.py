@@ -8,7 +8,7 @@ import pytest
 import yaml
 from mmengine.config import Config
 
-from restorekit.config import configs_root, load_config
+from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_check import check_config, join_data_root
 from restorekit.registry import DATASETS, MODELS
@@ -144,6 +144,24 @@ def test_dataset_base_builds_from_the_layout_of_its_download(path, tmp_path):
                 assert ('gt' in item['data_samples']) == paired
                 assert split == 'train' or tuple(item['inputs'].shape[1:]) == (24, 32)
     assert not set(items.get('train', ())) & set(items.get('test', ()))
+
+
+def undeleted(node):
+    """``node`` without the ``_delete_`` of helper variables, which no rule meets."""
+    if isinstance(node, dict):
+        return {key: undeleted(value) for key, value in node.items() if key != '_delete_'}
+    return node
+
+
+@pytest.mark.parametrize('path', sorted(configs_root().rglob('*.py')),
+                         ids=lambda path: path.relative_to(configs_root()).as_posix())
+def test_config_means_the_same_to_mmengine(path):
+    ours, theirs = load_config(path), Config.fromfile(path)
+    theirs.setdefault('default_scope', 'restorekit')
+    phases = list(ours.get('phases') or {})
+    assert list(theirs.get('phases') or {}) == phases
+    for a, b in [(phase_config(ours, name), phase_config(theirs, name)) for name in phases] or [(ours, theirs)]:
+        assert undeleted(a.to_dict()) == undeleted(b.to_dict())
 
 
 def test_there_are_configs():

@@ -6,11 +6,11 @@ through :func:`plain` and :func:`atomic_save`.
 
 from .network import load_network_weights, network_config_from_json, network_json, network_state
 from .plain import HISTORY, CheckpointWriteError, atomic_save, plain, restore_history
-from .read import CheckpointError, load_checkpoint_file, load_from_http, load_from_local
+from .read import CheckpointError, load_checkpoint_file, load_from_http
 from .state_dict import state_dict_problems
 
 __all__ = [
     'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'load_checkpoint_file', 'load_from_http',
-    'load_from_local', 'load_network_weights', 'network_config_from_json', 'network_json', 'network_state', 'plain',
+    'load_network_weights', 'network_config_from_json', 'network_json', 'network_state', 'plain',
     'restore_history', 'state_dict_problems',
 ]

@@ -99,13 +99,8 @@ def _load_safetensors(path, size, map_location):
         raise _damaged(path, size, error) from error
 
 
-def load_from_local(filename, map_location=None):
-    """mmengine's checkpoint loader for files: :func:`load_checkpoint_file`."""
-    return load_checkpoint_file(filename, map_location)
-
-
 def load_from_http(filename, map_location=None, model_dir=None, progress=None):
-    """mmengine's checkpoint loader for http(s): download into torch.hub's cache, then :func:`load_checkpoint_file`.
+    """Download a checkpoint into torch.hub's cache, then :func:`load_checkpoint_file`.
 
     A file name that ends in ``-<8 or more hex digits>`` is held to that sha256, as torch.hub does (a date is none).
     """

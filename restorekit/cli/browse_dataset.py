@@ -33,11 +33,9 @@ def run(args):
                           f'{args.number}, {args.height} and {args.start}')
     prepare_process('none')
     import_from_here(args.config)
-    from restorekit.compat import patch_runner
     from restorekit.files.image_io import write_image
     from restorekit.registry import DATASETS, MODELS
     from restorekit.visualization import contact_sheet
-    patch_runner()
     cfg, others = split_config(args)
     dataset = DATASETS.build(copy.deepcopy(cfg[f'{args.split}_dataloader'].dataset))
     preprocessor = MODELS.build(cfg.model).data_preprocessor
@@ -62,9 +60,8 @@ def run(args):
 
 def split_config(args):
     """Return the phase's config with its data root joined, and the names of the other phases."""
-    from restorekit.config import ConfigError, load_config
+    from restorekit.config import ConfigError, load_config, phase_config
     from restorekit.engine import check_config, check_paths, join_data_root
-    from restorekit.engine.phases import phase_overrides
     cfg = load_config(args.config, options=args.cfg_options, data_root=args.data_root)
     phases = list(cfg.get('phases') or {})
     if args.phase and not phases:
@@ -72,7 +69,7 @@ def split_config(args):
     name = args.phase or (phases[0] if phases else None)
     where = str(args.config)
     if name is not None:
-        cfg = phase_overrides(cfg, name, args.cfg_options)
+        cfg = phase_config(cfg, name)
         cfg.pop('frozen', None)
         where = f'{where}, phase {name!r}'
     check_config(cfg, where, phase=name is not None)

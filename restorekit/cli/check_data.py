@@ -58,12 +58,11 @@ def run(args):
 def load(args):
     """Return the (phase, complete config) pairs of a config."""
     import restorekit.datasets  # noqa: F401  registers them
-    from restorekit.config import load_config
+    from restorekit.config import load_config, phase_config
     from restorekit.engine.config_check import check_config, join_data_root
-    from restorekit.engine.phases import phase_overrides
     import_from_here(args.config)
     cfg = load_config(args.config, data_root=args.data_root)
-    configs = [phase_overrides(cfg, name) for name in cfg.get('phases') or ()] or [cfg]
+    configs = [phase_config(cfg, name) for name in cfg.get('phases') or ()] or [cfg]
     for part in configs:
         check_config(part, str(args.config), phase=True)
         join_data_root(part)

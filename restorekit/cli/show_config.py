@@ -13,9 +13,8 @@ def add_arguments(parser):
 
 def run(args):
     """Print the config."""
-    from restorekit.config import load_config
+    from restorekit.config import load_config, phase_config
     cfg = load_config(args.config, options=args.cfg_options)
     if args.phase:
-        from restorekit.engine.phases import phase_overrides
-        cfg = phase_overrides(cfg, args.phase, args.cfg_options)
+        cfg = phase_config(cfg, args.phase)
     print(cfg.pretty_text)

@@ -47,7 +47,6 @@ def run(args):
 
     from mmengine.dist import is_main_process
 
-    from restorekit.compat import patch_runner
     from restorekit.distributed import run_on_main
     from restorekit.engine import RestoreRunner
     from restorekit.evaluation.journal import close_report, open_report
@@ -55,7 +54,6 @@ def run(args):
     from restorekit.evaluation.report import describe_metric, summarise, write_report
     from restorekit.evaluation.report_tables import not_finite_sentences, table
     from restorekit.text_table import text_table
-    patch_runner()
     cfg = test_config(cfg, args)
     prepare_process(args.launcher, workers=cfg.test_dataloader.get('num_workers', 0))
     digest = config_digest(cfg)
@@ -111,9 +109,7 @@ def finished(out, summary):
 
 def test_config(cfg, args):
     """Return the config of a pure test run: the test set (or else the validation set), no training."""
-    from mmengine.config import Config
-
-    from restorekit.config import ConfigError
+    from restorekit.config import ConfigError, RestoreConfig
     from restorekit.engine import check_config
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in ('phases', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
@@ -143,7 +139,7 @@ def test_config(cfg, args):
         checkpoint=dict(type='SafeCheckpointHook'), logger=dict(type='LoggerHook')))
     kept['visualizer'] = dict(type='Visualizer')
     kept['experiment_name'] = f'test_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
-    kept = Config(kept, filename=cfg.filename, format_python_code=False)  # its layout by yapf takes long
+    kept = RestoreConfig(kept, filename=cfg.filename)
     check_config(kept, str(args.config))
     return kept
 

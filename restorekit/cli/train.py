@@ -26,7 +26,7 @@ def add_arguments(parser):
 def run(args):
     """Train; returns the exit status."""
     from restorekit.config import load_config
-    cfg = load_config(args.config, options=check_phase_options(args), data_root=args.data_root)
+    cfg = load_config(args.config, options=args.cfg_options, data_root=args.data_root)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if args.seed is not None:
@@ -37,29 +37,15 @@ def run(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     prepare_process(args.launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
-    from restorekit.compat import patch_runner
     from restorekit.distributed import broadcast_object, init_distributed
     from restorekit.engine import MultiPhaseRunner
-    patch_runner()
     init_distributed(args.launcher)
     cfg.work_dir = broadcast_object(str(_work_dir(args, cfg)))
-    runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase, options=args.cfg_options,
+    runner = MultiPhaseRunner(cfg, resume=args.resume, phase=args.phase,
                               allow_config_change=args.allow_config_change)
     runner.train()
     report(runner, args.data_root)
     return 0
-
-
-def check_phase_options(args):
-    """Refuse ``--cfg-options phases.NAME...`` for a phase the config does not have; return the options."""
-    from restorekit.config import ConfigError, load_config
-    named = {key.split('.')[1] for key in args.cfg_options if key.startswith('phases.')}
-    if named:
-        from restorekit.messages import unknown_name_message
-        phases = load_config(args.config).get('phases') or {}
-        for name in sorted(named - set(phases)):
-            raise ConfigError('--cfg-options: ' + unknown_name_message(name, phases, f'phases of {args.config}'))
-    return args.cfg_options
 
 
 def report(runner, data_root=None):

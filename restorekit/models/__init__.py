@@ -1,7 +1,5 @@
 """Networks, restorers, losses and the preprocessor."""
 
-from restorekit.compat import patch_runner
-
 from .decoders import (
     AffineDecoder,
     ChannelAttention,
@@ -12,13 +10,13 @@ from .decoders import (
     PyramidEnhancer,
 )
 from .encoders import Res2Net, TimmEncoder
+from .initialisation import SafePretrainedInit
 from .losses import *  # noqa: F403
 from .networks import AODNet, EncoderDecoder, RestorationNetwork
 from .preprocessor import RestorePreprocessor
 from .restorers import CIDRestorer, NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
 
-patch_runner()
-
 __all__ = ['AODNet', 'AffineDecoder', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
            'EncoderDecoder', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError', 'PixelAttention',
-           'PyramidEnhancer', 'Res2Net', 'RestorationNetwork', 'RestorePreprocessor', 'Restorer', 'TimmEncoder']
+           'PyramidEnhancer', 'Res2Net', 'RestorationNetwork', 'RestorePreprocessor', 'Restorer', 'SafePretrainedInit',
+           'TimmEncoder']
