@@ -5,6 +5,8 @@ import os
 import torch
 import torch.distributed as dist
 
+from restorekit.messages import InputError, UnavailableError
+
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -24,15 +26,16 @@ def init_distributed(launcher):
         >>> init_distributed('none')
     """
     if launcher not in LAUNCHERS:
-        raise ValueError(f'launcher is {launcher!r}; it can be {", ".join(LAUNCHERS)}')
+        raise InputError(f'launcher is {launcher!r}; it can be {", ".join(LAUNCHERS)}')
     if launcher == 'none' or dist.is_initialized():
         return
     if launcher == 'pytorch':
         missing = [name for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
                    if name not in os.environ]
         if missing:
-            raise RuntimeError(f"launcher='pytorch' needs {', '.join(missing)} in the environment. torchrun sets them: "
-                               'start with `torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch`')
+            raise UnavailableError(
+                f"launcher='pytorch' needs {', '.join(missing)} in the environment. torchrun sets them: "
+                'start with `torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch`')
     if torch.cuda.is_available():
         from mmengine.dist import init_dist
         if launcher == 'mpi':  # mmengine reads it for the device, but leaves LOCAL_RANK, which it wraps models by
@@ -41,8 +44,8 @@ def init_distributed(launcher):
     elif launcher == 'pytorch':
         dist.init_process_group('gloo')
     else:
-        raise RuntimeError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
-                           "torchrun and launcher='pytorch', or one process with launcher='none'")
+        raise UnavailableError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
+                               "torchrun and launcher='pytorch', or one process with launcher='none'")
 
 
 def model_wrapper_cfg():

@@ -18,6 +18,18 @@ class InputError(UserError, ValueError):
     """A value that cannot be used; the message says what was given and what is allowed."""
 
 
+class InputTypeError(UserError, TypeError):
+    """A value of a type that cannot be used; the message says what was given and what is allowed."""
+
+
+class MissingKeyError(UserError, KeyError):
+    """A sample or file that lacks an entry which a component needs; the message says which, and what it has."""
+
+
+class UnavailableError(UserError, RuntimeError):
+    """What is needed is not available here: a device, a download, a variable of the environment."""
+
+
 class UnknownNameError(UserError, KeyError):
     """A name that is not registered or not known."""
 
@@ -30,7 +42,11 @@ class ExistingFileError(UserError, FileExistsError):
     """A file or folder that is in the way; nothing is overwritten."""
 
 
-class MissingDependencyError(UserError, ImportError):
+class WriteError(UserError, OSError):
+    """A file or folder that cannot be written."""
+
+
+class MissingDependencyError(UserError, ModuleNotFoundError):
     """An optional package that is not installed; the message names the extra to install."""
 
 

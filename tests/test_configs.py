@@ -12,10 +12,11 @@ from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_check import check_config, join_data_root
 from restorekit.registry import DATASETS, MODELS
+from restorekit.tasks.study import Study
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
-                 if '_base_' not in path.relative_to(configs_root()).parts)
+                 if not {'_base_', 'studies'} & {*path.relative_to(configs_root()).parts})
 BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
@@ -162,6 +163,18 @@ def test_config_means_the_same_to_mmengine(path):
     assert list(theirs.get('phases') or {}) == phases
     for a, b in [(phase_config(ours, name), phase_config(theirs, name)) for name in phases] or [(ours, theirs)]:
         assert undeleted(a.to_dict()) == undeleted(b.to_dict())
+
+
+@pytest.mark.parametrize('path', sorted((configs_root() / 'studies').glob('*.py')), ids=lambda path: path.stem)
+def test_every_job_of_a_study_has_a_config_that_checks(path):
+    study = Study(path)
+    for job in study.jobs():
+        if job.seed == study.settings['seeds'][0]:
+            cfg = study.config(job)
+            check_config(cfg, job.name)
+            sets = cfg.val_dataloader.dataset.datasets
+            assert set(study.test_sets(job.domain)) < set(sets)
+            assert all(sets[name].domain == name for name in sets)
 
 
 def test_there_are_configs():

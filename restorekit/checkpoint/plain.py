@@ -9,12 +9,12 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from restorekit.files.atomic import atomic_write
-from restorekit.messages import UserError
+from restorekit.messages import InputTypeError, WriteError
 
 HISTORY = 'HistoryBuffer'  # value of the key 'type' of a history written as plain data
 
 
-class CheckpointWriteError(UserError, OSError):
+class CheckpointWriteError(WriteError):
     """A checkpoint cannot be written; what was there before is untouched."""
 
 
@@ -69,9 +69,10 @@ def plain(obj, place='checkpoint'):
     for kind, base in ((list, list), (tuple, tuple), ((set, frozenset), set)):
         if isinstance(obj, kind):
             return base([plain(value, f'{place}[{i}]') for i, value in enumerate(obj)])
-    raise TypeError(f'{place} is a {type(obj).__module__}.{type(obj).__qualname__}, which is not data: a checkpoint '
-                    'holds tensors, arrays, numbers, text, and dicts, lists and tuples of them. Return such from the '
-                    'state_dict() or hook that put it there.')
+    raise InputTypeError(
+        f'{place} is a {type(obj).__module__}.{type(obj).__qualname__}, which is not data: a checkpoint '
+        'holds tensors, arrays, numbers, text, and dicts, lists and tuples of them. Return such from the '
+        'state_dict() or hook that put it there.')
 
 
 def restore_history(obj):

@@ -13,9 +13,10 @@ from .common import import_from_here, run_guarded
 GROUPS = {
     'restore': ('restore',),
     'train and test': ('train', 'test', 'show-config', 'convert'),
-    'measure': ('measure', 'compare', 'detect-compare', 'plot-logs'),
+    'measure': ('measure', 'compare', 'study', 'detect-compare', 'plot-logs'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),
+    'installation': ('env',),
 }
 
 

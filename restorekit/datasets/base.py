@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from restorekit.functional.images import to_tensor
+from restorekit.messages import InputError
 from restorekit.random import derive_seed, seeded_generators
 from restorekit.registry import TRANSFORMS
 from restorekit.structures import RestoreSample
@@ -71,7 +73,7 @@ class RestoreDataset(Dataset):
             for transform in () if results.get('broken') else self.pipeline:
                 results = transform(results)
                 if results is None:
-                    raise ValueError(f'transform {type(transform).__name__} of {type(self).__name__} returned None; '
+                    raise InputError(f'transform {type(transform).__name__} of {type(self).__name__} returned None; '
                                      'a transform must return the results dict')
         return pack(results)
 
@@ -115,16 +117,16 @@ def pack(results):
     for key in IMAGE_KEYS:
         image = arrays.get(key)
         if image is not None and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
-            raise ValueError(f'{key} of {results.get("img_path")} must be uint8 (H, W, 3) RGB after the pipeline, '
+            raise InputError(f'{key} of {results.get("img_path")} must be uint8 (H, W, 3) RGB after the pipeline, '
                              f'but is {image.dtype} {image.shape}')
     if 'inputs' not in arrays:
         if 'gt' not in arrays:
-            raise ValueError(f'the pipeline left neither inputs nor gt of {results.get("img_path")}')
+            raise InputError(f'the pipeline left neither inputs nor gt of {results.get("img_path")}')
         arrays['inputs'] = arrays.pop('gt')
     inputs = arrays.pop('inputs')
     for key, array in arrays.items():
         if array.shape[:2] != inputs.shape[:2]:
-            raise ValueError(f'{key} and input of {results.get("img_path")} differ in size: {array.shape[:2]} and '
+            raise InputError(f'{key} and input of {results.get("img_path")} differ in size: {array.shape[:2]} and '
                              f'{inputs.shape[:2]} (height, width); pair the right files or crop them alike')
     sample = RestoreSample(metainfo=dict(results, ori_shape=inputs.shape[:2]))
     if 'gt' in arrays:
@@ -132,8 +134,3 @@ def pack(results):
     if 'depth' in arrays:
         sample.depth = torch.from_numpy(np.ascontiguousarray(arrays['depth'], np.float32))[None]
     return dict(inputs=to_tensor(inputs), data_samples=sample)
-
-
-def to_tensor(image):
-    """uint8 (H, W, 3) array to uint8 (3, H, W) tensor."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from restorekit.files.image_io import ImageFileError, read_image
 from restorekit.files.lazy_image import open_image
+from restorekit.messages import InputError, InputTypeError, MissingFileError
 from restorekit.random import derive_seed
 
 from .base import RestoreDataset
@@ -43,9 +44,9 @@ class FileDataset(RestoreDataset):
     def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
         super().__init__(**kwargs)
         if on_error not in ('raise', 'skip'):
-            raise ValueError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
+            raise InputError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
         if expected is not None and not isinstance(expected, int):
-            raise ValueError(f'expected is a whole number of items, but is {expected!r}')
+            raise InputError(f'expected is a whole number of items, but is {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
 
@@ -119,7 +120,7 @@ class FileDataset(RestoreDataset):
                 except (OSError, ValueError) as error:
                     self._mark(index, error)
         if not draw.fixed:
-            raise ValueError(f'none of the {len(self)} images of {self._name()} can be read ({self._place(0)} ...)')
+            raise InputError(f'none of the {len(self)} images of {self._name()} can be read ({self._place(0)} ...)')
         return dict(inputs=np.zeros((PLACEHOLDER_SIZE, PLACEHOLDER_SIZE, 3), np.uint8), broken=True,
                     img_path=self._place(draw.index))
 
@@ -136,7 +137,7 @@ class FileDataset(RestoreDataset):
         self._broken[index] = 1 + ROLES.index(getattr(error, 'role', next(iter(self.sources))))
         count = int(self._broken.count_nonzero())
         if count == len(self):
-            raise ValueError(f'none of the {count} images of {self._name()} can be read; the last: {error}') from error
+            raise InputError(f'none of the {count} images of {self._name()} can be read; the last: {error}') from error
         if count <= SHOWN:
             print_log(f"on_error='skip' leaves out a broken file: {error}", 'current', logging.WARNING)
 
@@ -149,15 +150,16 @@ class FileDataset(RestoreDataset):
     def _names(self, folder, include=None, listed=None, role=None, **kwargs):
         """Names in a folder; or, if the list file has this role, those it names, which must be there."""
         if not isinstance(folder, (str, os.PathLike)):
-            raise TypeError(f'{type(self).__name__} takes one folder here, but got {folder!r}; put several datasets '
-                            'into a ConcatDataset')
+            raise InputTypeError(
+                f'{type(self).__name__} takes one folder here, but got {folder!r}; put several datasets '
+                'into a ConcatDataset')
         if listed is None or role not in listed.columns:
             return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
         names = listed.columns[role]
         found, missing = find_names(folder, names, self.backend_args)
         if missing:
             shown = ', '.join(f'{names[i]} (line {listed.lines[i]})' for i in missing[:SHOWN])
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
                 f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
                 'suffix' + ('' if str(listed.path).lower().endswith(('.csv', '.jsonl')) else

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from restorekit.degradations import read_depth
+from restorekit.messages import InputError, InputTypeError
 from restorekit.registry import DATASETS
 
 from .file_dataset import FileDataset
@@ -31,10 +32,10 @@ class SingleDataset(FileDataset):
     def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(image_dir, (str, os.PathLike, list, tuple)):
-            raise TypeError(f'image_dir is a folder or a list of folders, but is {image_dir!r}')
+            raise InputTypeError(f'image_dir is a folder or a list of folders, but is {image_dir!r}')
         folders = [image_dir] if isinstance(image_dir, (str, os.PathLike)) else list(image_dir)
         if not folders or (ann_file is not None and len(folders) > 1):
-            raise ValueError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
+            raise InputError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
         listed = None if ann_file is None else read_list(ann_file, ('input',), include)
         self._set_sources(input=FileSource([(folder, self._names(folder, include, listed, 'input'))
                                             for folder in folders], self.backend_args))
@@ -74,12 +75,12 @@ class PairedDataset(FileDataset):
     def __init__(self, input_dir, gt_dir, pairing='stem', include=None, ann_file=None, gt_border=0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(gt_border, int) or gt_border < 0:
-            raise ValueError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
+            raise InputError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
         self.gt_border = gt_border
         listed = None if ann_file is None else read_list(ann_file, ('input', 'gt'), include)
         has_pairs = listed is not None and 'gt' in listed.columns
         if pairing == 'list' and not has_pairs:
-            raise ValueError("pairing='list' needs an ann_file with a column of clear images" +
+            raise InputError("pairing='list' needs an ann_file with a column of clear images" +
                              (f'; {ann_file} has none' if ann_file else ''))
         inputs = self._names(input_dir, include, listed, 'input')
         if has_pairs:
@@ -89,12 +90,12 @@ class PairedDataset(FileDataset):
             if same_folder(input_dir, gt_dir):
                 for name, truth, line in zip(inputs, rows, listed.lines, strict=True):
                     if name == truth:
-                        raise ValueError(f'{ann_file}, line {line}: {name} is named as its own clear image')
+                        raise InputError(f'{ann_file}, line {line}: {name} is named as its own clear image')
         else:
             clears = self._names(gt_dir)
             if same_folder(input_dir, gt_dir):
                 if pairing == 'stem':
-                    raise ValueError(f'input_dir and gt_dir are one folder, {input_dir}, where each image would be '
+                    raise InputError(f'input_dir and gt_dir are one folder, {input_dir}, where each image would be '
                                      "its own truth by pairing='stem'; say how they differ, as in pairing='suffix', "
                                      "include='*_hazy.png', or name the pairs in a list (ann_file)")
                 hazy = set(inputs)
@@ -116,7 +117,7 @@ class PairedDataset(FileDataset):
             more = [(gt.shape[axis] - inputs.shape[axis]) / 2 for axis in (0, 1)]
             hint = f'; if the clear images have a frame, give gt_border={int(more[0])}' \
                 if more[0] == more[1] == int(more[0]) and more[0] > 0 else ''
-            raise ValueError(f'the images of a pair differ in size: {img_path} is {inputs.shape[1]}x{inputs.shape[0]}, '
+            raise InputError(f'the images of a pair differ in size: {img_path} is {inputs.shape[1]}x{inputs.shape[0]}, '
                              f'{gt_path} is {gt.shape[1]}x{gt.shape[0]} pixels{hint}')
         return dict(inputs=inputs, gt=gt, img_path=img_path, gt_path=gt_path)
 
@@ -148,7 +149,7 @@ class ClearDepthDataset(FileDataset):
                 order = match_names(names, maps, 'stem', (clear_dir, depth_dir), 'depth map')
                 missing = np.flatnonzero(order < 0)
                 if len(missing):
-                    raise ValueError(f'{len(missing)} of {len(names)} images in {clear_dir} have no depth map in '
+                    raise InputError(f'{len(missing)} of {len(names)} images in {clear_dir} have no depth map in '
                                      f'{depth_dir}: {first_names(names, missing)}')
         self._set_sources(gt=self._source(clear_dir, names), depth=maps and self._source(depth_dir, maps, order))
 
@@ -158,7 +159,7 @@ class ClearDepthDataset(FileDataset):
         if 'depth' in self.sources:
             depth = results['depth'] = self.read(index, 'depth', read_depth, **self.depth)
             if depth.shape != results['gt'].shape[:2]:
-                raise ValueError(f'depth map {self.sources["depth"].path(index)} is {depth.shape}, its image '
+                raise InputError(f'depth map {self.sources["depth"].path(index)} is {depth.shape}, its image '
                                  f'{clear_path} is {results["gt"].shape[:2]} (height, width)')
         return results
 

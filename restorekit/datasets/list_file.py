@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from mmengine import fileio
 
+from restorekit.messages import InputError, MissingFileError
+
 from .scanner import keep_matching
 
 ROLES = ('input', 'gt', 'depth')
@@ -27,7 +29,7 @@ class ListFile(NamedTuple):
         kept = set(keep_matching(names, include))
         places = [i for i, name in enumerate(names) if name in kept]
         if not places:
-            raise FileNotFoundError(f'none of the {len(names)} names of {self.path} matches include={include!r}')
+            raise MissingFileError(f'none of the {len(names)} names of {self.path} matches include={include!r}')
         return ListFile(self.path, {role: [column[i] for i in places] for role, column in self.columns.items()},
                         self.lines[places])
 
@@ -56,7 +58,7 @@ def read_list(path, roles, include=None):
     """
     path = str(path)
     if '://' not in path and not fileio.isfile(path):
-        raise FileNotFoundError(f'no list file {path}; give the right one in the config (ann_file) or with --data-root')
+        raise MissingFileError(f'no list file {path}; give the right one in the config (ann_file) or with --data-root')
     text = _decode(fileio.get(path), path)
     if path.lower().endswith('.csv'):
         header, rows, lines = _read_csv(text, path, roles)
@@ -65,7 +67,7 @@ def read_list(path, roles, include=None):
     else:
         header, rows, lines = _read_text(text, path, roles)
     if not rows:
-        raise ValueError(f'the list {path} names no image')
+        raise InputError(f'the list {path} names no image')
     first = header.index(roles[0])
     if len({row[first] for row in rows}) < len(rows):
         seen = {}
@@ -73,7 +75,7 @@ def read_list(path, roles, include=None):
             other, before = seen.setdefault(row[first], (row, line))
             if before != line:
                 what = f'are the same ({" ".join(row)})' if row == other else f'both name {row[first]}'
-                raise ValueError(f'{path}: lines {before} and {line} {what}; an image listed twice would count twice')
+                raise InputError(f'{path}: lines {before} and {line} {what}; an image listed twice would count twice')
     columns = {role: [row[header.index(role)] for row in rows] for role in roles if role in header}
     listed = ListFile(path, columns, np.array(lines, np.int64))
     return listed if include is None else listed.keep(include)
@@ -84,7 +86,7 @@ def _decode(data, path):
     try:
         text = data.decode('utf-16' if utf16 else 'utf-8-sig')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not UTF-8 text ({error}); save it as UTF-8') from error
+        raise InputError(f'{path} is not UTF-8 text ({error}); save it as UTF-8') from error
     return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
@@ -97,7 +99,7 @@ def _read_text(text, path, roles):
         row = tuple([_clean(name, path, number) for name in (line.split('\t') if '\t' in line else line.split())])
         width = width or len(row)
         if len(row) != width or width > len(ROLES):
-            raise ValueError(f'{path}, line {number}: {len(row)} names where '
+            raise InputError(f'{path}, line {number}: {len(row)} names where '
                              f'{f"line {lines[0]} has {width}" if lines else "at most 3 fit (hazy clear depth)"}; '
                              'if a name contains spaces, separate the columns by tabs, or use a .csv with a header')
         rows.append(row)
@@ -110,10 +112,10 @@ def _read_csv(text, path, roles):
     try:
         cells = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise ValueError(f'{path}, line {reader.line_num} is not CSV: {error}') from error
+        raise InputError(f'{path}, line {reader.line_num} is not CSV: {error}') from error
     header = [name.strip() for name in cells[0][1]] if cells else []
     if roles[0] not in header:
-        raise ValueError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
+        raise InputError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
                          f'{", ".join(roles)}, separated by commas, but is {",".join(header)!r}')
     places = [header.index(role) for role in roles if role in header]
     rows, lines = [], []
@@ -121,7 +123,7 @@ def _read_csv(text, path, roles):
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            raise ValueError(f'{path}, line {number}: {len(row)} cells under {len(header)} columns')
+            raise InputError(f'{path}, line {number}: {len(row)} cells under {len(header)} columns')
         rows.append(tuple(_clean(row[place].strip(), path, number) for place in places))
         lines.append(number)
     return tuple(header[place] for place in places), rows, lines
@@ -135,11 +137,11 @@ def _read_jsonl(text, path, roles):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
+            raise InputError(f'{path}, line {number} is not JSON: {error}') from error
         present = tuple(role for role in roles if isinstance(entry, dict) and role in entry)
         header = header or present
         if roles[0] not in present or present != header:
-            raise ValueError(f'{path}, line {number}: each line must be an object with the keys '
+            raise InputError(f'{path}, line {number}: each line must be an object with the keys '
                              f'{", ".join(header or roles[:1])}, but is {line.strip()[:80]}')
         rows.append(tuple(_clean(entry[role], path, number) for role in header))
         lines.append(number)
@@ -148,12 +150,12 @@ def _read_jsonl(text, path, roles):
 
 def _clean(name, path, line):
     if not isinstance(name, str) or not name:
-        raise ValueError(f'{path}, line {line}: a name of a file is {"empty" if name == "" else f"{name!r}"}')
+        raise InputError(f'{path}, line {line}: a name of a file is {"empty" if name == "" else f"{name!r}"}')
     if '\\' in name:
         name = name.replace('\\', '/')
     if './' in name or '//' in name:
         name = posixpath.normpath(name)
     if name[0] == '/' or name[1:3] == ':/':
-        raise ValueError(f'{path}, line {line}: {name} is an absolute path; names in a list are relative to the folder '
+        raise InputError(f'{path}, line {line}: {name} is an absolute path; names in a list are relative to the folder '
                          'the dataset is given')
     return name

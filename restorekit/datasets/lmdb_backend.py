@@ -4,6 +4,8 @@ import os
 
 from mmengine.fileio import LmdbBackend, register_backend
 
+from restorekit.messages import InputError, MissingDependencyError, MissingFileError
+
 LMDB_BACKEND = 'image_lmdb'
 KEYS_FILE, SOURCE_FILE = 'keys.txt', 'source.json'  # make_lmdb writes the first at its end, the second at its start
 OPTIONS = ('lock', 'max_readers', 'max_spare_txns', 'meminit', 'readahead', 'readonly')
@@ -35,7 +37,7 @@ class ImageLmdbBackend(LmdbBackend):
         import_lmdb()
         unknown = [key for key in kwargs if key not in OPTIONS]
         if unknown:
-            raise ValueError(f'{db_path}: an LMDB takes no option {", ".join(unknown)}; allowed in backend_args are '
+            raise InputError(f'{db_path}: an LMDB takes no option {", ".join(unknown)}; allowed in backend_args are '
                              f'{", ".join(OPTIONS)}')
         super().__init__(db_path, **kwargs)
 
@@ -52,7 +54,7 @@ class ImageLmdbBackend(LmdbBackend):
         with self._environment().begin() as transaction:
             value = transaction.get(key.encode('utf-8', 'surrogateescape'))
         if value is None:
-            raise FileNotFoundError(f'{self.db_path} has no file {key}')
+            raise MissingFileError(f'{self.db_path} has no file {key}')
         return value
 
     def keys(self):
@@ -63,7 +65,7 @@ class ImageLmdbBackend(LmdbBackend):
         """
         listed = os.path.join(self.db_path, KEYS_FILE)
         if os.path.isfile(os.path.join(self.db_path, SOURCE_FILE)) and not os.path.isfile(listed):
-            raise ValueError(f'{self.db_path} is unfinished: it has {SOURCE_FILE} but no {KEYS_FILE}, so make_lmdb was '
+            raise InputError(f'{self.db_path} is unfinished: it has {SOURCE_FILE} but no {KEYS_FILE}, so make_lmdb was '
                              'stopped before its end; run it again with the same arguments')
         environment = self._environment()
         if os.path.isfile(listed):
@@ -76,7 +78,7 @@ class ImageLmdbBackend(LmdbBackend):
         name = os.path.realpath(self.db_path)
         if name not in _environments:
             if not os.path.isfile(os.path.join(self.db_path, 'data.mdb')):
-                raise FileNotFoundError(f'{self.db_path} is no LMDB: it has no data.mdb')
+                raise MissingFileError(f'{self.db_path} is no LMDB: it has no data.mdb')
             _environments[name] = open_lmdb(self.db_path, readonly=self.readonly, lock=self.lock,
                                             readahead=self.readahead, **self.kwargs)
         return _environments[name]
@@ -97,8 +99,8 @@ def import_lmdb():
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError('an LMDB needs the package lmdb, which is not installed: '
-                          'python -m pip install "restorekit[lmdb]"') from error
+        raise MissingDependencyError('an LMDB needs the package lmdb, which is not installed: '
+                                     'python -m pip install "restorekit[lmdb]"') from error
     return lmdb
 
 
@@ -111,13 +113,13 @@ def open_lmdb(path, **options):
     try:
         environment = import_lmdb().open(str(path), **options)
     except (import_lmdb().Error, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f'the LMDB {path} cannot be opened with {options}: {error}; if its data.mdb is damaged, copy '
+        raise InputError(f'the LMDB {path} cannot be opened with {options}: {error}; if its data.mdb is damaged, copy '
                          'it or make it again') from error
     size = os.path.getsize(os.path.join(path, 'data.mdb'))
     whole = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
     if size < whole:  # reading a page that is not there ends the process by SIGBUS
         environment.close()
-        raise ValueError(f'the LMDB {path} is truncated: its data.mdb has {size} of {whole} bytes; copy it or make it '
+        raise InputError(f'the LMDB {path} is truncated: its data.mdb has {size} of {whole} bytes; copy it or make it '
                          f'again (if keys were deleted from it, it may be whole: then "python -m lmdb copy --compact '
                          f'-e {path} NEW.lmdb" makes one that is read)')
     return environment

@@ -5,6 +5,8 @@ import unicodedata
 
 import numpy as np
 
+from restorekit.messages import InputError
+
 RULES = ('stem', 'prefix', 'suffix')
 
 
@@ -26,7 +28,7 @@ def pair_names(inputs, clears, pairing, where):
     order = match_names(inputs, clears, pairing, where)
     unmatched = np.flatnonzero(order < 0)
     if len(unmatched):
-        raise ValueError(f'{len(unmatched)} of {len(inputs)} images in {where[0]} have no clear image in {where[1]} by '
+        raise InputError(f'{len(unmatched)} of {len(inputs)} images in {where[0]} have no clear image in {where[1]} by '
                          f'pairing={pairing!r}: {first_names(inputs, unmatched)}; '
                          f'{_advice(inputs, clears, pairing, len(unmatched))}')
     return order
@@ -50,7 +52,7 @@ def match_names(inputs, others, pairing, where=None, what='clear image'):
             continue
         order[i] = table.get(key, -1)
         if where is not None and key in twice:
-            raise ValueError(f'both {others[table[key]]} and {others[twice[key]]} in {where[1]} are the {what} of '
+            raise InputError(f'both {others[table[key]]} and {others[twice[key]]} in {where[1]} are the {what} of '
                              f'{name} by pairing={pairing!r}; remove one, or name the right ones in a list (ann_file)')
     return order
 
@@ -75,15 +77,15 @@ def _advice(inputs, clears, pairing, unmatched):
 def _keys(pairing):
     if isinstance(pairing, dict):
         if not pairing or not set(pairing) <= {'input', 'gt'}:
-            raise ValueError(f'pairing is a dict with {", ".join(pairing) or "nothing"}; it takes input=REGEX and '
+            raise InputError(f'pairing is a dict with {", ".join(pairing) or "nothing"}; it takes input=REGEX and '
                              'gt=REGEX')
         patterns = {side: _compile(pattern, side) for side, pattern in pairing.items()}
         if len({pattern.groups or 1 for pattern in patterns.values()}) > 1:
-            raise ValueError(f'pairing={pairing!r}: the two expressions must have equally many groups')
+            raise InputError(f'pairing={pairing!r}: the two expressions must have equally many groups')
         return tuple(_regex_key(patterns[side]) if side in patterns else stem for side in ('input', 'gt'))
     rules = dict(stem=(stem, stem), prefix=(_prefix, stem), suffix=(_suffix, _suffix))
     if pairing not in rules:
-        raise ValueError(f"pairing must be one of {', '.join(map(repr, RULES))}, 'list' or dict(input=REGEX, "
+        raise InputError(f"pairing must be one of {', '.join(map(repr, RULES))}, 'list' or dict(input=REGEX, "
                          f'gt=REGEX), but is {pairing!r}')
     return rules[pairing]
 
@@ -109,7 +111,7 @@ def _compile(pattern, side):
     try:
         return re.compile(pattern)
     except (re.error, TypeError) as error:
-        raise ValueError(f'pairing: {side}={pattern!r} is not a regular expression: {error}') from error
+        raise InputError(f'pairing: {side}={pattern!r} is not a regular expression: {error}') from error
 
 
 def _regex_key(pattern):

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from restorekit.messages import InputError
 from restorekit.random import derive_seed
 from restorekit.registry import DATASETS
 from restorekit.scenes import render_scene
@@ -30,7 +31,7 @@ class ProceduralScenes(RestoreDataset):
     def __init__(self, length=1000, height=256, width=256, style='city', scene_seed=0, **kwargs):
         super().__init__(**kwargs)
         if length < 1:
-            raise ValueError(f'length must be at least 1, but is {length}')
+            raise InputError(f'length must be at least 1, but is {length}')
         self.length, self.height, self.width = length, height, width
         self.style, self.scene_seed = style, scene_seed
 

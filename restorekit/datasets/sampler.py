@@ -4,6 +4,7 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
+from restorekit.messages import InputError
 from restorekit.random import derive_seed
 from restorekit.registry import DATA_SAMPLERS
 
@@ -27,7 +28,7 @@ class CounterSampler(Sampler):
     def __init__(self, dataset, shuffle=True, seed=None):
         self.size = len(dataset)
         if self.size < 1:
-            raise ValueError(f'the training dataset ({type(dataset).__name__}) is empty')
+            raise InputError(f'the training dataset ({type(dataset).__name__}) is empty')
         self.shuffle = shuffle
         self.seed = 0 if seed is None else seed
         self.rank, self.world_size = get_dist_info()

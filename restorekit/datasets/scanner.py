@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine import fileio
 
 from restorekit.files.image_io import IMAGE_SUFFIXES
+from restorekit.messages import InputError, MissingFileError
 
 from .file_list import FileList
 from .lmdb_backend import LMDB_BACKEND, ImageLmdbBackend, is_lmdb
@@ -40,7 +41,7 @@ def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None
     if not found:
         detail = f'{len(images)} images are there but none matches include={include!r}' if images else \
             f'it has no file with suffix {", ".join(suffixes)}'
-        raise FileNotFoundError(f'no images in {_shown(root)}: {detail}')
+        raise MissingFileError(f'no images in {_shown(root)}: {detail}')
     return FileList(sorted(found))
 
 
@@ -148,6 +149,11 @@ class FileSource:
         root = self.stores[part][0]
         return self.lists[part][index] if root == '.' else f'{root.rstrip("/")}/{self.lists[part][index]}'
 
+    def name(self, item):
+        """Path of the file of an item relative to its folder."""
+        part, index = self._find(item)
+        return self.lists[part][index]
+
     def backend_args(self, item):
         """What mmengine.fileio reads the file of an item with; None: a local file."""
         return self.stores[self._find(item)[0]][1]
@@ -168,11 +174,11 @@ def _list(root, backend_args):
         return _walk(root)
     if backend_args.get('backend') == LMDB_BACKEND:
         if not os.path.isdir(root):
-            raise FileNotFoundError(f'no LMDB {_shown(root)}; give the right one in the config or with --data-root')
+            raise MissingFileError(f'no LMDB {_shown(root)}; give the right one in the config or with --data-root')
         return ImageLmdbBackend(**{key: value for key, value in backend_args.items() if key != 'backend'}).keys()
     backend = fileio.get_file_backend(root, backend_args=backend_args)
     if not hasattr(backend, 'list_dir_or_file'):
-        raise ValueError(f'{type(backend).__name__} cannot list the files of {root}; name them in ann_file')
+        raise InputError(f'{type(backend).__name__} cannot list the files of {root}; name them in ann_file')
     return list(backend.list_dir_or_file(root, list_dir=False, recursive=True))
 
 
@@ -212,7 +218,7 @@ def _identity(folder):
 
 
 def _no_folder(root):
-    return FileNotFoundError(f'no folder {_shown(root)}; give the right one in the config or with --data-root')
+    return MissingFileError(f'no folder {_shown(root)}; give the right one in the config or with --data-root')
 
 
 def _shown(root):

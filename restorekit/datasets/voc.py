@@ -6,10 +6,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from restorekit.messages import InputError, MissingFileError
+
 from .scanner import scan_images
 
 
-class AnnotationError(ValueError):
+class AnnotationError(InputError):
     """A file that should hold VOC boxes does not; the message names it."""
 
 
@@ -46,7 +48,7 @@ def read_voc(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'no annotation file {path}')
+        raise MissingFileError(f'no annotation file {path}')
     data = path.read_bytes()
     try:
         _refuse_document_type(data, path)
@@ -96,21 +98,21 @@ def find_voc(images, annotations):
     """
     annotations = Path(annotations)
     if not annotations.is_dir():
-        raise FileNotFoundError(f'no folder {annotations.absolute()} of annotations')
+        raise MissingFileError(f'no folder {annotations.absolute()} of annotations')
     photos = {}
     for name in scan_images(images):
         stem = name[:name.rfind('.')]
         if stem in photos:
-            raise ValueError(f'{photos[stem]} and {name} in {images} would share one annotation; rename one')
+            raise InputError(f'{photos[stem]} and {name} in {images} would share one annotation; rename one')
         photos[stem] = name
     files = {path.relative_to(annotations).with_suffix('').as_posix(): path for path in annotations.rglob('*.xml')}
     if not files:
-        raise FileNotFoundError(f'no XML file below {annotations.absolute()}')
+        raise MissingFileError(f'no XML file below {annotations.absolute()}')
     pairs = [(Path(images, photos[stem]), files[stem]) for stem in sorted(photos) if stem in files]
     if not pairs:
-        raise FileNotFoundError(f'no photo in {images} has an annotation of its name in {annotations}: there '
-                                f'are photos such as {", ".join(sorted(photos)[:3])} and annotations such as '
-                                f'{", ".join(sorted(files)[:3])}')
+        raise MissingFileError(f'no photo in {images} has an annotation of its name in {annotations}: there '
+                               f'are photos such as {", ".join(sorted(photos)[:3])} and annotations such as '
+                               f'{", ".join(sorted(files)[:3])}')
     return pairs, len(photos) - len(pairs), len(files) - len(pairs)
 
 

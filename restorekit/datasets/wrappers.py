@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from restorekit.messages import InputError
 from restorekit.random import derive_seed
 from restorekit.registry import DATASETS
 
@@ -53,22 +54,22 @@ class ConcatDataset(_Wrapper):
             if isinstance(weights, dict):
                 unknown = sorted(set(weights) - set(datasets))
                 if unknown:
-                    raise ValueError(f'weights name {unknown}, which are not among the datasets {list(datasets)}')
+                    raise InputError(f'weights name {unknown}, which are not among the datasets {list(datasets)}')
                 weights = [weights.get(name, 0) for name in datasets]
         else:
             if isinstance(weights, dict):
-                raise ValueError('weights is a dict of names, but datasets is a list; give both as dicts or as lists')
+                raise InputError('weights is a dict of names, but datasets is a list; give both as dicts or as lists')
             datasets = dict(enumerate(datasets))
         self.names = [str(name) for name in datasets]
         self.datasets = [self._build(dataset) for dataset in datasets.values()]
         if not self.datasets:
-            raise ValueError('ConcatDataset needs at least one dataset')
+            raise InputError('ConcatDataset needs at least one dataset')
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.weights = None
         if weights is not None:
             if len(weights) != len(self.datasets) or not all(0 <= weight < np.inf for weight in weights) or \
                     sum(weights) <= 0:
-                raise ValueError(f'weights must be {len(self.datasets)} numbers >= 0 with a sum above 0, one for each '
+                raise InputError(f'weights must be {len(self.datasets)} numbers >= 0 with a sum above 0, one for each '
                                  f'dataset, but is {weights}')
             self.weights = np.cumsum(weights) / sum(weights)
 
@@ -114,7 +115,7 @@ class DomainPairDataset(_Wrapper):
         super().__init__(seed=seed)
         self.source, self.target = self._build(source), self._build(target)
         if self.target is not None and len(self.target) == 0:
-            raise ValueError('the target dataset of DomainPairDataset is empty')
+            raise InputError('the target dataset of DomainPairDataset is empty')
 
     def __len__(self):
         return len(self.source)

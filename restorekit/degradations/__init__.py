@@ -1,10 +1,11 @@
 """Degradations: clear image (+ depth) to degraded image."""
 
-from .base import Degradation, Draw, check_choice, check_range, fractal_noise, normal_field, per_sample
+from .base import Degradation
 from .cid import CIDScattering, cid_scatter
 from .codec import JPEG, Blur, Resize, jpeg_round_trip
 from .compose import Maybe, OneOf, Sequential, Shuffle, build_degradation
 from .depth import ProxyDepth, convert_depth, read_depth
+from .draw import Draw, check_choice, check_range, fractal_noise, normal_field, per_sample
 from .dust import Dust
 from .estimator import DepthEstimator
 from .haze import AtmosphericScattering, NonHomogeneousHaze, scatter

@@ -7,7 +7,8 @@ import torch
 from restorekit.functional.colour import hue_to_rgb
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range, normal_field, per_sample
+from .base import Degradation
+from .draw import check_choice, check_range, normal_field, per_sample
 
 _FLOOR = 1e-3
 
@@ -85,6 +86,7 @@ class CIDScattering(Degradation):
     """
 
     needs_depth = True
+    headline = 'beta'
 
     def __init__(self, beta=(0.6, 1.8), brightness=(0.5, 1.), saturation=(0., 0.3), hue=(0., 1.), exponent=(0.7, 1.),
                  kappa=(0., 0.5), noise=(0., 5.), depth_offset=(0.1, 0.4), mode='safe', missing_depth='proxy'):

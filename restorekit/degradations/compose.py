@@ -2,10 +2,12 @@
 
 import torch
 
+from restorekit.messages import InputError, InputTypeError
 from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range
+from .base import Degradation
+from .draw import check_range
 from .params import select, with_rows
 
 
@@ -26,21 +28,31 @@ def build_degradation(config, where='degradation'):
     """
     built = DEGRADATIONS.build(config) if isinstance(config, dict) else config
     if not isinstance(built, Degradation):
-        raise TypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
+        raise InputTypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
     return built
 
 
 class _Composition(Degradation):
     """Children in one list; child i of a sample draws with ``derive_seed(seed, i)``, whatever its siblings are."""
 
+    composite = True
+
     def __init__(self, children):
         super().__init__()
         if not isinstance(children, (list, tuple)) or not children:
-            raise ValueError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
+            raise InputError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
                              f'got {children!r}')
         self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
                          for i, child in enumerate(children)]
         self.names = [f'{i}_{type(child).__name__}' for i, child in enumerate(self.children)]
+
+    def _turns(self, params):
+        """Indices of the children that parameters of one sample may hold, in the order they are applied."""
+        return range(len(self.children))
+
+    def describe(self, params, every=False):
+        return [text for index in self._turns(params) if self.names[index] in params
+                for text in self.children[index].describe(params[self.names[index]], every)]
 
     def _sample_child(self, index, draw, rows, height, width):
         seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
@@ -128,9 +140,9 @@ class OneOf(_Composition):
         super().__init__(children)
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
-            raise ValueError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
+            raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
         if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
-            raise ValueError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
+            raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 
     def draw(self, draw, height, width):
@@ -165,7 +177,7 @@ class Maybe(_Composition):
     def __init__(self, child, p=0.5):
         super().__init__([child])
         if isinstance(p, (tuple, list)):
-            raise TypeError(f'p must be one number in [0, 1], got {p!r}')
+            raise InputTypeError(f'p must be one number in [0, 1], got {p!r}')
         self.p = check_range('p', p, 0, 1)[0]
 
     def draw(self, draw, height, width):
@@ -207,6 +219,9 @@ class Shuffle(_Composition):
             rows = [i for i, item in enumerate(orders) if item == order]
             parts.append((_Ordered(self, order), with_rows(select(params, rows), rows, len(orders))))
         return run_parts(parts, image, depth, owned)
+
+    def _turns(self, params):
+        return params['order']
 
 
 class _Ordered:

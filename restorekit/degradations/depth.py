@@ -10,8 +10,9 @@ import torch
 from restorekit.files.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
+from restorekit.messages import InputError, MissingFileError
 
-from .base import Draw, check_choice, check_range, fractal_noise
+from .draw import Draw, check_choice, check_range, fractal_noise
 
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
@@ -103,15 +104,15 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(values.shape[0], values.shape[1]) if values.shape[2] == 1 else values[0]
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(f'{name}: a depth map must have shape (H,W) and not be empty, got {values.shape}')
+        raise InputError(f'{name}: a depth map must have shape (H,W) and not be empty, got {values.shape}')
     if not np.isfinite(values).all():
-        raise ValueError(f'{name}: {int((~np.isfinite(values)).sum())} of {values.size} values are NaN or infinite; '
+        raise InputError(f'{name}: {int((~np.isfinite(values)).sum())} of {values.size} values are NaN or infinite; '
                          'fill the holes first')
     if values.min() < 0:
-        raise ValueError(f'{name}: values must be >= 0, the lowest is {values.min():.4g}')
+        raise InputError(f'{name}: values must be >= 0, the lowest is {values.min():.4g}')
     if inverted:
         if values.max() > 1:
-            raise ValueError(f'{name}: inverted=True needs values in [0, 1], the highest is {values.max():.4g}')
+            raise InputError(f'{name}: inverted=True needs values in [0, 1], the highest is {values.max():.4g}')
         values = 1 - values
     if log_base is not None:
         values = check_range('log_base', log_base, 1 + 1e-9)[0] ** values
@@ -151,19 +152,19 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
 def read_stored_depth(path, backend_args=None):
     """Read a depth map without a change of its values: (H,W), of an npy any shape; see :func:`read_depth`."""
     if backend_args is None and not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f'depth map {path} does not exist')
+        raise MissingFileError(f'depth map {path} does not exist')
     suffix = pathlib.PurePosixPath(path).suffix.lower()
     if suffix not in DEPTH_SUFFIXES:
-        raise ValueError(f'depth map {path} must be a {", ".join(DEPTH_SUFFIXES[:-1])} or {DEPTH_SUFFIXES[-1]} file')
+        raise InputError(f'depth map {path} must be a {", ".join(DEPTH_SUFFIXES[:-1])} or {DEPTH_SUFFIXES[-1]} file')
     data = read_bytes(path, backend_args)
     if suffix == '.npy':
         return _npy(data, f'depth map {path}')
     values = decode_stored(data, f'depth map {path}')
     if values.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise ValueError(f'depth map {path} must hold 8 or 16 bits or floats, got {values.dtype}')
+        raise InputError(f'depth map {path} must hold 8 or 16 bits or floats, got {values.dtype}')
     if values.ndim == 3:
         if not (values[..., :1] == values[..., :3]).all():
-            raise ValueError(f'depth map {path} is a colour image; a depth map has one channel')
+            raise InputError(f'depth map {path} is a colour image; a depth map has one channel')
         values = values[..., 0]
     return values
 
@@ -178,7 +179,7 @@ def _npy(data, name):
     except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
         raise ImageFileError(f'{name} cannot be read: it is no npy file, or damaged ({error})') from error
     if dtype.kind not in 'fiu':
-        raise ValueError(f'{name} must hold numbers, got {dtype}')
+        raise InputError(f'{name} must hold numbers, got {dtype}')
     count, start = math.prod(shape), stream.tell()
     if min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
         raise ImageFileError(f'{name} is truncated: its header promises {shape} values of {dtype}, but '

@@ -4,7 +4,8 @@ import torch
 
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, fractal_noise, per_sample
+from .base import Degradation
+from .draw import check_range, fractal_noise, per_sample
 from .haze import scatter, wavelength_ratio
 
 
@@ -35,6 +36,7 @@ class Dust(Degradation):
     """
 
     needs_depth = True
+    headline = 'beta'
 
     def __init__(self, beta=(0.5, 2.2), red=(0.6, 0.98), green=(0.55, 0.95), blue_power=(2.5, 4.5),
                  wavelength_exponent=(0., 0.5), depth_offset=(0.05, 0.35), contrast=(0., 0.3), missing_depth='proxy'):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from restorekit.files.atomic import atomic_write
+from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
 
-from .base import check_choice
 from .depth import convert_depth
+from .draw import check_choice
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -54,25 +55,25 @@ class DepthEstimator:
                  kind='disparity', scale=1., near=0.1, inverted=False, log_base=None, device='cpu', cache_dir=None):
         self.is_onnx = isinstance(network, (str, os.PathLike))
         if not (self.is_onnx or isinstance(network, dict) or callable(network)):
-            raise TypeError(f'network must be an .onnx file, the config of a module in MODELS or a callable, '
-                            f'got {network!r}')
+            raise InputTypeError(f'network must be an .onnx file, the config of a module in MODELS or a callable, '
+                                 f'got {network!r}')
         if self.is_onnx and Path(network).suffix.lower() != '.onnx':
-            raise ValueError(f'network must be an .onnx file, got {str(network)!r}; give a torch network as the config '
+            raise InputError(f'network must be an .onnx file, got {str(network)!r}; give a torch network as the config '
                              'of its module, dict(type=...), and its weights as checkpoint')
         if self.is_onnx and not Path(network).is_file():
-            raise FileNotFoundError(f'network: there is no ONNX file {network}')
+            raise MissingFileError(f'network: there is no ONNX file {network}')
         if checkpoint is not None and (self.is_onnx or not (isinstance(network, dict) or hasattr(network, 'eval'))):
-            raise ValueError('checkpoint is for a torch module; an ONNX file holds its weights, a function has none')
+            raise InputError('checkpoint is for a torch module; an ONNX file holds its weights, a function has none')
         if cache_dir is not None and not (self.is_onnx or isinstance(network, dict)):
-            raise ValueError('cache_dir needs a network given as file or config: a map cannot be told from that of '
+            raise InputError('cache_dir needs a network given as file or config: a map cannot be told from that of '
                              'another function')
         sides = [size] if isinstance(size, int) else list(size)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise ValueError(f'size must be the shorter side or (height, width) in pixels, got {size!r}')
+            raise InputError(f'size must be the shorter side or (height, width) in pixels, got {size!r}')
         if not isinstance(multiple, int) or multiple < 1:
-            raise ValueError(f'multiple must be an integer >= 1, got {multiple!r}')
+            raise InputError(f'multiple must be an integer >= 1, got {multiple!r}')
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(f'mean and std must be three numbers each, std > 0, got {mean!r} and {std!r}')
+            raise InputError(f'mean and std must be three numbers each, std > 0, got {mean!r} and {std!r}')
         self.network, self.checkpoint, self.device = network, checkpoint, device
         self.size, self.multiple = sides, multiple
         self.mean, self.std = np.float32(mean), np.float32(std)
@@ -89,8 +90,8 @@ class DepthEstimator:
     def __call__(self, image):
         """Return the depth (H,W) float32 of a photo (H,W,3) uint8 RGB."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise TypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, got '
-                            f'{getattr(image, "dtype", type(image).__name__)} {getattr(image, "shape", "")}')
+            raise InputTypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, got '
+                                 f'{getattr(image, "dtype", type(image).__name__)} {getattr(image, "shape", "")}')
         if self.cache_dir is None:
             return self._estimate(image)
         path = self.cache_dir / f'{self._key(image)}.npy'
@@ -119,7 +120,7 @@ class DepthEstimator:
         values = (small.astype(np.float32) / 255 - self.mean) / self.std
         output = np.squeeze(self._run(np.ascontiguousarray(values.transpose(2, 0, 1)[None])))
         if output.ndim != 2:
-            raise ValueError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), got shape '
+            raise InputError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), got shape '
                              f'{output.shape} after dropping dimensions of 1')
         output = cv2.resize(output.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
         if self.options['kind'] == 'disparity':
@@ -136,8 +137,8 @@ class DepthEstimator:
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError('an ONNX depth network needs onnxruntime: pip install "restorekit[export]"',
-                                      name='onnxruntime') from error
+            raise MissingDependencyError('an ONNX depth network needs onnxruntime: pip install "restorekit[export]"',
+                                         name='onnxruntime') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(str(self.network), options, providers=['CPUExecutionProvider'])

@@ -5,7 +5,8 @@ import torch
 from restorekit.functional.colour import hue_to_rgb
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, fractal_noise, per_sample
+from .base import Degradation
+from .draw import check_range, fractal_noise, per_sample
 
 # dominant wavelengths of R, G, B relative to red, 0.62 um
 WAVELENGTHS = torch.tensor([1., 0.54 / 0.62, 0.46 / 0.62], dtype=torch.float64)
@@ -63,6 +64,7 @@ class AtmosphericScattering(Degradation):
     """
 
     needs_depth = True
+    headline = 'beta'
 
     def __init__(self, beta=(0.6, 1.8), airlight=(0.7, 1.), airlight_jitter=0., airlight_saturation=0.,
                  airlight_hue=(0., 1.), wavelength_exponent=0., missing_depth='proxy'):

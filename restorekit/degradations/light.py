@@ -6,7 +6,8 @@ from restorekit.functional.colour import hue_to_rgb, safe_power
 from restorekit.functional.filters import guided_filter
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range, per_sample
+from .base import Degradation
+from .draw import check_choice, check_range, per_sample
 
 
 @DEGRADATIONS.register_module()
@@ -30,6 +31,8 @@ class LowLight(Degradation):
     Example:
         >>> dark, params = LowLight(gamma=(1.5, 3.))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
+
+    headline = 'gamma'
 
     def __init__(self, gamma=(1.5, 3.), gain=1., mode='gamma'):
         super().__init__()
@@ -69,6 +72,8 @@ class ColourCast(Degradation):
     Example:
         >>> tinted, params = ColourCast(strength=0.3, hue=0.1)(torch.rand(1, 3, 16, 16), seeds=[0])
     """
+
+    headline = 'gain'
 
     def __init__(self, strength=(0.05, 0.35), hue=(0., 1.)):
         super().__init__()

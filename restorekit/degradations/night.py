@@ -7,7 +7,8 @@ from restorekit.functional.colour import hue_to_rgb
 from restorekit.functional.filters import wide_blur
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, per_sample
+from .base import Degradation
+from .draw import check_range, per_sample
 
 # the atmospheric point spread function as a sum of Gaussians: sigma as a fraction of the longer side, weight
 APSF = ((0.015, 0.6), (0.05, 0.3), (0.15, 0.1))
@@ -47,6 +48,7 @@ class NightHaze(Degradation):
     """
 
     needs_depth = True
+    headline = 'beta'
     max_lamps = 6
 
     def __init__(self, beta=(0.4, 1.5), ambient=(0.15, 0.4), ambient_saturation=(0., 0.4), lamps=(1, 5),

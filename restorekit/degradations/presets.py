@@ -1,7 +1,7 @@
 """Named degradations: the presets below ``configs/_base_/degradations``."""
 
 from restorekit.config import ConfigError, configs_root, find_config, load_config
-from restorekit.messages import nearest
+from restorekit.messages import MissingFileError, nearest
 
 
 def load_preset(name):
@@ -31,8 +31,8 @@ def load_preset(name):
             presets = sorted(file.stem for file in (configs_root() / '_base_/degradations').glob('*.py'))
             near = nearest(name, presets)
             hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'the presets are {", ".join(presets)}.'
-            raise FileNotFoundError(f'unknown preset {str(name)!r}: {hint} A path of a config with a top-level '
-                                    'degradation = dict(type=...) works too') from error
+            raise MissingFileError(f'unknown preset {str(name)!r}: {hint} A path of a config with a top-level '
+                                   'degradation = dict(type=...) works too') from error
     config = load_config(path)
     if not isinstance(config.get('degradation'), dict) or 'type' not in config.degradation:
         raise ConfigError(f'{path} has no top-level degradation = dict(type=...); it sets {", ".join(config)}')

@@ -2,9 +2,11 @@
 
 import torch
 
+from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range, per_sample
+from .base import Degradation
+from .draw import check_choice, check_range, per_sample
 from .haze import scatter
 
 # transmission of R, G, B per metre (Jerlov 1976; as used by Li et al., UWCNN, 2020)
@@ -38,13 +40,14 @@ class Underwater(Degradation):
     """
 
     needs_depth = True
+    headline = 'distance'
 
     def __init__(self, types=('I', 'II', 'III', '1C', '3C', '5C'), distance=(0.5, 8.), water_depth=(4., 12.),
                  brightness=(0.4, 0.9), missing_depth='proxy'):
         super().__init__(missing_depth)
         types = [types] if isinstance(types, str) else list(types)
         if not types:
-            raise ValueError(f'types must name at least one of {", ".join(JERLOV)}')
+            raise InputError(f'types must name at least one of {", ".join(JERLOV)}')
         self.types = [check_choice('types', name, tuple(JERLOV)) for name in types]
         self.distance = check_range('distance', distance, 0)
         self.water_depth = check_range('water_depth', water_depth, 0)

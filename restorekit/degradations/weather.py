@@ -6,7 +6,8 @@ import torch
 
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, per_sample
+from .base import Degradation
+from .draw import check_range, per_sample
 
 
 def rain_field(seed, height, width, density, length, angle):
@@ -65,6 +66,8 @@ class Rain(Degradation):
     Example:
         >>> rainy, params = Rain(angle=(-20, 20))(torch.rand(1, 3, 32, 32), seeds=[0])
     """
+
+    headline = 'strength'
 
     def __init__(self, density=(0.01, 0.05), length=(8., 40.), angle=(-30., 30.), strength=(0.3, 0.8), veil=(0., 0.25),
                  airlight=(0.6, 0.9)):
@@ -138,6 +141,8 @@ class Snow(Degradation):
     Example:
         >>> snowy, params = Snow(flakes=(100, 400))(torch.rand(1, 3, 32, 32), seeds=[0])
     """
+
+    headline = 'strength'
 
     def __init__(self, flakes=(100, 500), size=(0.004, 0.014), angle=(-35., 35.), strength=(0.6, 1.),
                  brightness=(0.85, 1.)):

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
-from restorekit.messages import nearest, unknown_name_message
+from restorekit.messages import MissingFileError, nearest, unknown_name_message
 
 # what MMEngine's Runner and restorekit read at the top level of a config
 TOP_LEVEL_KEYS = frozenset("""
@@ -91,8 +91,8 @@ def check_paths(cfg, where):
             if not Path(path).exists():
                 root = cfg.get('data_root')
                 hint = f'the data root is {root}' if root else 'no data root was given: pass --data-root FOLDER'
-                raise FileNotFoundError(f'{where}: {place}.{key} looks for {Path(path).absolute()}, which is not '
-                                        f'there; {hint}')
+                raise MissingFileError(f'{where}: {place}.{key} looks for {Path(path).absolute()}, which is not '
+                                       f'there; {hint}')
 
 
 def join_data_root(cfg):

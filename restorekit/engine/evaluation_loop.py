@@ -22,6 +22,7 @@ from restorekit.evaluation.report import describe_metric
 from restorekit.files.image_io import write_image
 from restorekit.files.names import file_name
 from restorekit.functional.images import to_array
+from restorekit.messages import InputTypeError
 from restorekit.registry import LOOPS
 from restorekit.visualization import strip
 
@@ -60,13 +61,15 @@ class EvaluationLoop(BaseLoop):
         super().__init__(runner, dict(dataloader, sampler=[], drop_last=False))  # run() fills the list
         self.dataset = self.dataloader.dataset
         if not isinstance(self.dataset, RestoreDataset):
-            raise TypeError(f'{type(self.dataset).__name__} cannot tell the names of its images; a test set must be '
-                            'derived from restorekit.datasets.RestoreDataset')
+            raise InputTypeError(
+                f'{type(self.dataset).__name__} cannot tell the names of its images; a test set must be '
+                'derived from restorekit.datasets.RestoreDataset')
         self.evaluator = runner.build_evaluator(evaluator) if not isinstance(evaluator, Evaluator) else evaluator
         for metric in self.metrics:
             if not isinstance(metric, ImageMetric):
-                raise TypeError(f'{type(metric).__name__} is no metric of single images, so it cannot be in a test '
-                                'report; derive it from restorekit.evaluation.ImageMetric')
+                raise InputTypeError(
+                    f'{type(metric).__name__} is no metric of single images, so it cannot be in a test '
+                    'report; derive it from restorekit.evaluation.ImageMetric')
         self.evaluator.metrics = distinct(self.metrics)
         self.names = set_names(self.dataset)
         self.images_dir = None if images_dir is None else Path(images_dir)

@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
+from restorekit.messages import InputError
 from restorekit.models.restorers import NonFiniteError
 from restorekit.random import derive_seed, seed_generators
 from restorekit.registry import LOOPS
@@ -34,7 +35,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         # not IterBasedTrainLoop's: it starts the workers, which prefetch before the iteration is known
         BaseLoop.__init__(self, runner, dataloader)
         if int(max_iters) != max_iters or max_iters < 1:
-            raise ValueError(f'train_cfg.max_iters must be a whole number of at least 1, but is {max_iters}')
+            raise InputError(f'train_cfg.max_iters must be a whole number of at least 1, but is {max_iters}')
         self._max_iters, self._max_epochs = int(max_iters), 1
         self._iter = self._epoch = 0
         self.val_begin, self.val_interval = val_begin, val_interval
@@ -104,5 +105,5 @@ class ResumableIterLoop(IterBasedTrainLoop):
                 empty = False
                 yield batch
             if empty:
-                raise ValueError('the training data loader yields no batch: it has fewer images than a batch and '
+                raise InputError('the training data loader yields no batch: it has fewer images than a batch and '
                                  'drop_last=True; use a smaller batch_size or the endless CounterSampler')

@@ -6,6 +6,7 @@ import torch
 from mmengine.optim import AmpOptimWrapper as CudaAmpOptimWrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 
+from restorekit.messages import InputError
 from restorekit.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 
@@ -24,7 +25,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             group['params'] = [parameter for parameter in group['params'] if parameter.requires_grad]
         optimizer.param_groups[:] = [group for group in optimizer.param_groups if group['params']]
         if not optimizer.param_groups:
-            raise ValueError('nothing to train: every parameter of the model is frozen; shorten frozen=[...]')
+            raise InputError('nothing to train: every parameter of the model is frozen; shorten frozen=[...]')
         return wrapper
 
 
@@ -48,7 +49,7 @@ class CpuAutocastOptimWrapper(OptimWrapper):
 
     def __init__(self, dtype=None, **kwargs):
         if dtype not in (None, 'bfloat16'):
-            raise ValueError(f'mixed precision on the CPU is bfloat16, but dtype={dtype!r} was asked for')
+            raise InputError(f'mixed precision on the CPU is bfloat16, but dtype={dtype!r} was asked for')
         super().__init__(**kwargs)
 
     @contextmanager

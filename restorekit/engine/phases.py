@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
-from restorekit.messages import unknown_name_message
+from restorekit.messages import ExistingFileError, MissingFileError, WriteError, unknown_name_message
 from restorekit.registry import MODELS, RUNNERS
 
 from .config_check import check_config, check_paths, join_data_root
@@ -97,7 +97,7 @@ class MultiPhaseRunner:
         if load_from and load_from != self.cfg.get('load_from') and name != names[0]:
             raise ConfigError(f'{where}: load_from is where the first phase starts; here say init_from={load_from!r}')
         if load_from and '://' not in load_from and not Path(load_from).is_file():
-            raise FileNotFoundError(f'{where}: load_from names {Path(load_from).absolute()}, which is not there')
+            raise MissingFileError(f'{where}: load_from names {Path(load_from).absolute()}, which is not there')
         check_config(cfg, where, phase=not self.single)
         self.recorded[name] = relevant(cfg)  # before the data root is joined: data may be moved
         join_data_root(cfg)
@@ -131,8 +131,8 @@ class MultiPhaseRunner:
         init_from = cfg.pop('init_from', 'previous')
         cfg.resume, cfg.load_from = run_on_main(self._start, name, init_from, cfg.get('load_from'))
         if cfg.resume and not Path(cfg.load_from).is_file():
-            raise FileNotFoundError(f'process {get_rank()} has no {cfg.load_from}, which the first one resumes from; '
-                                    'put the work dir on a disk that all machines share')
+            raise MissingFileError(f'process {get_rank()} has no {cfg.load_from}, which the first one resumes from; '
+                                   'put the work dir on a disk that all machines share')
         runner = RestoreRunner.from_cfg(cfg)
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')
@@ -196,16 +196,16 @@ class MultiPhaseRunner:
         if path is None or not Path(path).is_file():
             which = 'best checkpoint (is default_hooks.checkpoint.save_best set?)' if init_from == 'best' \
                 else 'checkpoint'
-            raise FileNotFoundError(f'phase {name!r} starts from phase {source!r}, but {self.work_dir / source} has no '
-                                    f'{which}; train that phase first, or give --load-from FILE')
+            raise MissingFileError(f'phase {name!r} starts from phase {source!r}, but {self.work_dir / source} has no '
+                                   f'{which}; train that phase first, or give --load-from FILE')
         return str(path)
 
     def _claim_work_dir(self):
         holds_run = self.state['phases'] or any(self.last_checkpoint(name) for name in self.phases)
         redoing = self.only is not None and self.last_checkpoint(self.only) is None
         if holds_run and not self.resume and not redoing:
-            raise FileExistsError(f'{self.work_dir} already holds a run; pass --resume to continue it, or another '
-                                  '--work-dir to start anew (nothing was changed)')
+            raise ExistingFileError(f'{self.work_dir} already holds a run; pass --resume to continue it, or another '
+                                    '--work-dir to start anew (nothing was changed)')
         if holds_run:
             self._check_changes()
         elif self.resume:
@@ -218,7 +218,7 @@ class MultiPhaseRunner:
             self._write_state()
         except OSError as error:
             text = f'the work dir {self.work_dir} cannot be written to ({error.strerror}); pass another --work-dir'
-            raise type(error)(error.errno, f'{text}. Nothing was changed') from error
+            raise WriteError(error.errno, f'{text}. Nothing was changed') from error
 
     def _check_changes(self):
         """Refuse, unless told not to, to go on with phases that were started with another config."""

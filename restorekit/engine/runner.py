@@ -14,6 +14,7 @@ from mmengine.dist import get_dist_info, master_only
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
+from torch.utils.data import DataLoader
 
 from restorekit import compat
 from restorekit.checkpoint import (
@@ -33,6 +34,7 @@ from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
 from .history import Histories
+from .loader import CarryingLoader
 
 CHECKPOINT_FORMAT = 1
 
@@ -49,7 +51,8 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
-    - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook` and :class:`BrokenFilesHook` are default hooks.
+    - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
+      are default hooks.
     - Gradients accumulated over iterations are saved and resumed.
     """
 
@@ -61,11 +64,12 @@ class RestoreRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """Build a loader; without workers, options that are for workers only do not matter."""
+        """Build a loader that raises its workers' errors as they are; without workers, their options do not matter."""
         if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
             dataloader = {key: value for key, value in dataloader.items()
                           if key not in ('persistent_workers', 'prefetch_factor')}
-        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        return CarryingLoader.adopt(loader) if type(loader) is DataLoader and loader.num_workers else loader
 
     def wrap_model(self, model_wrapper_cfg_, model):
         """Move to the device; in a distributed run wrap for DDP, with arguments that fit the CPU where it is one."""
@@ -97,7 +101,7 @@ class RestoreRunner(Runner):
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
         guards = dict(gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
-                      broken_files=dict(type='BrokenFilesHook'))
+                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
                                         if hook is not None or name not in guards})

@@ -1,60 +1,20 @@
 """Which of two test reports is better, image by image."""
 
-import csv
-import json
 import math
-from pathlib import Path
+
+from restorekit.messages import InputError, MissingFileError
 
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
+from .report_reader import read_report
 from .report_tables import digits_of
 from .statistics import bootstrap_interval, holm, least_p, sign_flip_test
 
 ALPHA = 0.05
 
 
-class NotComparableError(ValueError):
+class NotComparableError(InputError):
     """Two reports measured different things."""
-
-
-def read_report(path):
-    """Read a report's summary and its table of images.
-
-    Args:
-        path (str | Path): The folder that ``tools/test.py --out`` wrote.
-
-    Returns:
-        tuple[dict, dict]: The summary, and {(set, image): {label: number}} with what was measured (of the input:
-        ``input_{label}``).
-
-    Raises:
-        FileNotFoundError: If the folder holds no finished report.
-        NotComparableError: If its files are of another kind.
-    """
-    path = Path(path)
-    files = path / 'summary.json', path / 'per_image.csv'
-    if not all(file.is_file() for file in files):
-        why = 'its test was cut off; run it again to finish it' if (path / '.progress').is_dir() else \
-            'write one with tools/test.py CONFIG CHECKPOINT --out DIR'
-        raise FileNotFoundError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
-    try:
-        summary = json.loads(files[0].read_text(encoding='utf-8'))
-        labels = list(summary['definitions'])
-        images = {}
-        columns = [key for label in labels for key in (label, f'input_{label}')]
-        with files[1].open(encoding='utf-8', newline='') as file:
-            header, *lines = csv.reader(file)
-        if header != ['domain', 'image', *columns]:
-            raise ValueError(f'per_image.csv has the columns {", ".join(header)}, and not those of summary.json')
-        for number, (domain, image, *cells) in enumerate(lines, 2):
-            if len(cells) != len(columns):
-                raise ValueError(f'row {number} of per_image.csv ({domain}/{image}) has {len(cells) + 2} cells, but '
-                                 f'{len(header)} columns have a name')
-            images[domain, image] = {key: float(cell) for key, cell in zip(columns, cells, strict=True) if cell}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotComparableError(f'{path} holds no report of tools/test.py that can be read: '
-                                 f'{type(error).__name__} {error}') from error
-    return summary, images
 
 
 def compare_reports(a, b):
@@ -127,9 +87,9 @@ def differences(one, other):
         found = one['definitions'][a], other['definitions'][b]
         protocols = [definition['protocol'] for definition in found]
         try:
-            check_comparable(a, b, *protocols)
+            check_comparable(a, b, *protocols, found[0].get('depends_on'))
         except (ValueError, TypeError) as error:
-            differing = _differing(a, b, *protocols)
+            differing = _differing(a, b, *protocols, found[0].get('depends_on'))
             if not differing or not said.issuperset(differing):  # each difference once
                 problems.append(str(error).rstrip('.'))
             said.update(differing)

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from restorekit.messages import InputError
+
 #: The numbers measured of one image, in this order.
 STATISTICS = ('airlight_red', 'airlight_green', 'airlight_blue', 'dark_channel', 'saturation', 'noise')
 BINS = 32
@@ -103,7 +105,7 @@ def coverage(real, synthetic, neighbours=5):
         1.0
     """
     if len(real) <= neighbours or not synthetic:
-        raise ValueError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic '
+        raise InputError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic '
                          f'one, got {len(real)} and {len(synthetic)}')
     a, b = (np.stack([item['vector'] for item in items]) for items in (real, synthetic))
     low, high = np.percentile(b, [2, 98], axis=0)

@@ -14,6 +14,8 @@ from unittest import mock
 import numpy as np
 import torch
 
+from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
+
 # what VOC and road data sets call what COCO's detectors call otherwise
 ALIASES = dict(motorbike='motorcycle', aeroplane='airplane', sofa='couch', tvmonitor='tv', diningtable='dining table',
                pottedplant='potted plant', pedestrian='person', people='person', rider='person', cyclist='person',
@@ -56,7 +58,7 @@ def build_detector(name='fasterrcnn_mobilenet_v3_large_320_fpn', weights=None, d
     from restorekit.messages import unknown_name_message
     known = list_models(module=detection)
     if name not in known:
-        raise ValueError(unknown_name_message(name, known, 'detectors of torchvision'))
+        raise InputError(unknown_name_message(name, known, 'detectors of torchvision'))
     default = get_model_weights(name).DEFAULT
     state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights))
     # torchvision builds a detector differently when it is given weights (frozen statistics, their epsilon); these
@@ -65,7 +67,7 @@ def build_detector(name='fasterrcnn_mobilenet_v3_large_320_fpn', weights=None, d
         try:
             model = get_model(name, weights=default, progress=False)
         except (RuntimeError, KeyError) as error:
-            raise ValueError(f'{weights or default.url} does not hold the weights of {name}: '
+            raise InputError(f'{weights or default.url} does not hold the weights of {name}: '
                              f'{str(error)[:300]}') from error
     return model.to(device).eval().requires_grad_(False), list(default.meta['categories'])
 
@@ -75,9 +77,9 @@ def _download(name, url):
     try:
         return torch.hub.load_state_dict_from_url(url, map_location='cpu', check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(f'the weights of {name} are not here and could not be downloaded ({error}). Get {url} '
-                                f'where there is a network, then either put the file at {target} or name it with '
-                                '--detector-weights FILE') from error
+        raise MissingFileError(f'the weights of {name} are not here and could not be downloaded ({error}). Get {url} '
+                               f'where there is a network, then either put the file at {target} or name it with '
+                               '--detector-weights FILE') from error
 
 
 def detect(detector, image, device='cpu'):
@@ -93,12 +95,12 @@ def detect(detector, image, device='cpu'):
         found = {key: np.asarray(torch.as_tensor(result[key]).cpu(), kind)
                  for key, kind in dict(boxes=np.float64, labels=np.int64, scores=np.float64).items()}
     except (KeyError, TypeError) as error:
-        raise TypeError('a detector returns a list of dict(boxes, labels, scores), one per image, but got '
-                        f'{type(result).__name__}: {error}') from error
+        raise InputTypeError('a detector returns a list of dict(boxes, labels, scores), one per image, but got '
+                             f'{type(result).__name__}: {error}') from error
     found['boxes'] = found['boxes'].reshape(-1, 4)
     if not len(found['boxes']) == len(found['labels']) == len(found['scores']):
-        raise TypeError(f'a detector gave {len(found["boxes"])} boxes, {len(found["labels"])} labels and '
-                        f'{len(found["scores"])} scores for one image')
+        raise InputTypeError(f'a detector gave {len(found["boxes"])} boxes, {len(found["labels"])} labels and '
+                             f'{len(found["scores"])} scores for one image')
     return found
 
 
@@ -126,8 +128,8 @@ class DetectionScore:
         try:
             from pycocotools.coco import COCO
         except ImportError as error:
-            raise ImportError('scoring detections needs pycocotools: python -m pip install '
-                              '"restorekit[detection]"') from error
+            raise MissingDependencyError('scoring detections needs pycocotools: python -m pip install '
+                                         '"restorekit[detection]"') from error
         self.names, self.counts, self.unmapped = {}, {}, {}
         entries = []
         for image, truth in enumerate(truths, 1):  # ids start at 1: pycocotools takes a match with id 0 for none
@@ -141,7 +143,7 @@ class DetectionScore:
                 entries.append(dict(id=len(entries) + 1, image_id=image, category_id=label, iscrowd=int(difficult),
                                     **_coco_box(box)))
         if not entries:
-            raise ValueError(f'no annotated class is one the detector knows: annotated are '
+            raise InputError(f'no annotated class is one the detector knows: annotated are '
                              f'{", ".join(self.unmapped) or "none at all"}; the detector knows '
                              f'{", ".join(sorted(classes))}')
         self.number = len(truths)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options, unit_float
-from restorekit.messages import unknown_name_message
+from restorekit.messages import InputError, unknown_name_message
+
+from .facts import metric_class
 
 COLOURS = ('rgb', 'y-bt601')
 
@@ -59,21 +61,21 @@ class Protocol:
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
-            raise ValueError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
+            raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
                              f'got {self.name!r}')
         if self.colour not in COLOURS:
-            raise ValueError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
+            raise InputError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
                              f'got {self.colour!r}')
         if self.resize is not None:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
             if len(self.resize) != 2 or min(self.resize) < 1:
-                raise ValueError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
+                raise InputError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
         for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
-                raise ValueError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
+                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
 
     @property
@@ -108,7 +110,7 @@ class Protocol:
             ValueError: If the shapes differ, or cropping leaves nothing.
         """
         if pred.shape != gt.shape or pred.ndim not in (3, 4) or pred.shape[-3] != 3:
-            raise ValueError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
+            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
                              f'prediction {tuple(pred.shape)} and a ground truth {tuple(gt.shape)}')
         return self._convert(pred), self._convert(gt.to(pred.device))
 
@@ -138,9 +140,13 @@ class Protocol:
         if min(kept) <= 0:
             cut = f'cuts {border} pixels from each side' + (
                 f' and keeps multiples of {multiple}' if multiple > 1 else '')
-            raise ValueError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
+            raise InputError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
         return image[..., border:border + kept[0], border:border + kept[1]]
 
+
+#: Every choice of a protocol, and the ones that decide what the images are before a metric is computed.
+CHOICES = tuple(field.name for field in dataclasses.fields(Protocol) if field.name != 'name')
+IMAGE_CHOICES = tuple(choice for choice in CHOICES if not choice.startswith('ssim_'))
 
 UNIFORM = {'ssim_window': 7, 'ssim_sigma': None, 'ssim_sample_covariance': True}
 
@@ -185,7 +191,7 @@ def get_protocol(protocol):
     if isinstance(protocol, dict):
         return _own_protocol(dict(protocol))
     if protocol not in PROTOCOLS:
-        raise ValueError(unknown_name_message(protocol, PROTOCOLS,
+        raise InputError(unknown_name_message(protocol, PROTOCOLS,
                                               'list of protocols (restorekit.evaluation.PROTOCOLS)'))
     return PROTOCOLS[protocol]
 
@@ -194,19 +200,19 @@ def _own_protocol(choices):
     known = [field.name for field in dataclasses.fields(Protocol)]
     for choice in choices:
         if choice not in known:
-            raise ValueError(unknown_name_message(choice, known, 'list of what a protocol decides'))
+            raise InputError(unknown_name_message(choice, known, 'list of what a protocol decides'))
     if 'name' not in choices:
-        raise ValueError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
+        raise InputError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
-        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings))
-        raise ValueError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
+        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings, CHOICES))
+        raise InputError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
 
-def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
-    """Raise a ValueError unless two numbers are of one quantity, measured in one way.
+def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
+    """Raise an error unless two numbers are of one quantity, measured in one way.
 
     Args:
         label_a (str): A metric's label, as 'PSNR@rgb' or 'NIQE@pyiqa'.
@@ -214,32 +220,34 @@ def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
         protocol_a (Protocol | dict | None): How the first was measured, as a dict ``Protocol.settings``; None: what
             ``PROTOCOLS`` has under the name.
         protocol_b (Protocol | dict | None): How the second was measured.
+        depends_on (Sequence[str] | None): The choices that the quantity depends on; None: what the registered metric of
+            that quantity says, or all of them where none is registered.
 
     Raises:
-        ValueError: If they are not comparable; the message names both protocols and each choice that differs.
+        InputError: If they are not comparable; the message names both protocols and each choice that differs.
 
     Example:
         >>> check_comparable('SSIM@rgb', 'SSIM@ffa')
         Traceback (most recent call last):
         ...
-        ValueError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, 'zero' in the other. \
-Measure both under one protocol.
+        restorekit.messages.InputError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, \
+'zero' in the other. Measure both under one protocol.
     """
     (quantity_a, _, name_a), (quantity_b, _, name_b) = label_a.partition('@'), label_b.partition('@')
     if quantity_a != quantity_b:
-        raise ValueError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
+        raise InputError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
                          'quantities.')
-    differing = differing_settings(label_a, label_b, protocol_a, protocol_b)
+    differing = differing_settings(label_a, label_b, protocol_a, protocol_b, depends_on)
     if name_a == name_b and not differing:
         return
     if differing is None:
         why, what = f'they were measured by {name_a} and by {name_b}', 'in one way'
     else:
         why, what = ', '.join(differing) or 'they are alike, but for the name', 'under one protocol'
-    raise ValueError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
+    raise InputError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
 
 
-def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
+def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
     """Return the choices that differ and that the quantity of ``label_a`` depends on, each as text.
 
     Arguments as in :func:`check_comparable`; None if one of the protocols is not known.
@@ -248,20 +256,13 @@ def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
         >>> differing_settings('PSNR@ffa', 'PSNR@crop16')
         ['crop_multiple is 1 in the one, 16 in the other']
     """
-    (quantity, _, name_a), (_, _, name_b) = label_a.partition('@'), label_b.partition('@')
-    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
+    a, b = (_recorded(label.partition('@')[2], protocol)
+            for label, protocol in ((label_a, protocol_a), (label_b, protocol_b)))
     if a is None or b is None:
         return None
-    return _differences(a, b, _unused(quantity.rpartition('/')[2]))
-
-
-def _unused(quantity):
-    """The choices that a quantity does not depend on; a stranger's quantity may depend on all."""
-    if quantity == 'MS-SSIM':
-        return 'ssim_pool', 'ssim_sample_covariance'
-    if quantity in ('PSNR', 'MAE', 'CIEDE2000') or quantity.startswith('LPIPS-'):
-        return 'ssim_pool', 'ssim_window', 'ssim_sigma', 'ssim_padding', 'ssim_sample_covariance'
-    return ()
+    if depends_on is None:
+        depends_on = getattr(metric_class(label_a), 'depends_on', {**a, **b})
+    return _differences(a, b, depends_on)
 
 
 def _recorded(name, protocol):
@@ -273,7 +274,8 @@ def _recorded(name, protocol):
     return protocol and protocol.settings
 
 
-def _differences(a, b, unused=()):
-    """Say which choices differ between two settings, a text for each."""
-    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b} if choice not in unused)
+def _differences(a, b, depends_on):
+    """Say which choices differ between two settings, a text for each; what this version does not know counts too."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b}
+             if choice in depends_on or choice not in CHOICES)
     return [f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y]

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from mmengine import fileio
 
+from restorekit.messages import InputError, MissingFileError
+
 from .atomic import atomic_write_bytes
 from .image_header import read_header
 
@@ -20,7 +22,7 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 MAX_PIXELS = 2 ** 26
 
 
-class ImageFileError(ValueError):
+class ImageFileError(InputError):
     """A file that should hold an image does not."""
 
 
@@ -54,13 +56,15 @@ def read_image(path, keep_alpha=False, backend_args=None):
     return decode_image(read_bytes(path, backend_args), path, keep_alpha)
 
 
-def decode_image(data, name, keep_alpha=False):
+def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None):
     """Decode the bytes of an image file as :func:`read_image` does.
 
     Args:
         data (bytes): The content of the file.
         name (str | Path): What errors call it.
         keep_alpha (bool): See :func:`read_image`.
+        keep_depth (bool): Return uint16 and float32 as they are stored, instead of 8 bits.
+        max_pixels (int, optional): Limit of pixels, default: :func:`max_pixels`.
 
     Returns:
         ndarray | tuple[ndarray, ndarray | None]: See :func:`read_image`.
@@ -72,7 +76,7 @@ def decode_image(data, name, keep_alpha=False):
         >>> decode_image(cv2.imencode('.png', np.zeros((1, 2, 3), np.uint8))[1].tobytes(), 'black').tolist()
         [[[0, 0, 0], [0, 0, 0]]]
     """
-    header = check_header(data, name)
+    header = check_header(data, name, max_pixels)
     image = _decode_plain_png(data, header)
     if image is not None:
         return (image, None) if keep_alpha else image
@@ -83,7 +87,7 @@ def decode_image(data, name, keep_alpha=False):
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
     image = _decode(data, flags, name)
-    image = _to_uint8(image)
+    image = image if keep_depth else _to_uint8(image)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     image = _turn(image, orientation)
@@ -92,7 +96,10 @@ def decode_image(data, name, keep_alpha=False):
     stored = None if kind == 'JPEG' else _decode(data, cv2.IMREAD_UNCHANGED, name)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
-    return image, _turn(_to_uint8(stored[..., 3]), orientation)
+    if keep_depth and kind == 'TIFF':  # in colour OpenCV multiplies by alpha
+        image = np.ascontiguousarray(stored[..., 2::-1])
+    alpha = stored[..., 3] if keep_depth else _to_uint8(stored[..., 3])
+    return image, _turn(alpha, orientation)
 
 
 def decode_stored(data, name):
@@ -162,7 +169,7 @@ def max_pixels():
     if given is None:
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
-        raise ValueError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
+        raise InputError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
                          f'1, but is {given!r}')
     return int(given)
 
@@ -175,16 +182,17 @@ def read_bytes(path, backend_args):
             return file.read()
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
-        raise FileNotFoundError(f'no image {path} in {backend_args}')
+        raise MissingFileError(f'no image {path} in {backend_args}')
     return data
 
 
-def check_header(data, name):
+def check_header(data, name, max_pixels=None):
     """Return the header of an image file, if it may be decoded.
 
     Args:
         data (bytes): The content of the file.
         name (str | Path): What errors call it.
+        max_pixels (int, optional): Limit of pixels, default: :func:`max_pixels`.
 
     Raises:
         ImageFileError: If it is empty, animated, truncated, larger than :func:`max_pixels`, or of a kind whose header
@@ -194,13 +202,13 @@ def check_header(data, name):
     if not header.whole:
         raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
-    check_pixels(*_known_size(header, data, name), name)
+    check_pixels(*_known_size(header, data, name), name, max_pixels)
     return header
 
 
-def check_pixels(height, width, name):
-    """Raise an ImageFileError if an image has more than :func:`max_pixels`."""
-    limit = max_pixels()
+def check_pixels(height, width, name, limit=None):
+    """Raise an ImageFileError if an image has more than ``limit`` pixels, by default :func:`max_pixels`."""
+    limit = max_pixels() if limit is None else limit
     if height * width > limit:
         raise ImageFileError(
             f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
@@ -220,7 +228,7 @@ def write_image(path, image, alpha=None, quality=95):
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise ValueError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
+        raise InputError(f'cannot write {path}: suffix {path.suffix!r} is not one of {", ".join(IMAGE_SUFFIXES)}')
     bgr = image[..., ::-1]
     if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
         bgr = np.dstack([bgr, alpha])
@@ -230,7 +238,7 @@ def write_image(path, image, alpha=None, quality=95):
     except cv2.error:
         ok = False
     if not ok:
-        raise ValueError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
+        raise InputError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as {suffix}; '
                          'choose another format')
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(encoded.tobytes(), path, sync=False)
@@ -238,7 +246,7 @@ def write_image(path, image, alpha=None, quality=95):
 
 def _check_file(path):
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
+        raise MissingFileError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
 
 
 def _still_header(data, name):

@@ -6,6 +6,7 @@ from mmengine.model import BaseDataPreprocessor
 from restorekit.degradations import params_to_json
 from restorekit.functional.padding import pad_to_multiple
 from restorekit.functional.ranges import rescale
+from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS, MODELS
 
 
@@ -57,21 +58,21 @@ class RestorePreprocessor(BaseDataPreprocessor):
     def _prepare(self, images, samples, training):
         for image in images:
             if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != 3:
-                raise ValueError(f'a batch holds uint8 (3, H, W) images, but got {image.dtype} {tuple(image.shape)}')
+                raise InputError(f'a batch holds uint8 (3, H, W) images, but got {image.dtype} {tuple(image.shape)}')
         for sample in samples if training and samples is not None else ():
             if sample.get('broken'):
-                raise ValueError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
+                raise InputError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
                                  "on_error='skip' needs sampler=dict(type='CounterSampler')")
         sizes = {tuple(image.shape[-2:]) for image in images}
         if training and len(sizes) > 1:
-            raise ValueError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
+            raise InputError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
                              'width); put RandomCrop at the end of the geometric transforms of the pipeline')
         images = [image.float() / 255 for image in images]
         return (torch.stack(images) if len(sizes) == 1 else images), samples
 
     def _degrade(self, clear, samples):
         if any('gt' in sample for sample in samples):
-            raise ValueError('the batch already has ground truth, so its inputs are degraded; take Degrade out of the '
+            raise InputError('the batch already has ground truth, so its inputs are degraded; take Degrade out of the '
                              'pipeline, or degradation out of the preprocessor')
         depth = torch.stack([sample.depth for sample in samples]) if all('depth' in s for s in samples) else None
         params = self.degradation.sample([sample.seed for sample in samples], *clear.shape[-2:])

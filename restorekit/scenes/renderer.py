@@ -4,7 +4,7 @@
 import cv2
 import numpy as np
 
-from restorekit.messages import nearest
+from restorekit.messages import InputError, nearest
 from restorekit.random import derive_seed
 
 from .parts import SUPERSAMPLING, Camera, Canvas, Light, smoothstep
@@ -67,9 +67,9 @@ def _draw(seed, height, width, style):
     """Return the finished canvas and the distance (m) that counts as depth 1."""
     if style not in STYLES:
         near = nearest(str(style), STYLES, n=1, cutoff=0)
-        raise ValueError(f'style {style!r} is unknown; the nearest is {near[0]!r}, and all are: {", ".join(STYLES)}')
+        raise InputError(f'style {style!r} is unknown; the nearest is {near[0]!r}, and all are: {", ".join(STYLES)}')
     if min(height, width) < 8:
-        raise ValueError(f'a scene of {height}x{width} pixels is too small; height and width must be at least 8')
+        raise InputError(f'a scene of {height}x{width} pixels is too small; height and width must be at least 8')
     statistics = STYLES[style]
     rng = np.random.default_rng(derive_seed(seed, sorted(STYLES).index(style)))
     draw = {name: rng.uniform(*value) for name, value in statistics.items() if isinstance(value, tuple)}

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from restorekit.degradations import params_from_json, params_to_json
+from restorekit.evaluation.protocols import CHOICES
 from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
 from restorekit.structures import RestoreSample
 
@@ -232,6 +233,12 @@ def check_degradation(component):
     assert torch.equal(again, hazy), 'the same seeds gave another image'
     replayed = degradation.apply(clear, depth, params_from_json(params_to_json(params)))
     assert torch.allclose(replayed, hazy, atol=1e-6), 'the parameters do not survive being written as plain data'
+    if not degradation.composite:
+        assert degradation.headline is None or degradation.headline in params, \
+            f'headline {degradation.headline!r} is not among the parameters drawn: {", ".join(params)}'
+        assert not degradation.children, 'a degradation with children says composite = True'
+    for drawn in params_to_json(params):
+        assert all(degradation.describe(drawn, every=True)), 'describe gave an empty phrase'
     for i, seed in enumerate(seeds):
         single = degradation.apply(clear[i:i + 1], depth[i:i + 1], degradation.sample([seed], 33, 27))
         assert torch.equal(single[0], hazy[i]), f'sample {i} differs between a batch and alone'
@@ -249,8 +256,10 @@ def check_metric(component):
         component (dict | ImageMetric): Config (or instance) of the metric.
     """
     metric = _build(METRICS, component)
-    assert metric.quantity and metric.source and metric.label == f'{metric.quantity}@{metric.source}'
+    variant = f'-{metric.variant}' if metric.variant else ''
+    assert metric.quantity and metric.source and metric.label == f'{metric.quantity}{variant}@{metric.source}'
     assert isinstance(metric.higher_is_better, bool) and isinstance(metric.unit, str)
+    assert {*metric.depends_on} <= {*CHOICES}, f'depends_on names choices of a protocol: {", ".join(CHOICES)}'
     side = max(metric.min_size, 24)
     samples, inputs = [], []
     for index, (height, width) in enumerate([(side, side + 5), (side + 3, side), (side, side + 5), (side, side + 5)]):

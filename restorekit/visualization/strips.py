@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from restorekit.messages import InputError
+
 # error panels saturate at a quarter of full scale: dehazers err by 0.02 to 0.2
 ERROR_GAIN = 4
 
@@ -90,7 +92,7 @@ def error_image(pred, gt, gain=ERROR_GAIN):
         ValueError: If the images differ in size.
     """
     if pred.shape != gt.shape:
-        raise ValueError(f'the error of images of different size is not defined: {pred.shape} and {gt.shape}')
+        raise InputError(f'the error of images of different size is not defined: {pred.shape} and {gt.shape}')
     return np.minimum(gain * np.abs(pred.astype(np.int32) - gt), 255).astype(np.uint8)
 
 

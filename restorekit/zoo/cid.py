@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from restorekit.checkpoint.state_dict import state_dict_problems
+from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.registry import MODELS
 
 CID_NETWORK = dict(
@@ -104,12 +105,12 @@ def convert_cid_file(source, target, reverse=False, force=False):
     from restorekit.checkpoint import atomic_save, load_checkpoint_file, network_json, network_state
     target = Path(target)
     if target.exists() and not force:
-        raise FileExistsError(f'{target} exists; give another name, or --force to overwrite it')
+        raise ExistingFileError(f'{target} exists; give another name, or --force to overwrite it')
     if not target.parent.is_dir():
-        raise FileNotFoundError(f'{target} cannot be written: there is no folder {target.parent}')
+        raise MissingFileError(f'{target} cannot be written: there is no folder {target.parent}')
     bare = target.suffix == '.safetensors'
     if bare and reverse:
-        raise ValueError(f'{target}: the published form is a dict of dicts, which safetensors cannot hold; '
+        raise InputError(f'{target}: the published form is a dict of dicts, which safetensors cannot hold; '
                          'name it .pk or .pth')
     content = load_checkpoint_file(str(source), map_location='cpu')
     if reverse:
@@ -148,7 +149,7 @@ def _strip(prefix, state):
 def _check(state, expected, what):
     problems = state_dict_problems(state, expected)
     if problems:
-        raise ValueError(f'these {len(state)} entries are not the {len(expected)} tensors of {what}.\n  '
+        raise InputError(f'these {len(state)} entries are not the {len(expected)} tensors of {what}.\n  '
                          + '\n  '.join(problems))
 
 

@@ -1,13 +1,16 @@
-"""tools/test.py: reports, their continuation, and images of other programs."""
+"""``restorekit test``: reports, their continuation, and images of other programs."""
 
 import base64
 import csv
 import json
+import multiprocessing
 import os
 import platform
 import re
+import shutil
 import signal
 import socket
+import time
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ from restorekit.engine import EvaluationLoop
 from restorekit.evaluation import PSNR, report
 from restorekit.evaluation.comparison import compare_reports
 from restorekit.files.image_io import read_image, write_image
+from restorekit.files.lock import lock_folder
 from restorekit.models import AODNet
 from restorekit.registry import METRICS
 
@@ -217,23 +221,59 @@ def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fa
 
 
 def test_two_tests_do_not_write_one_report(data, fail):
-    lock = data / 'out' / '.lock'
-    lock.parent.mkdir()
-    lock.write_text(json.dumps(dict(host=platform.node(), pid=os.getppid())))
-    text = fail('config.py', 'aod.pth', '--out', 'out')
-    assert f'a test is writing its report to out (process {os.getppid()} on {platform.node()}); wait for it' in text
-    assert 'delete out/.lock' in text and lock.exists()
-    lock.write_text(json.dumps(dict(host='elsewhere', pid=1)))
-    assert 'process 1 on elsewhere' in fail('config.py', 'aod.pth', '--out', 'out', '--overwrite')
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
-    lock.write_text(json.dumps(dict(host=platform.node(), pid=child)))  # dead
-    measure()
-    assert not lock.exists()
+    out = data / 'out'
+    out.mkdir()
+    locked, ended = multiprocessing.get_context('fork').Pipe()
+
+    def other():
+        lock_folder(out)
+        ended.send(True)
+        time.sleep(60)
+
+    child = multiprocessing.get_context('fork').Process(target=other)
+    child.start()
+    try:
+        assert locked.recv()
+        text = fail('config.py', 'aod.pth', '--out', 'out')
+        assert f"{out} is in use: process {child.pid} on '{platform.node()}', since '2" in text
+        assert 'wait for it to end, or choose another folder' in text
+        assert 'is in use' in fail('config.py', 'aod.pth', '--out', 'out', '--overwrite')
+    finally:
+        child.kill()
+        child.join()
+    measure()  # the lock died with its process
+    assert not [path for path in out.iterdir() if path.name.startswith('.')]
     assert 'of another test' in fail('config.py', 'aod.pth', '--out', 'out', '--protocol', 'ffa')
-    assert not lock.exists()
+    assert not [path for path in out.iterdir() if path.name.startswith('.')]
+
+
+@pytest.mark.parametrize('make', [lambda path, target: path.symlink_to(target), lambda path, target: path.mkdir(),
+                                  lambda path, target: os.mkfifo(path)])
+@pytest.mark.parametrize('name', ['.lock', '.lock-owner'])
+def test_a_lock_that_is_no_file_is_named(data, fail, make, name):
+    (data / 'out').mkdir()
+    make(data / 'out' / name, data / 'aod.pth')
+    before = (data / 'aod.pth').read_bytes()
+    assert f'out/{name} should be the file of a lock, but is ' in fail('config.py', 'aod.pth', '--out', 'out')
+    assert (data / 'aod.pth').read_bytes() == before
+
+
+def test_a_report_follows_no_link_out_of_its_folder(data, fail):
+    measure('--save-images')
+    elsewhere = data / 'elsewhere'
+    shutil.move(data / 'out' / 'images', elsewhere)
+    (data / 'out' / 'images').symlink_to(elsewhere)
+    kept = sorted(elsewhere.rglob('*.png'))
+    measure('--overwrite')
+    assert len(kept) == 10 and sorted(elsewhere.rglob('*.png')) == kept  # not removed
+    times = [path.stat().st_mtime_ns for path in kept]
+    text = fail('config.py', 'aod.pth', '--out', 'out', '--save-images', '--overwrite')
+    assert f'leads to {elsewhere}/day, outside the report folder out, where nothing is written; remove the link' in text
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    (data / 'other').mkdir()
+    (data / 'other' / '.progress').symlink_to(elsewhere)
+    assert 'outside the report folder other' in fail('config.py', 'aod.pth', '--out', 'other')
+    assert sorted(path.name for path in elsewhere.iterdir()) == ['day', 'night']
 
 
 def test_a_folder_that_cannot_be_is_named(data, fail):

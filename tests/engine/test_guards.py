@@ -160,7 +160,7 @@ def test_the_command_line_shows_a_full_disk_as_a_sentence(capsys):
     def full(args):
         raise OSError(errno.ENOSPC, 'No space left on device', 'log.json')
     assert run_guarded(full, None) == 1
-    assert 'error: [Errno 28] No space left on device' in capsys.readouterr().err
+    assert 'error: log.json: No space left on device' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('kind', ['file in the way', 'read-only'])

@@ -1,12 +1,13 @@
 import copy
 import math
+import os
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.models.losses import DecorrelationReweighter
+from restorekit.models.losses import DecorrelationReweighter, DensityRatioReweighter
 from restorekit.models.losses.decorrelation import DecorrelationObjective
 from restorekit.random import derive_seed
 from restorekit.registry import MODELS
@@ -266,3 +267,30 @@ def test_embeddings_of_the_wrong_shape():
         DecorrelationReweighter()(torch.rand(2, 3, 4, 4))
     with pytest.raises(ValueError, match='embedding_dim=4, the embedding has 3 dimensions'):
         DecorrelationReweighter(embedding_dim=4)(torch.rand(2, 3))
+
+
+@settings(max_examples=int(os.environ.get('RESTOREKIT_EXAMPLES', 150)), deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.sampled_from([1, 2, 2, 3, 4, 16]), d=st.integers(1, 12),
+       bank=st.sampled_from([0, 2, 8, 32]), exponent=st.floats(-30, 38),
+       spread=st.sampled_from(['normal', 'constant', 'copies', 'spike']),
+       target=st.sampled_from([None, 0.1, 0.8, 0.99]), penalty=st.floats(-12, 3),
+       clip=st.sampled_from([None, (0.2, 5.0), (0.0, 1.5)]), mapping=st.sampled_from(['rff', 'stablenet']),
+       density_ratio=st.booleans())
+def test_weights_are_finite_and_sum_to_one_for_any_finite_embedding(seed, n, d, bank, exponent, spread, target, penalty,
+                                                                    clip, mapping, density_ratio):
+    generator = torch.Generator().manual_seed(seed)
+    strength = dict(penalty=10 ** penalty) if target is None else dict(target_ess=target)
+    reweighter = DensityRatioReweighter(ridge=10 ** (penalty / 4), clip=clip, seed=seed) if density_ratio else \
+        DecorrelationReweighter(mapping, bank_size=bank, embedding_dim=d, clip=clip, seed=seed, num_maps=2, **strength)
+    for _ in range(3):
+        x = torch.randn(n, d, generator=generator)
+        if spread == 'constant':
+            x = torch.ones(n, d)
+        elif spread == 'copies':
+            x = x[:1].expand(n, d)
+        elif spread == 'spike':
+            x = torch.cat([x[:1], 1e-6 * x[1:]])
+        weights = reweighter((x * 10 ** exponent).clamp(-3e38, 3e38))
+        assert weights.isfinite().all() and (weights >= 0).all()
+        assert abs(weights.sum().item() - 1) < 1e-4
+        assert all(math.isfinite(value) for value in reweighter.log.values())

@@ -1,6 +1,7 @@
 """Depth for photos without any, in a dataset's pipeline."""
 
 from restorekit.degradations import DepthEstimator
+from restorekit.messages import InputTypeError, MissingKeyError
 from restorekit.registry import TRANSFORMS
 
 
@@ -24,15 +25,16 @@ class EstimateDepth:
     def __init__(self, estimator, overwrite=False):
         self.estimator = DepthEstimator(**estimator) if isinstance(estimator, dict) else estimator
         if not callable(self.estimator):
-            raise TypeError(f'EstimateDepth.estimator must be a dict of DepthEstimator arguments or a callable, '
-                            f'got {estimator!r}')
+            raise InputTypeError(f'EstimateDepth.estimator must be a dict of DepthEstimator arguments or a callable, '
+                                 f'got {estimator!r}')
         self.overwrite = overwrite
 
     def __call__(self, results):
         if results.get('depth') is not None and not self.overwrite:
             return results
         if results.get('gt') is None:
-            raise KeyError(f'EstimateDepth needs the clear image under gt, but the sample of {results.get("img_path")} '
-                           f'has {sorted(results)}; use ClearDepthDataset or another dataset of clear images')
+            raise MissingKeyError(
+                f'EstimateDepth needs the clear image under gt, but the sample of {results.get("img_path")} '
+                f'has {sorted(results)}; use ClearDepthDataset or another dataset of clear images')
         results['depth'] = self.estimator(results['gt'])
         return results

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from restorekit.messages import InputError, MissingKeyError
 from restorekit.registry import TRANSFORMS
 
 _ARRAYS = ('inputs', 'gt', 'depth')
@@ -14,10 +15,11 @@ class GeometricTransform:
     def __call__(self, results):
         arrays = {key: results[key] for key in _ARRAYS if results.get(key) is not None}
         if not arrays:
-            raise KeyError(f'{type(self).__name__} found none of {_ARRAYS} in the sample; it has {sorted(results)}')
+            raise MissingKeyError(
+                f'{type(self).__name__} found none of {_ARRAYS} in the sample; it has {sorted(results)}')
         sizes = {array.shape[:2] for array in arrays.values()}
         if len(sizes) > 1:
-            raise ValueError(f'arrays of {results.get("img_path")} differ in size: '
+            raise InputError(f'arrays of {results.get("img_path")} differ in size: '
                              f'{ {key: array.shape[:2] for key, array in arrays.items()} }')
         change = self.draw(*sizes.pop())
         results.update({key: change(array) for key, array in arrays.items()})
@@ -73,7 +75,7 @@ class RandomFlip(GeometricTransform):
 
     def __init__(self, prob=0.5):
         if not 0 <= prob <= 1:
-            raise ValueError(f'RandomFlip.prob must be in [0, 1], but is {prob}')
+            raise InputError(f'RandomFlip.prob must be in [0, 1], but is {prob}')
         self.prob = prob
 
     def draw(self, height, width):
@@ -101,7 +103,7 @@ class RandomResize(GeometricTransform):
 
     def __init__(self, scale=(0.5, 1.0), min_size=1):
         if not 0 < scale[0] <= scale[1]:
-            raise ValueError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but is {scale}')
+            raise InputError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but is {scale}')
         self.scale, self.min_size = scale, min_size
 
     def draw(self, height, width):
@@ -147,5 +149,5 @@ def _cover(array, height, width):
 def _pair(size, name):
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but is {size}')
+        raise InputError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but is {size}')
     return pair

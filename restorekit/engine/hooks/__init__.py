@@ -3,5 +3,8 @@
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
+from .metric_facts import MetricFactsHook
+from .per_image import PerImageHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'SafeCheckpointHook']
+__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'PerImageHook',
+           'SafeCheckpointHook']

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from restorekit.checkpoint import plain, restore_history
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
+from restorekit.messages import InputError
 from restorekit.registry import HOOKS
 
 
@@ -44,7 +45,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.keep_ckpt_ids = deque(kept[len(old):])
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if get_world_size() > 1 and self.interval > 0 and self.interval % counts:
-            raise ValueError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
+            raise InputError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
                              f'optim_wrapper.accumulative_counts={counts}: what the other processes have accumulated '
                              f'would be lost on resume; use {self.interval // counts * counts + counts}')
         last = osp.join(self.out_dir, osp.basename(info('last_ckpt') or ''))  # the folder may have been moved
@@ -95,7 +96,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         missing = [key for key in self.key_indicators if key != 'auto' and key not in metrics]
         if missing:
-            raise ValueError(f'default_hooks.checkpoint.save_best names {", ".join(missing)}, but the validation gives '
+            raise InputError(f'default_hooks.checkpoint.save_best names {", ".join(missing)}, but the validation gives '
                              f'{", ".join(metrics) or "no metric"}')
         old, backend = paths(), self.file_backend
         self.file_backend = _KeepsFiles(backend)

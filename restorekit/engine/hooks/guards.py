@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 
+from restorekit.messages import InputError
 from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.registry import HOOKS
 
@@ -78,7 +79,7 @@ class EmbeddingMonitorHook(Hook):
 
     def __init__(self, fraction=0.1, window=20):
         if not 0 < fraction < 1 or window < 1:
-            raise ValueError('EmbeddingMonitorHook: fraction must be in (0, 1) and window at least 1, got '
+            raise InputError('EmbeddingMonitorHook: fraction must be in (0, 1) and window at least 1, got '
                              f'{fraction} and {window}')
         self.fraction, self.window = fraction, window
 

@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from restorekit.functional.image_quality import unit_float
+from restorekit.messages import InputError
 
 
 class ImageMetric(BaseMetric):
@@ -25,7 +26,8 @@ class ImageMetric(BaseMetric):
     alone, elsewhere images of one size together and without waiting for each, so that on the CPU a number never
     depends on the batch, the order or the number of processes.
 
-    A subclass sets ``quantity`` and ``source``, and defines ``measure(pred, gt)``.
+    A subclass sets ``quantity`` and ``source``, and defines ``measure(pred, gt)``. The facts on the class
+    (``higher_is_better``, ``unit``, ``depends_on``) are what reports and plots read.
 
     Args:
         baseline (bool): Also measure the input, ``data_batch['inputs'][i]``, uint8 (3, H, W) RGB.
@@ -35,9 +37,11 @@ class ImageMetric(BaseMetric):
 
     Attributes:
         quantity (str): What is measured, as 'PSNR'.
+        variant (str): What tells numbers of one quantity apart besides the source, as a backbone; '' for nothing.
         source (str): What decides the number besides the images: the protocol's name, or the library's.
         higher_is_better (bool): Whether a larger number is a better image.
         unit (str): 'dB', or '' for a number without one.
+        depends_on (tuple[str, ...]): The choices of a :class:`~restorekit.evaluation.Protocol` that change the number.
         needs_gt (bool): Whether the ground truth is compared with.
         min_size (int): The smallest height and width that can be measured; a smaller image has no number.
         last_results (list[dict]): After ``evaluate``, on the main process, the rows that have a value, by index.
@@ -48,9 +52,11 @@ class ImageMetric(BaseMetric):
     """
 
     quantity = None
+    variant = ''
     source = None
     higher_is_better = True
     unit = ''
+    depends_on = ()
     needs_gt = True
     min_size = 1
 
@@ -65,8 +71,8 @@ class ImageMetric(BaseMetric):
 
     @property
     def label(self):
-        """The name of the number, with how it was measured, as in ``PSNR@rgb``."""
-        return f'{self.quantity}@{self.source}'
+        """The name of the number, with how it was measured, as in ``PSNR@rgb`` or ``LPIPS-alex@rgb``."""
+        return f'{self.quantity}{f"-{self.variant}" if self.variant else ""}@{self.source}'
 
     def prepare(self, pred, gt):
         """Return the images as ``measure`` takes them: (N, 3, H, W) float32 RGB in [0, 1]; ``gt`` may be None."""
@@ -88,7 +94,7 @@ class ImageMetric(BaseMetric):
                 continue
             path, pred, gt = sample.get('img_path'), sample.get('pred'), sample['gt'] if self.needs_gt else None
             if pred is None:
-                raise ValueError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
+                raise InputError(f'{path}: the sample has no `pred`; the model must return samples with the restored '
                                  f'image in `pred` for {type(self).__name__}, it returned {sorted(sample)}')
             gt = None if gt is None else gt.to(pred.device, non_blocking=True)
             jobs.append((rows[-1], 'value', path, self._checked(pred, gt, path, 'prediction'), gt))
@@ -102,7 +108,7 @@ class ImageMetric(BaseMetric):
 
     def _checked(self, image, gt, path, what):
         if gt is not None and image.shape != gt.shape:
-            raise ValueError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
+            raise InputError(f'{path}: the {what} is {tuple(image.shape)} (C, H, W) and the ground truth '
                              f'{tuple(gt.shape)}; {type(self).__name__} compares images of equal size')
         return image
 
@@ -122,7 +128,7 @@ class ImageMetric(BaseMetric):
                     measured.append(self.measure(*prepared).double())
                     order += numbers
                 except ValueError as error:
-                    raise ValueError(f'{paths[0]}: {error}') from error
+                    raise InputError(f'{paths[0]}: {error}') from error
         flat = torch.cat(measured).tolist() if measured else []
         for number, value in zip(order, flat, strict=True):
             values[number] = value

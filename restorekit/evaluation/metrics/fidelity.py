@@ -1,8 +1,9 @@
 """Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
-from restorekit.evaluation.protocols import get_protocol
+from restorekit.evaluation.protocols import CHOICES, IMAGE_CHOICES, get_protocol
 from restorekit.functional.colour_difference import ciede2000
 from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
+from restorekit.messages import InputError
 from restorekit.registry import METRICS
 
 from .base import ImageMetric
@@ -15,7 +16,8 @@ class FidelityMetric(ImageMetric):
     """Mean over images of a number that compares the prediction with the ground truth under a protocol.
 
     A subclass sets ``quantity`` and defines ``measure(pred, gt)`` for images as the protocol prepares them: (N, C, h,
-    w) in [0, 1] to (N,). Keys, other arguments and errors as in :class:`ImageMetric`.
+    w) in [0, 1] to (N,). One that does not look through SSIM's window says so by ``depends_on = IMAGE_CHOICES``. Keys,
+    other arguments and errors as in :class:`ImageMetric`.
 
     Args:
         protocol (str | Protocol | dict): Name in ``restorekit.evaluation.PROTOCOLS``, or your own choices, as
@@ -24,6 +26,8 @@ class FidelityMetric(ImageMetric):
     Raises:
         ValueError: For an unknown protocol.
     """
+
+    depends_on = CHOICES
 
     def __init__(self, protocol='rgb', **kwargs):
         super().__init__(**kwargs)
@@ -55,6 +59,7 @@ class PSNR(FidelityMetric):
 
     quantity = 'PSNR'
     unit = 'dB'
+    depends_on = IMAGE_CHOICES
 
     def measure(self, pred, gt):
         return psnr(pred, gt).clamp(max=MAX_PSNR)
@@ -100,6 +105,7 @@ class MSSSIM(FidelityMetric):
     """
 
     quantity = 'MS-SSIM'
+    depends_on = (*IMAGE_CHOICES, 'ssim_window', 'ssim_sigma', 'ssim_padding')
 
     @property
     def min_size(self):
@@ -127,6 +133,7 @@ class MAE(FidelityMetric):
 
     quantity = 'MAE'
     higher_is_better = False
+    depends_on = IMAGE_CHOICES
 
     def measure(self, pred, gt):
         return mae(pred, gt)
@@ -135,10 +142,12 @@ class MAE(FidelityMetric):
 class ColourMetric(FidelityMetric):
     """A metric that looks at colours, and so takes no protocol that keeps luma alone."""
 
+    depends_on = IMAGE_CHOICES
+
     def __init__(self, protocol='rgb', **kwargs):
         super().__init__(protocol, **kwargs)
         if self.protocol.colour != 'rgb':
-            raise ValueError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
+            raise InputError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
                              f"{self.protocol.colour!r}; take one with colour='rgb'")
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from restorekit.functional.image_quality import unit_float
-from restorekit.messages import unknown_name_message
+from restorekit.messages import InputError, unknown_name_message
 from restorekit.registry import METRICS
 
 from .base import ImageMetric
@@ -54,9 +54,9 @@ class PyIQA(LibraryMetric):
         self.options = options or {}
         pyiqa = import_library('pyiqa', 'pyiqa', self.quantity, EXTRA)
         if metric not in pyiqa.list_models():
-            raise ValueError(unknown_name_message(metric, pyiqa.list_models(), "list of pyiqa's metrics"))
+            raise InputError(unknown_name_message(metric, pyiqa.list_models(), "list of pyiqa's metrics"))
         if metric.startswith(('fid', 'inception_score')):
-            raise ValueError(f'{metric} rates a set of images, not each; restorekit measures per image')
+            raise InputError(f'{metric} rates a set of images, not each; restorekit measures per image')
         with downloads(self.label, f'pyiqa names the file above; it belongs in {torch.hub.get_dir()}/pyiqa, or in the '
                                    'Hugging Face cache'):
             self.network = pyiqa.create_metric(metric, device='cpu', **self.options)
@@ -79,6 +79,7 @@ class NIQE(PyIQA):
         'NIQE@pyiqa'
     """
 
+    quantity = 'NIQE'
     higher_is_better = False
 
     def __init__(self, **kwargs):
@@ -107,7 +108,7 @@ class BRISQUE(LibraryMetric):
 
     def __init__(self, library='pyiqa', **kwargs):
         if library not in ('pyiqa', 'piq'):
-            raise ValueError(f"BRISQUE: library must be 'pyiqa' or 'piq', got {library!r}")
+            raise InputError(f"BRISQUE: library must be 'pyiqa' or 'piq', got {library!r}")
         super().__init__(**kwargs)
         self.source = library
         if library == 'pyiqa':

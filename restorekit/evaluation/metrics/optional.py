@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 
+from restorekit.messages import MissingDependencyError, UnavailableError
+
 
 def import_library(module, package, metric, extra):
     """Return an optional library.
@@ -23,8 +25,9 @@ def import_library(module, package, metric, extra):
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f'{metric} is measured by the library {package}, which cannot be imported ({error}): '
-                          f'python -m pip install "restorekit[{extra}]"') from error
+        raise MissingDependencyError(
+            f'{metric} is measured by the library {package}, which cannot be imported ({error}): '
+            f'python -m pip install "restorekit[{extra}]"') from error
 
 
 @contextlib.contextmanager
@@ -45,5 +48,5 @@ def downloads(what, files):
     try:
         yield
     except OSError as error:
-        raise RuntimeError(f'{what}: the weights are not on this machine and could not be downloaded ({error}). '
-                           f'{files}. Without a network, copy them there from a machine that has one.') from error
+        raise UnavailableError(f'{what}: the weights are not on this machine and could not be downloaded ({error}). '
+                               f'{files}. Without a network, copy them there from a machine that has one.') from error

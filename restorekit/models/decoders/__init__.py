@@ -4,6 +4,7 @@ from .affine_decoder import AffineDecoder
 from .base import Decoder
 from .blocks import ChannelAttention, DehazeBlock, PixelAttention, PyramidEnhancer
 from .cid_decoder import CIDDecoder
+from .grid_affine_decoder import GridAffineDecoder
 
-__all__ = ['AffineDecoder', 'CIDDecoder', 'ChannelAttention', 'Decoder', 'DehazeBlock', 'PixelAttention',
-           'PyramidEnhancer']
+__all__ = ['AffineDecoder', 'CIDDecoder', 'ChannelAttention', 'Decoder', 'DehazeBlock', 'GridAffineDecoder',
+           'PixelAttention', 'PyramidEnhancer']

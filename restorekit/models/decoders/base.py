@@ -2,6 +2,8 @@
 
 from mmengine.model import BaseModule
 
+from restorekit.messages import InputError
+
 
 class Decoder(BaseModule):
     """Base of every decoder.
@@ -51,11 +53,11 @@ def check_feature_maps(decoder, in_channels, strides, minimum=2):
     in_channels, strides = tuple(in_channels), tuple(strides)
     given = f'the encoder gives in_channels={in_channels} at strides={strides}'
     if len(in_channels) != len(strides):
-        raise ValueError(f'{decoder}: one stride per feature map is needed, but {given}')
+        raise InputError(f'{decoder}: one stride per feature map is needed, but {given}')
     if len(strides) < minimum:
-        raise ValueError(f'{decoder} needs at least {minimum} feature maps, but {given}; '
+        raise InputError(f'{decoder} needs at least {minimum} feature maps, but {given}; '
                          'give the encoder more out_indices')
     powers = all(isinstance(s, int) and s > 0 and s & (s - 1) == 0 for s in strides)
     if not powers or list(strides) != sorted(set(strides)):
-        raise ValueError(f'{decoder} needs strides that are powers of two and grow from map to map, but {given}')
+        raise InputError(f'{decoder} needs strides that are powers of two and grow from map to map, but {given}')
     return in_channels, strides

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .base import Decoder, check_feature_maps
@@ -89,6 +90,6 @@ def _shuffle(x, times):
 
 def _must_divide(channels, ratio, in_channels, strides):
     if channels % ratio**2:
-        raise ValueError(f'CIDDecoder: with in_channels={in_channels} at strides={strides}, {channels} channels are '
+        raise InputError(f'CIDDecoder: with in_channels={in_channels} at strides={strides}, {channels} channels are '
                          f'to be pixel-shuffled by {ratio}, so they must divide by {ratio**2}; '
                          'change the width of the encoder or its out_indices')

@@ -1,14 +1,13 @@
 """Res2Net v1b: residual blocks whose 3x3 convolution is split into a hierarchy of small ones."""
 
-from pathlib import Path
-from urllib.parse import urlparse
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
+from restorekit.files.download import download, is_url
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -70,8 +69,9 @@ class Res2Net(BaseModule):
         stage_blocks (Sequence[int], optional): Blocks of each stage, for nets that are not published.
         base_channels (int): Channels after the stem; all widths scale with it.
         stem_channels (int, optional): Channels inside the stem; half of ``base_channels`` by default.
-        pretrained (str, optional): Path or URL of a state dict to start from. It is read by ``init_weights``, which
-            MMEngine's runner calls before training, so inference never needs it.
+        pretrained (str, optional): Path, or URL with its hash (``https://host/net.pth#sha256=HEX``, see
+            :func:`~restorekit.files.download.download`), of a state dict to start from. ``init_weights`` reads it,
+            which MMEngine's runner calls before training, so inference never needs it.
         init_cfg (dict, optional): MMEngine's initialisation config.
 
     Attributes:
@@ -97,7 +97,7 @@ class Res2Net(BaseModule):
         for name, value in (('base_width', base_width), ('scale', scale), ('base_channels', base_channels),
                             ('stem_channels', stem_channels)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f'Res2Net: {name} must be a positive integer, not {value!r}')
+                raise InputError(f'Res2Net: {name} must be a positive integer, not {value!r}')
         self.pretrained = pretrained
 
         self.conv1 = nn.Sequential(
@@ -112,7 +112,7 @@ class Res2Net(BaseModule):
             planes = base_channels * 2**stage
             width = planes * base_width // 64
             if width < 1:
-                raise ValueError(f'Res2Net: base_channels={base_channels} with base_width={base_width} leaves a group '
+                raise InputError(f'Res2Net: base_channels={base_channels} with base_width={base_width} leaves a group '
                                  f'of stage {stage} no channel; base_channels * base_width must be at least 64')
             blocks = []
             for i in range(stage_blocks[stage]):
@@ -148,7 +148,7 @@ class Res2Net(BaseModule):
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
         from restorekit.checkpoint import load_checkpoint_file
-        content = load_checkpoint_file(_local_file(source), map_location='cpu')
+        content = load_checkpoint_file(download(source) if is_url(source) else source, map_location='cpu')
         state = content.get('state_dict', content)  # a .safetensors file is read as a dict with a state dict in it
         built = self.out_indices[-1] + 1
         foreign = ('fc.', *(f'layer{stage + 1}.' for stage in range(built, 4)))
@@ -157,7 +157,7 @@ class Res2Net(BaseModule):
         state = counters | {key: value for key, value in state.items() if not key.startswith(foreign)}
         problems = state_dict_problems(state, expected, limit=8)
         if problems:
-            raise ValueError(f'{source} does not fit this Res2Net; expected is the state dict of the same depth and '
+            raise InputError(f'{source} does not fit this Res2Net; expected is the state dict of the same depth and '
                              f'widths under its published names.\n  ' + '\n  '.join(problems))
         self.load_state_dict(state, strict=True)
 
@@ -165,36 +165,18 @@ class Res2Net(BaseModule):
 def _check_out_indices(out_indices):
     indices = tuple(out_indices)
     if not indices or any(i not in range(4) for i in indices) or list(indices) != sorted(set(indices)):
-        raise ValueError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
+        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
     return indices
 
 
 def _check_stage_blocks(depth, stage_blocks, out_indices):
     if stage_blocks is None:
         if depth not in STAGE_BLOCKS:
-            raise ValueError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
+            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
                              'for another net give stage_blocks, for example stage_blocks=(1, 1, 1)')
         return STAGE_BLOCKS[depth]
     blocks = tuple(stage_blocks)
     if any(not isinstance(n, int) or n < 1 for n in blocks) or not out_indices[-1] < len(blocks) <= 4:
-        raise ValueError(f'Res2Net: stage_blocks={blocks} must give a positive number of blocks for each stage up to '
+        raise InputError(f'Res2Net: stage_blocks={blocks} must give a positive number of blocks for each stage up to '
                          f'the deepest of out_indices={out_indices}, at least {out_indices[-1] + 1} and at most 4')
     return blocks
-
-
-def _local_file(source):
-    """Return the path of ``source``, downloading it into torch's hub folder if it is a URL."""
-    source = str(source)
-    if not source.startswith(('http://', 'https://')):
-        if not Path(source).is_file():
-            raise FileNotFoundError(f'pretrained={source!r} is neither a file nor a URL')
-        return source
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(source).path).name)
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(source, str(path), progress=False)
-        except OSError as error:  # URLError, a refused connection and a full disk are all OSErrors
-            raise RuntimeError(f'could not download {source} ({error}); download it by hand on a machine that can, '
-                               'and give its path as pretrained=...') from error
-    return str(path)

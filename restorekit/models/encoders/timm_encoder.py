@@ -3,7 +3,7 @@
 
 from mmengine.model import BaseModule
 
-from restorekit.messages import nearest
+from restorekit.messages import InputError, MissingDependencyError, nearest
 from restorekit.registry import MODELS
 
 
@@ -42,12 +42,12 @@ class TimmEncoder(BaseModule):
         timm = _import_timm()
         if not timm.is_model(name):
             near = nearest(name, timm.list_models(), n=3)
-            raise ValueError(f'timm {timm.__version__} has no model {name!r}; '
+            raise InputError(f'timm {timm.__version__} has no model {name!r}; '
                              + (f'did you mean {" or ".join(map(repr, near))}?' if near else 'see timm.list_models()'))
         try:
             self.backbone = self._create(pretrained=False)
         except (AssertionError, IndexError) as error:
-            raise ValueError(f'{name} of timm has no feature levels out_indices={self.out_indices}') from error
+            raise InputError(f'{name} of timm has no feature levels out_indices={self.out_indices}') from error
         self.channels = tuple(self.backbone.feature_info.channels())
         self.strides = tuple(self.backbone.feature_info.reduction())
         self._channels_last = getattr(self.backbone, 'output_fmt', 'NCHW') == 'NHWC'
@@ -71,5 +71,5 @@ def _import_timm():
     try:
         import timm
     except ImportError as error:
-        raise ImportError('TimmEncoder needs timm, which is not installed: pip install timm') from error
+        raise MissingDependencyError('TimmEncoder needs timm, which is not installed: pip install timm') from error
     return timm

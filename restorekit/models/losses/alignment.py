@@ -5,6 +5,7 @@ from torch import nn
 
 from restorekit.distributed import gather_rows
 from restorekit.functional.precision import at_least_float32, no_autocast
+from restorekit.messages import InputError
 
 SAMPLES = ('pooled', 'tokens')
 
@@ -36,11 +37,11 @@ class Alignment(nn.Module):
         super().__init__()
         name = type(self).__name__
         if samples not in SAMPLES:
-            raise ValueError(f'{name}: samples must be one of {", ".join(map(repr, SAMPLES))}, got {samples!r}')
+            raise InputError(f'{name}: samples must be one of {", ".join(map(repr, SAMPLES))}, got {samples!r}')
         if tokens_per_image < 1:
-            raise ValueError(f'{name}: tokens_per_image must be at least 1, got {tokens_per_image}')
+            raise InputError(f'{name}: tokens_per_image must be at least 1, got {tokens_per_image}')
         if queue_size < 0 or (queue_size and not embedding_dim):
-            raise ValueError(f'{name}: a queue needs queue_size >= 0 and embedding_dim, got queue_size={queue_size} '
+            raise InputError(f'{name}: a queue needs queue_size >= 0 and embedding_dim, got queue_size={queue_size} '
                              f"and embedding_dim={embedding_dim}; embedding_dim is the network's attribute of that "
                              'name')
         self.loss_weight, self.samples, self.tokens_per_image = loss_weight, samples, tokens_per_image
@@ -75,12 +76,12 @@ class Alignment(nn.Module):
             target (Tensor): (m, d).
         """
         if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or source.shape[1] == 0:
-            raise ValueError(f'alignment takes source (n, d) and target (m, d), got {tuple(source.shape)} and '
+            raise InputError(f'alignment takes source (n, d) and target (m, d), got {tuple(source.shape)} and '
                              f'{tuple(target.shape)}; make rows of a map with alignment.rows(embedding)')
         with no_autocast(source):
             source, target = at_least_float32(gather_rows(source), gather_rows(target))
             if min(len(source), len(target)) < self.smallest_batch:
-                raise ValueError(f'{type(self).__name__} needs at least {self.smallest_batch} samples of each domain '
+                raise InputError(f'{type(self).__name__} needs at least {self.smallest_batch} samples of each domain '
                                  f'over all processes, got {len(source)} source and {len(target)} target; raise '
                                  'train_dataloader.batch_size')
             if self.queue_size:
@@ -89,7 +90,7 @@ class Alignment(nn.Module):
 
     def _with_queue(self, target):
         if target.shape[1] != self.embedding_dim:
-            raise ValueError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
+            raise InputError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
                              f'has {target.shape[1]} dimensions')
         queued = self.queue[self.queue_size - int(self.queue_count):].to(target)
         new = target.detach()

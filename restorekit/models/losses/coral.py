@@ -9,6 +9,7 @@ from restorekit.functional.covariance import (
     covariance_products,
     unbiased_square_norm,
 )
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .alignment import Alignment
@@ -70,12 +71,12 @@ class CORALLoss(Alignment):
     def __init__(self, bounded=True, center='true', estimator='biased', **kwargs):
         super().__init__(**kwargs)
         if center not in CENTERS:
-            raise ValueError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
+            raise InputError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
         if estimator not in ESTIMATORS:
-            raise ValueError(f'CORALLoss: estimator must be one of {", ".join(map(repr, ESTIMATORS))}, '
+            raise InputError(f'CORALLoss: estimator must be one of {", ".join(map(repr, ESTIMATORS))}, '
                              f'got {estimator!r}')
         if estimator == 'unbiased' and center != 'true':
-            raise ValueError("CORALLoss: estimator='unbiased' is defined for center='true' only")
+            raise InputError("CORALLoss: estimator='unbiased' is defined for center='true' only")
         self.options = {'bounded': bounded, 'center': center, 'estimator': estimator}
         self.smallest_batch = 4 if estimator == 'unbiased' else 2
 

@@ -4,11 +4,11 @@ import math
 
 import torch
 
-from restorekit.messages import unknown_name_message
+from restorekit.messages import InputError, unknown_name_message
 from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
-from .reweighter import Reweighter, effective_sample_size
+from .reweighter import Reweighter, bounded, effective_sample_size
 
 # a mean squared covariance below this is that of constant embeddings, after rounding
 _ROUNDING = 1e-14
@@ -158,30 +158,30 @@ class DecorrelationReweighter(Reweighter):
                  seed=0, reduction='subset'):
         super().__init__(clip, warmup_iters, seed)
         if mapping not in _MAPPINGS:
-            raise ValueError('DecorrelationReweighter: mapping '
+            raise InputError('DecorrelationReweighter: mapping '
                              + unknown_name_message(mapping, _MAPPINGS, 'list of mappings'))
         if resample not in ('call', 'step'):
-            raise ValueError(f"DecorrelationReweighter: resample must be 'call' or 'step', got {resample!r}")
+            raise InputError(f"DecorrelationReweighter: resample must be 'call' or 'step', got {resample!r}")
         for name, number in (('num_maps', num_maps), ('steps', steps), ('dims', dims)):
             if number is not None and number < 1:
-                raise ValueError(f'DecorrelationReweighter: {name} must be at least 1, got {number}')
+                raise InputError(f'DecorrelationReweighter: {name} must be at least 1, got {number}')
         if not (lr > 0 and 0 <= momentum < 1):
-            raise ValueError(f'DecorrelationReweighter: lr must be positive and momentum in [0, 1), got {lr} and '
+            raise InputError(f'DecorrelationReweighter: lr must be positive and momentum in [0, 1), got {lr} and '
                              f'{momentum}')
         if penalty is not None and target_ess is not None:
-            raise ValueError('DecorrelationReweighter: give penalty or target_ess, not both; target_ess searches the '
+            raise InputError('DecorrelationReweighter: give penalty or target_ess, not both; target_ess searches the '
                              'penalty')
         if penalty is not None and not penalty > 0:
-            raise ValueError(f'DecorrelationReweighter: penalty must be positive, got {penalty}')
+            raise InputError(f'DecorrelationReweighter: penalty must be positive, got {penalty}')
         if target_ess is not None and not 0 < target_ess < 1:
-            raise ValueError('DecorrelationReweighter: target_ess is a fraction of the batch in (0, 1), got '
+            raise InputError('DecorrelationReweighter: target_ess is a fraction of the batch in (0, 1), got '
                              f'{target_ess}')
         if bank_size < 0 or (bank_size and not embedding_dim):
-            raise ValueError(f'DecorrelationReweighter: a bank needs bank_size >= 0 and embedding_dim, got '
+            raise InputError(f'DecorrelationReweighter: a bank needs bank_size >= 0 and embedding_dim, got '
                              f'bank_size={bank_size} and embedding_dim={embedding_dim}; embedding_dim is the '
                              "network's attribute of that name")
         if reduction not in ('subset', 'projection'):
-            raise ValueError(f"DecorrelationReweighter: reduction must be 'subset' or 'projection', got {reduction!r}")
+            raise InputError(f"DecorrelationReweighter: reduction must be 'subset' or 'projection', got {reduction!r}")
         self.mapping, self.num_maps, self.resample = mapping, num_maps, resample
         self.dims, self.reduction, self._basis = dims, reduction, None
         self.steps, self.lr, self.momentum = steps, lr, momentum
@@ -195,10 +195,11 @@ class DecorrelationReweighter(Reweighter):
     def solve(self, rows):
         n, d = rows.shape
         if self.embedding_dim not in (None, d):
-            raise ValueError(f'DecorrelationReweighter was built with embedding_dim={self.embedding_dim}, the '
+            raise InputError(f'DecorrelationReweighter was built with embedding_dim={self.embedding_dim}, the '
                              f'embedding has {d} dimensions')
         if self.bank_size:
             rows = torch.cat([rows, self.bank[self.bank_size - int(self.bank_count):].to(rows)])
+        rows = bounded(rows)
         if self.dims is not None and self.dims < d:
             rows = self._reduced(rows)
         if len(rows) < 3 or rows.shape[1] < 2:
@@ -245,7 +246,7 @@ class DecorrelationReweighter(Reweighter):
             a = theta.softmax(dim=1)
             gradient = objective.gradient(a)
             gradient = (a * (gradient - (a * gradient).sum(1, keepdim=True)))[:, :n] / penalties
-            p = a[:, :n] / a[:, :n].sum(1, keepdim=True)
+            p = theta[:, :n].softmax(dim=1)  # not from a: beside a bank its sum over the batch may be 0
             gradient += 2 * p * (p - p.square().sum(1, keepdim=True))
             velocity.mul_(self.momentum).add_(gradient)
             theta[:, :n] -= (self.lr if 2 * step < self.steps else 0.1 * self.lr) * velocity

@@ -2,9 +2,10 @@
 
 import torch
 
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
-from .reweighter import Reweighter
+from .reweighter import Reweighter, bounded
 
 
 @MODELS.register_module()
@@ -39,16 +40,18 @@ class DensityRatioReweighter(Reweighter):
     def __init__(self, ridge=1.0, folds=4, permutations=4, clip=(0.2, 5.0), warmup_iters=0, seed=0):
         super().__init__(clip, warmup_iters, seed)
         if not ridge > 0:
-            raise ValueError(f'DensityRatioReweighter: ridge must be positive, got {ridge}')
+            raise InputError(f'DensityRatioReweighter: ridge must be positive, got {ridge}')
         if folds < 2 or permutations < 1:
-            raise ValueError('DensityRatioReweighter: folds must be at least 2 and permutations at least 1, got '
+            raise InputError('DensityRatioReweighter: folds must be at least 2 and permutations at least 1, got '
                              f'{folds} and {permutations}')
         self.ridge, self.folds, self.permutations = ridge, folds, permutations
 
     def solve(self, rows):
         n, d = rows.shape
         generator = self.generator()
-        rows = (rows - rows.mean(dim=0)) / (rows.std(dim=0, correction=0) + 1e-5)
+        rows = bounded(rows)
+        rows = rows - rows.mean(dim=0)
+        rows = rows / (rows.square().mean(dim=0).sqrt() + 1e-5)
         part = (torch.randperm(n, generator=generator) % min(self.folds, n)).to(rows.device)
         score = torch.empty_like(rows[:, 0])
         for fold in range(min(self.folds, n)):

@@ -2,6 +2,7 @@
 
 import torch
 
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .alignment import Alignment
@@ -52,7 +53,7 @@ class MMDLoss(Alignment):
     def __init__(self, scales=(0.25, 0.5, 1.0, 2.0, 4.0), **kwargs):
         super().__init__(**kwargs)
         if not len(scales) or not all(scale > 0 for scale in scales):
-            raise ValueError(f'MMDLoss: scales must be positive multiples of the median distance, got {scales}')
+            raise InputError(f'MMDLoss: scales must be positive multiples of the median distance, got {scales}')
         self.scales = tuple(scales)
 
     def distance(self, source, target):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from restorekit.functional.precision import at_least_float32
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .weighting import check_loss_inputs, weighted_reduce
@@ -109,7 +110,7 @@ class CharbonnierLoss(_PixelLoss):
     def __init__(self, eps=1e-3, loss_weight=1.0):
         super().__init__(loss_weight)
         if not eps > 0:
-            raise ValueError(f'CharbonnierLoss: eps must be positive, got {eps}; for eps=0 use L1Loss')
+            raise InputError(f'CharbonnierLoss: eps must be positive, got {eps}; for eps=0 use L1Loss')
         self.eps = eps
 
     def forward(self, pred, target, weight=None):

@@ -5,6 +5,7 @@ from torch import nn
 
 from restorekit.distributed import gather_rows_and_slice
 from restorekit.functional.precision import at_least_float32, no_autocast
+from restorekit.messages import InputError
 from restorekit.random import derive_seed
 
 
@@ -34,10 +35,10 @@ class Reweighter(nn.Module):
     def __init__(self, clip=(0.2, 5.0), warmup_iters=0, seed=0):
         super().__init__()
         if clip is not None and not (len(clip) == 2 and 0 <= clip[0] <= 1 <= clip[1]):
-            raise ValueError(f'{type(self).__name__}: clip must be (low, high) with 0 <= low <= 1 <= high, bounds of '
+            raise InputError(f'{type(self).__name__}: clip must be (low, high) with 0 <= low <= 1 <= high, bounds of '
                              f'n * weight, or None; got {clip}')
         if warmup_iters < 0:
-            raise ValueError(f'{type(self).__name__}: warmup_iters must not be negative, got {warmup_iters}')
+            raise InputError(f'{type(self).__name__}: warmup_iters must not be negative, got {warmup_iters}')
         self.clip, self.warmup_iters, self.seed = clip, warmup_iters, seed
         self.log = {}
         self.register_buffer('num_calls', torch.zeros((), dtype=torch.long))
@@ -60,7 +61,7 @@ class Reweighter(nn.Module):
             Tensor: (N,), positive, float32 or float64; over all processes they sum to one.
         """
         if embedding.ndim != 2 or embedding.numel() == 0:
-            raise ValueError(f'{type(self).__name__} takes one embedding per sample, (N, d) and not empty, got '
+            raise InputError(f'{type(self).__name__} takes one embedding per sample, (N, d) and not empty, got '
                              f'{tuple(embedding.shape)}; pool a map with embedding.mean(dim=(2, 3))')
         rows, local = gather_rows_and_slice(at_least_float32(embedding.detach()))
         weights, extra = torch.full_like(rows[:, 0], 1 / len(rows)), {}
@@ -92,3 +93,9 @@ class Reweighter(nn.Module):
 def effective_sample_size(weights):
     """Return 1 / sum(w^2) of weights (..., n) that sum to one: n when uniform, 1 when one sample has all."""
     return 1 / weights.square().sum(dim=-1)
+
+
+def bounded(rows, limit=1e15):
+    """Return rows scaled so that no entry exceeds ``limit``, whose square float32 still holds; few rows need it."""
+    largest = rows.abs().amax()
+    return rows if largest <= limit else rows * (limit / largest)

@@ -1,6 +1,7 @@
 """What the weights of every reconstruction loss mean."""
 
 from restorekit.functional.image_quality import check_image_pair
+from restorekit.messages import InputError
 
 REDUCTIONS = ('mean', 'sample', 'none')
 
@@ -19,7 +20,7 @@ def check_loss_inputs(pred, target, weight=None):
     n, c, h, w = pred.shape
     allowed = ((n,), (n, 1, h, w), (n, c, h, w))
     if tuple(weight.shape) not in allowed:
-        raise ValueError(f'weight is {tuple(weight.shape)} for images {tuple(pred.shape)}; give one number per sample '
+        raise InputError(f'weight is {tuple(weight.shape)} for images {tuple(pred.shape)}; give one number per sample '
                          f'{allowed[0]} or per pixel {allowed[1]} or {allowed[2]}')
 
 
@@ -41,7 +42,7 @@ def weighted_reduce(error, weight=None, reduction='mean'):
         0.5
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(f'reduction must be one of {", ".join(map(repr, REDUCTIONS))}, got {reduction!r}')
+        raise InputError(f'reduction must be one of {", ".join(map(repr, REDUCTIONS))}, got {reduction!r}')
     if weight is not None:
         error = error * (weight.view(-1, 1, 1, 1) if weight.ndim == 1 else weight)
     if reduction == 'none':

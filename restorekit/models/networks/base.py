@@ -2,6 +2,8 @@
 
 from mmengine.model import BaseModule
 
+from restorekit.messages import InputTypeError
+
 
 class RestorationNetwork(BaseModule):
     """Base of every restoration network.
@@ -16,6 +18,10 @@ class RestorationNetwork(BaseModule):
         input_range (tuple[float, float]): Range the preprocessor scales images to.
         output_range (tuple[float, float]): Range of the output; a declaration, mapped to [0, 1] by the restorer.
         embedding_dim (int | None): Channels of ``embed``'s map; None for a network without an embedding.
+        tiling (str): What may be done with an image too large for one pass. ``'coefficients'``: ``coefficients(x)`` of
+            the whole image is computed once, and ``apply_coefficients(x, *coefficients, rows=slice)`` strip by strip;
+            ``'exact'``: tiles that overlap by the receptive field give the same image; ``'approximate'``: nearly so;
+            ``'never'``.
     """
 
     size_divisor = 1
@@ -23,6 +29,7 @@ class RestorationNetwork(BaseModule):
     input_range = (0.0, 1.0)
     output_range = (0.0, 1.0)
     embedding_dim = None
+    tiling = 'never'
 
     def forward(self, x):
         """Return the restored image (N, 3, H, W) in ``output_range``."""
@@ -30,8 +37,9 @@ class RestorationNetwork(BaseModule):
 
     def embed(self, x):
         """Return the embedding map (N, embedding_dim, h, w), computing nothing beyond it."""
-        raise TypeError(f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
-                        'or any other loss on features; use a network that defines embed(x)')
+        raise InputTypeError(
+            f'{type(self).__name__} has no embedding, so it cannot be trained with reweighting, alignment '
+            'or any other loss on features; use a network that defines embed(x)')
 
     def forward_features(self, x):
         """Return (restored image, embedding map) from one pass."""

@@ -2,6 +2,7 @@
 
 import math
 
+from restorekit.messages import InputError, InputTypeError
 from restorekit.registry import MODELS
 
 from .base import RestorationNetwork
@@ -37,10 +38,10 @@ class EncoderDecoder(RestorationNetwork):
         super().__init__(init_cfg)
         for name, cfg in (('encoder', encoder), ('decoder', decoder)):
             if not isinstance(cfg, dict):
-                raise TypeError(f"EncoderDecoder: {name} must be a config such as dict(type='...'), not {cfg!r}")
+                raise InputTypeError(f"EncoderDecoder: {name} must be a config such as dict(type='...'), not {cfg!r}")
         stated = sorted({'in_channels', 'strides'} & set(decoder))
         if stated:
-            raise ValueError(f'EncoderDecoder: the decoder gets {" and ".join(stated)} from the encoder; '
+            raise InputError(f'EncoderDecoder: the decoder gets {" and ".join(stated)} from the encoder; '
                              'remove what the config of the decoder states')
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(dict(decoder, in_channels=self.encoder.channels, strides=self.encoder.strides))

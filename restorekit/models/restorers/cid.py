@@ -3,6 +3,7 @@
 import torch
 
 from restorekit.distributed import world_size
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .restorer import Restorer
@@ -37,9 +38,9 @@ class CIDRestorer(Restorer):
                  **kwargs):
         super().__init__(network, **kwargs)
         if anchor < 0:
-            raise ValueError(f'anchor must be at least 0, but is {anchor}')
+            raise InputError(f'anchor must be at least 0, but is {anchor}')
         if (reweighter or alignment) and self.network.embedding_dim is None:
-            raise ValueError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
+            raise InputError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
                              'use a network with embed(x), such as EncoderDecoder, or drop both')
         self.reweighter = self._build(reweighter, 'bank_size')
         self.alignment = self._build(alignment, 'queue_size')
@@ -58,7 +59,7 @@ class CIDRestorer(Restorer):
     def loss(self, inputs, data_samples, target=None):
         """Compute the supervised losses and those of the ingredients; see the class."""
         if (self.alignment or self.consistency) and target is None:
-            raise ValueError('alignment and consistency look at target-domain images, but the batch has none; make '
+            raise InputError('alignment and consistency look at target-domain images, but the batch has none; make '
                              "train_dataloader.dataset a DomainPairDataset (or drop them with alignment=None)")
         gt = self.ground_truth(data_samples)
         if self.reweighter is None and self.alignment is None:
@@ -101,7 +102,7 @@ class CIDRestorer(Restorer):
             if aligned.requires_grad else [None] * len(parameters)
         reached = [(p, g) for p, g in zip(parameters, of_align, strict=True) if g is not None]
         if not reached:
-            raise ValueError('alignment reaches no trainable parameter: every layer before the embedding is frozen; '
+            raise InputError('alignment reaches no trainable parameter: every layer before the embedding is frozen; '
                              'leave the block that makes the embedding trainable (freeze network.encoder only)')
         of_others = torch.autograd.grad(others, [p for p, _ in reached], retain_graph=True, allow_unused=True)
         align = torch.stack([g.norm() for _, g in reached]).norm()

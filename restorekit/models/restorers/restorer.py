@@ -8,11 +8,11 @@ from torch import nn
 
 from restorekit.functional.padding import unpad
 from restorekit.functional.ranges import rescale
-from restorekit.messages import nearest
+from restorekit.messages import InputError, UserError, nearest
 from restorekit.registry import MODELS
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(UserError, FloatingPointError):
     """Something in training became NaN or infinite; training stops before the weights do."""
 
 
@@ -54,7 +54,7 @@ class Restorer(BaseModel):
         for name in self.frozen:
             if name not in modules:
                 near = nearest(name, modules, n=3, cutoff=0.3)
-                raise ValueError(f'frozen names {name!r}, which is no module of this {type(self).__name__}; '
+                raise InputError(f'frozen names {name!r}, which is no module of this {type(self).__name__}; '
                                  f'the nearest are {near}')
             modules[name].requires_grad_(False)
 
@@ -81,7 +81,7 @@ class Restorer(BaseModel):
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.network(inputs)
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
+        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
 
     def loss(self, inputs, data_samples, target=None):
         """Compute the named losses on a batch."""
@@ -91,7 +91,7 @@ class Restorer(BaseModel):
     def supervised_losses(self, pred, gt, weight=None):
         """All named losses of ``pred`` (N, 3, H, W) against ``gt``, both in [0, 1], as ``loss_<name>``."""
         if not self.losses:
-            raise ValueError('training needs losses, for example model=dict(losses=dict(pixel=dict(type="L1Loss")))')
+            raise InputError('training needs losses, for example model=dict(losses=dict(pixel=dict(type="L1Loss")))')
         return {f'loss_{name}': loss(pred, gt, weight=weight) for name, loss in self.losses.items()}
 
     @torch.no_grad()
@@ -122,7 +122,7 @@ class Restorer(BaseModel):
         """Stack the clear images of a batch, (N, 3, H, W) in [0, 1]."""
         missing = [sample.get('img_path') for sample in data_samples if 'gt' not in sample]
         if missing:
-            raise ValueError(f'{len(missing)} samples of the training batch have no ground truth (first: '
+            raise InputError(f'{len(missing)} samples of the training batch have no ground truth (first: '
                              f'{missing[0]}); train on a paired set, or degrade clear images with Degrade')
         return torch.stack([sample.gt for sample in data_samples]).float() / 255
 

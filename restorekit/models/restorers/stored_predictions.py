@@ -8,6 +8,7 @@ from mmengine.model import BaseModel
 
 from restorekit.files.image_io import IMAGE_SUFFIXES, read_image
 from restorekit.files.names import file_name
+from restorekit.messages import InputError, MissingFileError
 from restorekit.registry import MODELS
 
 SUB_FOLDERS = 'several sets can have a sub-folder each, named like the set'
@@ -43,13 +44,13 @@ class StoredPredictions(BaseModel):
         if folder is None:
             return
         if not self.folder.is_dir():
-            raise FileNotFoundError(f'no folder of predictions {self.folder.absolute()}; --predictions takes the '
-                                    'folder of the images to measure, or the word input')
+            raise MissingFileError(f'no folder of predictions {self.folder.absolute()}; --predictions takes the '
+                                   'folder of the images to measure, or the word input')
         for path in sorted(self.folder.rglob('*')):
             if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.') and path.is_file():
                 self._files[path.stem].append(path.relative_to(self.folder))
         if not self._files:
-            raise FileNotFoundError(f'no images in {self.folder.absolute()} (looked for {", ".join(IMAGE_SUFFIXES)})')
+            raise MissingFileError(f'no images in {self.folder.absolute()} (looked for {", ".join(IMAGE_SUFFIXES)})')
 
     def check_files(self, names):
         """Find the file of every test image at once.
@@ -66,14 +67,14 @@ class StoredPredictions(BaseModel):
         self._names = [self.find(domain, name) for domain, name in names]
         missing = [f'{domain}/{name}' for (domain, name), file in zip(names, self._names, strict=True) if file is None]
         if missing:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{len(missing)} of {len(names)} test images have no prediction in {self.folder}: '
                 f'{", ".join(missing[:5])}{" ..." if len(missing) > 5 else ""}. A prediction is named like its input, '
                 f'up to the suffix; {SUB_FOLDERS}')
         taken = {}
         for (domain, name), file in zip(names, self._names, strict=True):
             if taken.setdefault(file, (domain, name)) != (domain, name):
-                raise ValueError(f'{file} would be the prediction of two test images, {"/".join(taken[file])} and '
+                raise InputError(f'{file} would be the prediction of two test images, {"/".join(taken[file])} and '
                                  f'{domain}/{name}; {SUB_FOLDERS}')
 
     def find(self, domain, name):
@@ -89,14 +90,14 @@ class StoredPredictions(BaseModel):
             shortest = min(len(path.parts) for path in found)
             found = [path for path in found if len(path.parts) == shortest]
         if len(found) > 1:
-            raise ValueError(f'several predictions fit {domain}/{name}: {", ".join(map(str, found))} in {self.folder}; '
+            raise InputError(f'several predictions fit {domain}/{name}: {", ".join(map(str, found))} in {self.folder}; '
                              'keep one')
         return self.folder / found[0] if found else None
 
     def forward(self, inputs, data_samples=None, mode='predict'):
         """Return the samples with the stored image as ``pred``, (3, H, W) in [0, 1]."""
         if mode != 'predict':
-            raise ValueError(f"stored predictions can only be measured (mode 'predict'), but mode is {mode!r}")
+            raise InputError(f"stored predictions can only be measured (mode 'predict'), but mode is {mode!r}")
         for image, sample in zip(inputs, data_samples, strict=True):
             if self.folder is None or sample.get('broken'):
                 sample.pred = image.float() / 255

@@ -1,0 +1,137 @@
+"""An affine map on a coarse grid, applied to an image of any size: J = M (K I + B)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def apply_affine_grid(image: torch.Tensor, gain: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor,
+                      rows: slice | None = None, height: int | None = None) -> torch.Tensor:
+    """Compute ``J = M (K I + B)``, K and B enlarged bilinearly from their grid to the image.
+
+    Differentiable. The enlargement is that of an image (``align_corners=False``).
+
+    Args:
+        image (Tensor): I, (N, 3, h, W); with ``rows`` these rows of an image of ``height`` rows.
+        gain, bias (Tensor): K and B, (N, 3, gh, gw).
+        matrix (Tensor): M, (N, 3, 3); it acts on RGB columns.
+        rows (slice, optional): Rows of the whole image that ``image`` holds. Strips put together equal the whole.
+        height (int, optional): Height of the whole image; needed with ``rows``.
+
+    Returns:
+        Tensor: (N, 3, h, W), not clipped.
+
+    Raises:
+        ValueError: If ``image`` does not have the rows that ``rows`` names.
+
+    Example:
+        >>> one, zero, eye = torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), torch.eye(3)[None]
+        >>> apply_affine_grid(torch.ones(1, 3, 4, 4), 2 * one, zero, eye).mean().item()
+        2.0
+    """
+    grid = torch.cat([gain, bias], dim=1).to(image.dtype)
+    if rows is None:
+        grid = F.interpolate(grid, image.shape[-2:], mode='bilinear', align_corners=False)
+    else:
+        start, stop, _ = rows.indices(height)
+        if image.shape[-2] != stop - start:
+            raise ValueError(f'rows {start} to {stop} of {height} are {stop - start} rows, but got an image of '
+                             f'{image.shape[-2]} rows')
+        below, above, weight = grid_rows(grid.shape[-2], height, np.arange(start, stop))
+        weight = torch.from_numpy(weight).to(grid)[:, None]
+        below, above = (torch.from_numpy(index).to(grid.device) for index in (below, above))
+        grid = F.interpolate(grid, (grid.shape[-2], image.shape[-1]), mode='bilinear', align_corners=False)
+        grid = torch.lerp(grid[:, :, below], grid[:, :, above], weight)
+    scaled = grid[:, :3] * image + grid[:, 3:]
+    matrix = matrix.to(image.dtype)
+    return (matrix[..., None, None] * scaled[:, None]).sum(dim=2)
+
+
+def grid_rows(size: int, height: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each of ``rows`` of an image of ``height`` rows, the two rows of a grid of ``size`` and the weight
+    (float32) of the second, in bilinear enlargement.
+
+    Example:
+        >>> [x.tolist() for x in grid_rows(2, 4, np.arange(4))]
+        [[0, 0, 0, 1], [1, 1, 1, 1], [0.0, 0.25, 0.75, 0.0]]
+    """
+    place = np.clip((rows + 0.5) * (size / height) - 0.5, 0, size - 1)
+    below = np.minimum(place.astype(np.int64), size - 1)
+    return below, np.minimum(below + 1, size - 1), (place - below).astype(np.float32)
+
+
+def apply_affine_grid_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarray, matrix: np.ndarray,
+                            strength: float = 1.0, strip: int = 16) -> np.ndarray:
+    """:func:`apply_affine_grid` for an 8-bit image on the CPU, at the speed of its memory.
+
+    K and B are enlarged along the rows once and along the columns strip by strip; no more than one strip is ever held
+    in float.
+
+    Args:
+        image (ndarray): uint8 (H, W, 3) RGB.
+        gain, bias (ndarray): float32 (gh, gw, 3), for an image in [0, 1].
+        matrix (ndarray): float32 (3, 3).
+        strength (float): 1 gives J, 0 the image itself; in between the mean of both with this weight.
+        strip (int): Rows computed at once.
+
+    Returns:
+        ndarray: uint8 (H, W, 3), rounded and clipped.
+    """
+    height, width = image.shape[:2]
+    matrix = np.asarray(matrix, np.float32)
+    # strength s: (s M K + (1 - s)) I + s M B, which is M (s K I + s B) + (1 - s) I
+    wide = cv2.resize(np.concatenate([gain * strength, bias * (255 * strength)], axis=2).astype(np.float32),
+                      (width, gain.shape[0]), interpolation=cv2.INTER_LINEAR)
+    gain_rows, bias_rows = (np.ascontiguousarray(wide[..., i:i + 3]).reshape(gain.shape[0], -1) for i in (0, 3))
+    below, above, weight = grid_rows(gain.shape[0], height, np.arange(height))
+    out = np.empty_like(image)
+    identity = bool((matrix == np.eye(3, dtype=np.float32)).all())
+    for start in range(0, height, strip):
+        stop = min(start + strip, height)
+        work = np.empty((stop - start, width * 3), np.float32)
+        for i, row in enumerate(range(start, stop)):
+            w, a, b = float(weight[row]), below[row], above[row]
+            k = cv2.addWeighted(gain_rows[a:a + 1], 1 - w, gain_rows[b:b + 1], w, 0)
+            v = cv2.addWeighted(bias_rows[a:a + 1], 1 - w, bias_rows[b:b + 1], w, 0)
+            np.multiply(k[0], image[row].reshape(-1), out=work[i])
+            work[i] += v[0]
+        part = work.reshape(stop - start, width, 3)
+        if not identity:
+            part = cv2.transform(part, matrix)
+        if strength != 1:
+            part = part + (1 - strength) * image[start:stop]
+        out[start:stop] = cv2.convertScaleAbs(np.maximum(part, 0))
+    return out
+
+
+def area_resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Shrink or enlarge by exact area averages, as two matrix products: differentiable, exports to ONNX at any size.
+
+    Args:
+        image (Tensor): (N, C, H, W).
+        size (tuple[int, int]): Height and width of the result.
+
+    Returns:
+        Tensor: (N, C, *size); each pixel is the mean of the part of the image that it covers.
+
+    Example:
+        >>> area_resize(torch.arange(4.).view(1, 1, 1, 4), (1, 2)).flatten().tolist()
+        [0.5, 2.5]
+    """
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    rows = _coverage(image.shape[-2], size[0], image)
+    columns = _coverage(image.shape[-1], size[1], image)
+    return rows @ (image @ columns.mT)
+
+
+def _coverage(length, wanted, like):
+    """The share (wanted, length) of each source pixel in each result pixel; rows sum to 1."""
+    scale = length / wanted
+    start = torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] * scale
+    source = torch.arange(length, dtype=like.dtype, device=like.device)[None]
+    overlap = torch.minimum(source + 1, start + scale) - torch.maximum(source, start)
+    return overlap.clamp(min=0) / scale

@@ -1,0 +1,1 @@
+"""What a user does with restorekit: one file and one function per task; import them from ``restorekit`` itself."""
