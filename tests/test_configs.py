@@ -9,7 +9,7 @@ import torch
 import yaml
 from mmengine.config import Config
 
-from restorekit.config import configs_root, load_config
+from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_check import check_config, join_data_root
 from restorekit.registry import DATASETS, MODELS
@@ -148,6 +148,24 @@ def test_dataset_base_builds_from_the_layout_of_its_download(path, tmp_path):
     assert not set(items.get('train', ())) & set(items.get('test', ()))
 
 
+def undeleted(node):
+    """``node`` without the ``_delete_`` of helper variables, which no rule meets."""
+    if isinstance(node, dict):
+        return {key: undeleted(value) for key, value in node.items() if key != '_delete_'}
+    return node
+
+
+@pytest.mark.parametrize('path', sorted(configs_root().rglob('*.py')),
+                         ids=lambda path: path.relative_to(configs_root()).as_posix())
+def test_config_means_the_same_to_mmengine(path):
+    ours, theirs = load_config(path), Config.fromfile(path)
+    theirs.setdefault('default_scope', 'restorekit')
+    phases = list(ours.get('phases') or {})
+    assert list(theirs.get('phases') or {}) == phases
+    for a, b in [(phase_config(ours, name), phase_config(theirs, name)) for name in phases] or [(ours, theirs)]:
+        assert undeleted(a.to_dict()) == undeleted(b.to_dict())
+
+
 @pytest.mark.parametrize('path', sorted((configs_root() / 'studies').glob('*.py')), ids=lambda path: path.stem)
 def test_every_job_of_a_study_has_a_config_that_checks(path):
     study = Study(path)
@@ -202,7 +220,7 @@ def test_base_networks_have_the_size_they_had():
         with torch.device('meta'):
             network = MODELS.build(Config.fromfile(path).model.network)
         sizes[path.stem] = sum(parameter.numel() for parameter in network.parameters())
-    assert sizes == dict(aod_net=1_761, cid_res2net101=49_351_930, cid_small=514_466)
+    assert sizes == dict(aod_net=1_761, cid_res2net101=49_351_930, cid_small=514_466, low_resolution_affine=1_951_417)
 
 
 def test_there_are_metafiles():

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from mmengine import registry as root_registries
 from mmengine.registry import Registry
-from mmengine.utils import import_modules_from_strings
 from torch.utils.data import Dataset
 
 from restorekit import registry as registries
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, import_modules
 from restorekit.messages import MissingFileError, nearest, unknown_name_message
 
 # what MMEngine's Runner and restorekit read at the top level of a config
@@ -40,7 +39,7 @@ def check_config(cfg, where, phase=False):
         ConfigError: At the first mistake.
     """
     if cfg.get('custom_imports'):
-        import_modules_from_strings(**cfg['custom_imports'])
+        import_modules(cfg['custom_imports'], where)
     known_keys = TOP_LEVEL_KEYS | (PHASE_KEYS if phase else frozenset())
     for key in cfg:
         near = nearest(key, known_keys, n=1, cutoff=0.8)

@@ -81,11 +81,9 @@ def browse_dataset(config: str | os.PathLike[str], *, data_root: str | None = No
         raise InputError(f"split must be 'train', 'val' or 'test', but got {split!r}")
     prepare_process()
     import_from_here(config)
-    from restorekit.compat import patch_runner
     from restorekit.files.image_io import write_image
     from restorekit.registry import DATASETS, MODELS
     from restorekit.visualization import contact_sheet
-    patch_runner()
     training = split == 'train'
     cfg, model, other_phases = _split_config(config, split, phase, data_root, dict(options or {}))
     dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
@@ -107,9 +105,8 @@ def browse_dataset(config: str | os.PathLike[str], *, data_root: str | None = No
 def _split_config(config: str | os.PathLike[str], split: str, phase: str | None, data_root: str | None,
                   options: dict[str, Any]) -> tuple[Any, Any, list[str]]:
     """Return the phase's config, ready to run, its model without weights, and the names of the other phases."""
-    from restorekit.config import load_config
+    from restorekit.config import load_config, phase_config
     from restorekit.engine import prepare
-    from restorekit.engine.phases import phase_overrides
     cfg = load_config(config, options=options, data_root=data_root)
     phases = list(cfg.get('phases') or {})
     if phase and not phases:
@@ -117,7 +114,7 @@ def _split_config(config: str | os.PathLike[str], split: str, phase: str | None,
     name = phase or (phases[0] if phases else None)
     where = str(config)
     if name is not None:
-        cfg = phase_overrides(cfg, name, options)
+        cfg = phase_config(cfg, name)
         where = f'{where}, phase {name!r}'
     if cfg.get(f'{split}_dataloader') is None:
         there = [key for key in ('train', 'val', 'test') if cfg.get(f'{key}_dataloader') is not None]
