@@ -6,10 +6,10 @@ it is first used (PEP 562).
 
 import importlib
 
-from . import compat
+from .config import register_package
 from .version import __version__
 
-compat.patch_mmengine()
+register_package()
 
 # public name -> the module that defines it
 _LAZY = {
