@@ -196,5 +196,5 @@ def check_depth(depth, image, name):
         raise InputError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
     low, high = torch.aminmax(depth)
     if not (low >= 0 and high <= MAX_DEPTH):
-        raise InputError(f'{name}: depth must be finite and in [0, {MAX_DEPTH:g}] (0 at the camera, larger is farther), but got '
-                         f'[{float(low):.4g}, {float(high):.4g}]')
+        raise InputError(f'{name}: depth must be finite and in [0, {MAX_DEPTH:g}] (0 at the camera, larger is '
+                         f'farther), but got [{float(low):.4g}, {float(high):.4g}]')
