@@ -141,6 +141,14 @@ class Degradation:
         # never the caller's own tensor: it may be the ground truth
         return result.clone() if result is image else result
 
+    def transmission(self, image, depth, params):
+        """Return how much of the scene's light gets through, t in ``I = J t + ...``, where that is known.
+
+        Arguments as those of :meth:`apply`. Returns (N,1,H,W) or (N,3,H,W), NaN for samples of which it says nothing;
+        None (the default) if it says nothing at all.
+        """
+        return
+
     def run(self, image, depth, params, owned=False):
         """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips.
 

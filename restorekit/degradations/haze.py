@@ -93,6 +93,14 @@ class AtmosphericScattering(Degradation):
     def degrade(self, image, depth, params):
         return scatter(image, depth, params['airlight'], params['beta'])
 
+    def transmission(self, image, depth, params):
+        """Return ``exp(-beta d)``."""
+        depth = self._proxy(image, params) if depth is None else depth
+        return torch.exp(-per_sample(params['beta'], image) * self._thickness(image, depth, params))
+
+    def _thickness(self, image, depth, params):
+        return depth
+
 
 @DEGRADATIONS.register_module()
 class NonHomogeneousHaze(AtmosphericScattering):
@@ -125,8 +133,10 @@ class NonHomogeneousHaze(AtmosphericScattering):
                     depth_floor=draw.uniform('depth_floor', *self.depth_floor))
 
     def degrade(self, image, depth, params):
+        return scatter(image, self._thickness(image, depth, params), params['airlight'], params['beta'])
+
+    def _thickness(self, image, depth, params):
         height, width = image.shape[-2:]
         field = fractal_noise(params['field_seed'], height, width, params['period']).to(image)
         contrast = per_sample(params['contrast'], image)
-        depth = (depth + per_sample(params['depth_floor'], image)) * ((1 - contrast) + 2 * contrast * field)
-        return scatter(image, depth, params['airlight'], params['beta'])
+        return (depth + per_sample(params['depth_floor'], image)) * ((1 - contrast) + 2 * contrast * field)

@@ -86,3 +86,38 @@ class ColourCast(Degradation):
 
     def degrade(self, image, depth, params):
         return image * per_sample(params['gain'], image)
+
+
+@DEGRADATIONS.register_module()
+class ColourGain(Degradation):
+    """A tint by one constant gain per colour that may clip: ``I_c = scale g_c J_c``, ``g = (red, 1, blue)``.
+
+    Strong tints of this kind stand in for the light under dust (orange: red above 1, blue below) and for cameras with
+    a wrong white balance. :class:`ColourCast` is the gentle one that never clips.
+
+    Args:
+        red (float or pair): Gain of red, > 0.
+        blue (float or pair): Gain of blue, > 0.
+        scale (float or pair): Gain of all colours, > 0.
+
+    Raises:
+        ValueError: If a range is reversed or out of bounds.
+
+    Parameters drawn: ``gain`` (N,3).
+
+    Example:
+        >>> orange, params = ColourGain(red=(1.5, 1.9), blue=(0.1, 0.5))(torch.rand(1, 3, 16, 16), seeds=[0])
+    """
+
+    def __init__(self, red=(1.2, 1.9), blue=(0.1, 0.8), scale=1.):
+        super().__init__()
+        self.red, self.blue, self.scale = (check_range(name, value, 1e-3) for name, value in
+                                           (('red', red), ('blue', blue), ('scale', scale)))
+
+    def draw(self, draw, height, width):
+        red, blue = draw.uniform('red', *self.red), draw.uniform('blue', *self.blue)
+        scale = draw.uniform('scale', *self.scale)[:, None]
+        return {'gain': torch.stack([red, torch.ones_like(red), blue], dim=1) * scale}
+
+    def degrade(self, image, depth, params):
+        return image * per_sample(params['gain'], image)

@@ -125,3 +125,48 @@ class NightHaze(Degradation):
                 lamp = lamp + weight * torch.exp(-square / (2 * sigma ** 2))
             glow = glow + tint * lamp
         return light.to(image).clamp(max=1.2), glow.to(image)
+
+
+@DEGRADATIONS.register_module()
+class NightGlow(Degradation):
+    """Glow of the lamps that a night photo shows, which stays a night photo: ``I = J + glow (h * L) + veil``.
+
+    L is what is bright in J, ``max(J - threshold, 0) / (1 - threshold)``, spread by an atmospheric point spread
+    function h, a sum of three Gaussians (after Narasimhan and Nayar, CVPR 2003); the veil has L's mean colour.
+    :class:`NightHaze` makes night out of day; this one keeps the scene as it is, so that a network trained on it
+    shrinks the glow and leaves dark what is dark.
+
+    Args:
+        glow (float or pair): Strength, >= 0.
+        threshold (float or pair): Brightness above which a pixel counts as light, in [0, 0.95].
+        spread (float or pair): Factor of the widths of h, > 0.
+        veil (float or pair): Brightness of the veil relative to the mean of L, >= 0.
+
+    Raises:
+        ValueError: If a range is reversed or out of bounds.
+
+    Parameters drawn: ``glow``, ``threshold``, ``spread``, ``veil`` (N,).
+
+    Example:
+        >>> glowing, params = NightGlow()(torch.rand(1, 3, 32, 32), seeds=[0])
+    """
+
+    def __init__(self, glow=(0.5, 2.5), threshold=(0.2, 0.6), spread=(0.7, 1.6), veil=(0., 0.5)):
+        super().__init__()
+        self.glow = check_range('glow', glow, 0)
+        self.threshold = check_range('threshold', threshold, 0, 0.95)
+        self.spread = check_range('spread', spread, 1e-2)
+        self.veil = check_range('veil', veil, 0)
+
+    def draw(self, draw, height, width):
+        return {name: draw.uniform(name, *getattr(self, name)) for name in ('glow', 'threshold', 'spread', 'veil')}
+
+    def degrade(self, image, depth, params):
+        threshold = per_sample(params['threshold'], image)
+        light = (image - threshold).clamp(min=0) / (1 - threshold)
+        longest = max(image.shape[-2:])
+        spread = []
+        for one, factor in zip(light, params['spread'].tolist(), strict=True):
+            spread.append(sum(weight * wide_blur(one[None], sigma * factor * longest) for sigma, weight in APSF))
+        veil = light.mean(dim=(2, 3), keepdim=True) * per_sample(params['veil'], image)
+        return image + per_sample(params['glow'], image) * torch.cat(spread) + veil

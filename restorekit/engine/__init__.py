@@ -8,6 +8,7 @@ from .hooks import *  # noqa: F403
 from .loops import ResumableIterLoop
 from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
 from .phases import MultiPhaseRunner, merge
+from .prepare import prepare
 from .runner import RestoreRunner
 from .summary import before_after, results_table
 
@@ -15,4 +16,4 @@ patch_runner()
 
 __all__ = ['AutocastOptimWrapper', 'EvaluationLoop', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
            'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root', 'merge',
-           'results_table']
+           'prepare', 'results_table']

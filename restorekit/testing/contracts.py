@@ -22,6 +22,8 @@ from restorekit.evaluation.protocols import CHOICES
 from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
 from restorekit.structures import RestoreSample
 
+TILINGS = ('exact', 'approximate', 'coefficients', 'never')
+
 
 def _build(registry, component):
     return registry.build(copy.deepcopy(component)) if isinstance(component, dict) else component
@@ -65,6 +67,10 @@ def _check_gradients(output, module):
     assert not bad, f'gradients of {bad} are not finite'
 
 
+def _all_outputs(network, x):
+    return network.forward_all(x) if hasattr(network, 'forward_all') else (network(x),)
+
+
 def check_network(component):
     """A network keeps its declared sizes and ranges, passes gradients on, round-trips, and restores odd sizes.
 
@@ -78,20 +84,28 @@ def check_network(component):
         assert isinstance(value, int) and value >= 1, f'{name} must be a whole number of at least 1, but is {value!r}'
     _check_range('input_range', network.input_range)
     _check_range('output_range', network.output_range)
+    assert network.tiling in TILINGS, f'tiling must be one of {TILINGS}, but is {network.tiling!r}'
+    assert (network.tiling == 'exact') == isinstance(network.receptive_field, int), 'receptive_field goes with exact'
     low, high = network.input_range
     size = math.ceil(max(minimum, 2 * divisor) / divisor) * divisor
     x = _images(2, size, size + divisor) * (high - low) + low
     given = x.clone()
+    x.requires_grad_()
     network.train()
     output = network(x)
     assert torch.equal(x, given), 'forward changed its input in place'
     assert isinstance(output, torch.Tensor) and output.shape == x.shape, 'forward returns one image of the input size'
     assert torch.isfinite(output).all()
+    outputs = _all_outputs(network, x)
+    assert outputs[-1].shape == x.shape, 'the last output of forward_all is the final image'
     if network.embedding_dim is None:
-        _check_gradients(output, network)
+        _check_gradients(torch.cat([image.flatten() for image in outputs]), network)
+        assert torch.isfinite(x.grad).all() and x.grad.any(), 'no gradient reaches the image'
+    x = x.detach()
     network.eval()
     with torch.no_grad():
         output = network(x)
+        assert torch.allclose(_all_outputs(network, x)[-1], output, atol=1e-5), 'forward_all and forward differ'
         alone = torch.cat([network(image[None]) for image in x])
         assert torch.allclose(output, alone, atol=1e-4), 'in eval mode a batch must equal its images one by one'
         if network.embedding_dim is not None:
@@ -101,8 +115,8 @@ def check_network(component):
             assert torch.allclose(embedding, network.embed(x), atol=1e-5), 'embed and forward_features differ'
     if network.embedding_dim is not None:
         network.train()
-        image, embedding = network.forward_features(x)
-        _check_gradients(torch.cat([image.flatten(), embedding.flatten()]), network)
+        maps = [network.forward_features(x)[1], *_all_outputs(network, x)]
+        _check_gradients(torch.cat([values.flatten() for values in maps]), network)
     if isinstance(component, dict):
         network.eval()
         with torch.no_grad():

@@ -6,6 +6,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
+from restorekit.checkpoint.state_dict import weights_digest
+from restorekit.functional.images import to_unit
 from restorekit.functional.padding import unpad
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError, nearest
@@ -65,7 +67,7 @@ class Restorer(BaseModel):
             self.get_submodule(name).eval()
         return self
 
-    def forward(self, inputs, data_samples=None, mode='tensor', target=None):
+    def forward(self, inputs, data_samples=None, mode='tensor', target=None, features=None, target_features=None):
         """Run in one of three modes.
 
         Args:
@@ -74,19 +76,41 @@ class Restorer(BaseModel):
             mode (str): ``'loss'`` returns a dict of losses, ``'predict'`` a list of samples with ``pred``,
                 ``'tensor'`` the network's raw output.
             target (Tensor, optional): Images of the target domain, used by restorers that adapt.
+            features (tuple[Tensor], optional): The encoder's maps of ``inputs``, of :class:`CachedFeatures`.
+            target_features (tuple[Tensor], optional): The same of ``target``.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples, target)
+            if features is None:
+                return self.loss(inputs, data_samples, target)
+            self._check_features(data_samples)
+            return self.loss(inputs, data_samples, target, features, target_features)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.network(inputs)
         raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
 
-    def loss(self, inputs, data_samples, target=None):
+    def loss(self, inputs, data_samples, target=None, features=None, target_features=None):
         """Compute the named losses on a batch."""
-        pred = self.to_unit(self.network(inputs), data_samples)
-        return self.supervised_losses(pred, self.ground_truth(data_samples))
+        output = self.network(inputs) if features is None else self.network.decoder(features, inputs)
+        return self.supervised_losses(self.to_unit(output, data_samples), self.ground_truth(data_samples))
+
+    def _check_features(self, data_samples):
+        """Refuse maps of another encoder than the network's, once; and an encoder that learns."""
+        if getattr(self, '_features_checked', False):
+            return
+        encoder = getattr(self.network, 'encoder', None)
+        if encoder is None or not hasattr(self.network, 'decoder'):
+            raise InputError(f'cached features need a network of an encoder and a decoder, but got '
+                             f'{type(self.network).__name__}')
+        learns = any(parameter.requires_grad for parameter in encoder.parameters())
+        if learns or (encoder.training and next(encoder.buffers(), None) is not None):
+            raise InputError("the features are cached, so the encoder cannot learn; set frozen=['network.encoder']")
+        found, cached = weights_digest(encoder), data_samples[0].get('encoder_digest')
+        if found != cached:
+            raise InputError(f'the cached features were made by another encoder ({str(cached)[:12]}...) than the '
+                             f"network's ({found[:12]}...); give CachedFeatures the weights that training starts from")
+        self._features_checked = True
 
     def supervised_losses(self, pred, gt, weight=None):
         """All named losses of ``pred`` (N, 3, H, W) against ``gt``, both in [0, 1], as ``loss_<name>``."""
@@ -124,7 +148,7 @@ class Restorer(BaseModel):
         if missing:
             raise InputError(f'{len(missing)} samples of the training batch have no ground truth (first: '
                              f'{missing[0]}); train on a paired set, or degrade clear images with Degrade')
-        return torch.stack([sample.gt for sample in data_samples]).float() / 255
+        return to_unit(torch.stack([sample.gt for sample in data_samples]))
 
     def parse_losses(self, losses):
         """Sum what is named ``loss*`` and log the rest.
