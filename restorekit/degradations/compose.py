@@ -154,7 +154,7 @@ class OneOf(_Composition):
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
             raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
-        if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
+        if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float('inf'):
             raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 

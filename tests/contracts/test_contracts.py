@@ -38,7 +38,15 @@ EXAMPLES = dict(
         TimmEncoder=dict(name='test_resnet', out_indices=(1, 2, 3))),
     decoder=dict(AffineDecoder=dict(channels=8, head_channels=4), CIDDecoder=dict(enhancer_channels=4)),
     loss=dict(
-        CharbonnierLoss=dict(loss_weight=0.5), L1Loss={}, MSELoss={},
+        AdversarialLoss=[dict(kind=kind) for kind in ('hinge', 'lsgan', 'vanilla')],
+        CharbonnierLoss=dict(loss_weight=0.5), ColourLoss=[{}, dict(kind='ciede2000')],
+        ContrastiveLoss=dict(layers={'relu1_1': 0.5, 'relu2_1': 1.0}, pretrained=None),
+        EdgeLoss=[{}, dict(operator='laplacian', eps=1e-3)],
+        FrequencyLoss=[dict(kind=kind) for kind in ('complex', 'amplitude', 'focal')], L1Loss={},
+        LPIPSLoss=dict(pretrained=None, heads=None), MSELoss={}, MSSSIMLoss=dict(window=3, scales=3),
+        PSNRLoss={}, PerceptualLoss=dict(layers={'relu1_2': 1.0, 'relu2_2': 0.5}, net='vgg16', pretrained=None),
+        RehazeLoss=[{}, dict(kind='dark_channel')], TVLoss={},
+        TeacherLoss=[{}, dict(of='embedding')],
         SSIMLoss=[{}, dict(window=7, padding='zero')]),
     reweighter=dict(
         DecorrelationReweighter=[{}, dict(num_maps=2, target_ess=0.8)],

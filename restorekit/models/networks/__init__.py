@@ -16,6 +16,8 @@ from .msbdn import MSBDN
 from .promptir import PromptIR
 from .unet import UNet
 
-__all__ = ['AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DarkChannelPrior', 'DehazeFormer', 'EncoderDecoder', 'FFANet',
-           'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR', 'RestorationNetwork',
-           'UNet']
+__all__ = [
+    'AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DarkChannelPrior', 'DehazeFormer', 'EncoderDecoder',
+    'FFANet', 'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR',
+    'RestorationNetwork', 'UNet',
+]
