@@ -14,7 +14,9 @@ register_package()
 # public name -> the module that defines it
 _LAZY = {
     'RestorationPipeline': 'restorekit.inference',
+    'load': 'restorekit.inference',
     'load_network': 'restorekit.inference',
+    'list_models': 'restorekit.inference',
     'find_config': 'restorekit.config',
     'load_config': 'restorekit.config',
     **{task: f'restorekit.tasks.{task}' for task in (

@@ -69,7 +69,7 @@ class _Composition(Degradation):
 def run_parts(parts, image, depth, owned=False):
     """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through.
 
-    ``owned`` says that no one else needs ``image``: then it may be overwritten, which spares a copy of the batch.
+    ``owned`` says that no one else needs ``image``: then it may be overwritten, which saves a copy of the batch.
     """
     if not parts:
         return image
@@ -166,7 +166,7 @@ class Maybe(_Composition):
         p (float): Probability, in [0, 1].
 
     Raises:
-        ValueError: If p is no probability.
+        ValueError: If p is not a probability.
 
     Parameters drawn: ``applied`` (N,) bool, and the child's for the samples where it is true.
 

@@ -177,7 +177,7 @@ def _npy(data, name):
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, in_columns, dtype = read(stream)
     except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
-        raise ImageFileError(f'{name} cannot be read: it is no npy file, or damaged ({error})') from error
+        raise ImageFileError(f'{name} cannot be read: it is not an npy file, or is damaged ({error})') from error
     if dtype.kind not in 'fiu':
         raise InputError(f'{name} must hold numbers, got {dtype}')
     count, start = math.prod(shape), stream.tell()

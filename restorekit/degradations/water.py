@@ -1,4 +1,4 @@
-"""Under water."""
+"""Images taken under water."""
 
 import torch
 

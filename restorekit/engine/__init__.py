@@ -6,9 +6,10 @@ from .hooks import *  # noqa: F403
 from .loops import ResumableIterLoop
 from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
 from .phases import MultiPhaseRunner
+from .prepare import prepare
 from .runner import RestoreRunner
 from .summary import before_after, results_table
 
 __all__ = ['AutocastOptimWrapper', 'EvaluationLoop', 'MultiPhaseRunner', 'ResumableIterLoop', 'RestoreRunner',
            'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root',
-           'results_table']
+           'prepare', 'results_table']

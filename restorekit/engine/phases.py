@@ -10,15 +10,16 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.messages import ExistingFileError, MissingFileError, WriteError, unknown_name_message
-from restorekit.registry import MODELS, RUNNERS
+from restorekit.registry import RUNNERS
 
-from .config_check import check_config, check_paths, join_data_root
 from .config_diff import differences, relevant
+from .prepare import prepare
 from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
@@ -64,6 +65,8 @@ class MultiPhaseRunner:
         self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
         self.where = str(self.cfg.filename or 'config')
         self.resume, self.allow_config_change = resume, allow_config_change
+        self.hooks = []  # further hooks (objects) of every phase
+        self.announce = _log  # is told the start of each phase and the like, on the main process
         self.work_dir = Path(self.cfg.work_dir)
         phases = self.cfg.get('phases')
         self.single = not phases
@@ -98,13 +101,8 @@ class MultiPhaseRunner:
             raise ConfigError(f'{where}: load_from is where the first phase starts; here say init_from={load_from!r}')
         if load_from and '://' not in load_from and not Path(load_from).is_file():
             raise MissingFileError(f'{where}: load_from names {Path(load_from).absolute()}, which is not there')
-        check_config(cfg, where, phase=not self.single)
         self.recorded[name] = relevant(cfg)  # before the data root is joined: data may be moved
-        join_data_root(cfg)
-        check_paths(cfg, where)
-        if 'frozen' in cfg:
-            cfg.model.frozen = cfg.pop('frozen')
-        MODELS.build(copy.deepcopy(cfg.model))  # a mistake in the last phase shall not wait for the others
+        prepare(cfg, where, phase=not self.single)
         cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
         stem = Path(self.where).stem
         cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
@@ -137,7 +135,8 @@ class MultiPhaseRunner:
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')
         recorder = MetricsRecorder()
-        runner.register_hook(recorder, priority='LOWEST')
+        for hook in (*self.hooks, recorder):
+            runner.register_hook(hook, priority='LOWEST')
         start = time.time()
         model = runner.train()
         record = self.state['phases'].setdefault(name, {})
@@ -251,7 +250,11 @@ class MultiPhaseRunner:
 
     def _say(self, text):
         if is_main_process():
-            print(f'\n=== {text} ===', flush=True)
+            self.announce(text)
+
+
+def _log(text):
+    print_log(text, 'current')
 
 
 def _mean_scalar(runner, name):

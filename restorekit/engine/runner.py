@@ -56,6 +56,8 @@ class RestoreRunner(Runner):
     - Gradients accumulated over iterations are saved and resumed.
     """
 
+    plain_checkpoints = True  # what SafeCheckpointHook need not do
+
     def setup_env(self, env_cfg):
         """Start the processes' group first where MMEngine cannot, then do as MMEngine does."""
         if self.distributed:

@@ -105,8 +105,9 @@ def test_restore_keeps_alpha_and_reads_grey_and_16_bit(checkpoint, tmp_path):
     assert main(['restore', str(tmp_path / 'in'), '-o', str(tmp_path / 'out'), '--checkpoint', checkpoint]) == 0
     alpha = cv2.imread(str(tmp_path / 'out' / 'alpha.png'), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(alpha[..., 3], noise(8, 9, 4)[..., 3])
-    for name in ('grey.png', 'deep.png'):
-        assert cv2.imread(str(tmp_path / 'out' / name), cv2.IMREAD_UNCHANGED).shape == (8, 9, 3)
+    assert cv2.imread(str(tmp_path / 'out' / 'grey.png'), cv2.IMREAD_UNCHANGED).shape == (8, 9)
+    deep = cv2.imread(str(tmp_path / 'out' / 'deep.png'), cv2.IMREAD_UNCHANGED)
+    assert deep.shape == (8, 9, 3) and deep.dtype == np.uint16
 
 
 def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
@@ -118,7 +119,7 @@ def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
     (folder / 'text.png').write_text('no image at all')
     text = fail('restore', folder, '-o', tmp_path / 'out', '--checkpoint', checkpoint)
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.png', 'z.png']
-    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is no PNG')):
+    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is not a PNG')):
         assert f'{folder / name} ' in text and why in text
     assert '3 of 5 images could not be restored' in text
 

@@ -31,6 +31,9 @@ class AODNet(RestorationNetwork):
         (1, 3, 17, 33)
     """
 
+    tiling = 'exact'
+    receptive_field = 15  # kernels of 3, 5, 7 and 3
+
     def __init__(self, channels=3, b=1.0, init_cfg=None):
         super().__init__(init_cfg)
         if not isinstance(channels, int) or channels < 1:

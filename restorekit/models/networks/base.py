@@ -22,6 +22,8 @@ class RestorationNetwork(BaseModule):
             the whole image is computed once, and ``apply_coefficients(x, *coefficients, rows=slice)`` strip by strip;
             ``'exact'``: tiles that overlap by the receptive field give the same image; ``'approximate'``: nearly so;
             ``'never'``.
+        receptive_field (int | None): Side in pixels of the square of the input that an output pixel depends on, where
+            it is known; ``tiling = 'exact'`` needs it.
     """
 
     size_divisor = 1
@@ -30,6 +32,7 @@ class RestorationNetwork(BaseModule):
     output_range = (0.0, 1.0)
     embedding_dim = None
     tiling = 'never'
+    receptive_field = None
 
     def forward(self, x):
         """Return the restored image (N, 3, H, W) in ``output_range``."""

@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
+from restorekit.functional.images import to_unit
 from restorekit.functional.padding import unpad
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError, nearest
@@ -124,7 +125,7 @@ class Restorer(BaseModel):
         if missing:
             raise InputError(f'{len(missing)} samples of the training batch have no ground truth (first: '
                              f'{missing[0]}); train on a paired set, or degrade clear images with Degrade')
-        return torch.stack([sample.gt for sample in data_samples]).float() / 255
+        return to_unit(torch.stack([sample.gt for sample in data_samples]))
 
     def parse_losses(self, losses):
         """Sum what is named ``loss*`` and log the rest.

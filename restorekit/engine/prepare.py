@@ -1,0 +1,52 @@
+"""One way to look through a config before anything runs."""
+
+import copy
+
+import torch
+
+from restorekit.registry import MODELS
+
+from .config_check import check_config, check_paths, join_data_root
+
+
+def prepare(cfg, where, phase=False, paths=True):
+    """Check a config and make it ready to run, in place; train, test, browse-dataset and check-data all call this.
+
+    Its names and arguments are checked, the data root is joined before the paths of its datasets, these are looked
+    for, ``frozen`` becomes an argument of the model, and the model is built once on the meta device, where it needs no
+    memory, so that a mistake in the last phase does not wait for the others.
+
+    Args:
+        cfg (Config): The complete config of one run.
+        where (str): Its file (and phase), for messages.
+        phase (bool): Whether the keys ``frozen`` and ``init_from`` are allowed.
+        paths (bool): Refuse a config whose data folders are missing.
+
+    Returns:
+        Config: The same.
+
+    Raises:
+        ConfigError: At the first mistake.
+        FileNotFoundError: If a folder of the data is missing.
+    """
+    check_config(cfg, where, phase=phase)
+    join_data_root(cfg)
+    if paths:
+        check_paths(cfg, where)
+    if 'frozen' in cfg:
+        cfg.model.frozen = cfg.pop('frozen')
+    if cfg.get('model') is not None:
+        build_on_meta(cfg.model)
+    return cfg
+
+
+def build_on_meta(model):
+    """Build the config of a model without memory for its weights, to find mistakes; returns it.
+
+    A component that looks at the values of its weights while it is built cannot be built so, and is built in full.
+    """
+    try:
+        with torch.device('meta'):
+            return MODELS.build(copy.deepcopy(model))
+    except NotImplementedError:  # torch's answer to a look at values that are not there
+        return MODELS.build(copy.deepcopy(model))
