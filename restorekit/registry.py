@@ -47,7 +47,7 @@ class Registry(_root.Registry):
             registry = registry.parent if scope is None else None
         raise UnknownNameError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
 
-    def build(self, cfg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         """Build ``cfg`` as MMEngine does; where no default scope is set, ``restorekit`` is it for this call.
 
         So a component of MMEngine or mmcv that builds others through MMEngine's registries finds ours as well.

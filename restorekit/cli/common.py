@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import traceback
-from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction

@@ -128,7 +128,10 @@ def pack(results):
         if array.shape[:2] != inputs.shape[:2]:
             raise InputError(f'{key} and input of {results.get("img_path")} differ in size: {array.shape[:2]} and '
                              f'{inputs.shape[:2]} (height, width); pair the right files or crop them alike')
+    transmission = results.pop('transmission', None)
     sample = RestoreSample(metainfo=dict(results, ori_shape=inputs.shape[:2]))
+    if transmission is not None:
+        sample.transmission = transmission
     if 'gt' in arrays:
         sample.gt = to_tensor(arrays['gt'])
     if 'depth' in arrays:

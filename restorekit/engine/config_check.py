@@ -80,13 +80,18 @@ def _check_known(node, known, place, where):
             raise ConfigError(f'{where}: {place} has no {key!r}; {hint}')
 
 
-def check_paths(cfg, where):
+def check_paths(cfg, where, splits=('train', 'val', 'test')):
     """Check that the folders and files the datasets of a config name are there.
+
+    Args:
+        cfg (Config | dict): The config, its data root joined.
+        where (str): Its file (and phase), for messages.
+        splits (Sequence[str]): Look at these datasets only.
 
     Raises:
         FileNotFoundError: Names the folder looked for, the key, the config and the data root.
     """
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in (f'{split}_dataloader' for split in splits):
         for place, key, path in _data_paths(cfg.get(loader), loader):
             if not Path(path).exists():
                 root = cfg.get('data_root')

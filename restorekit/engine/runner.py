@@ -30,6 +30,7 @@ from restorekit.checkpoint import (
 )
 from restorekit.config import config_to_json
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
@@ -161,6 +162,12 @@ class RestoreRunner(Runner):
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
             meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
         model = self.model.module if is_model_wrapper(self.model) else self.model
+
+        bad = [name for name, value in model.state_dict().items()
+               if value.is_floating_point() and not value.isfinite().all()]
+        if bad:
+            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they are '
+                                 'not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

@@ -50,11 +50,20 @@ class RestorePreprocessor(BaseDataPreprocessor):
         inputs, samples = self._prepare(data['inputs'], data.get('data_samples'), training)
         if training and self.degradation is not None:
             inputs = self._degrade(inputs, samples)
-        out = dict(data, inputs=self._pad(inputs, samples), data_samples=samples)
+        out = dict(data, inputs=self._pad(inputs, samples), data_samples=samples,
+                   **self._features(samples, 'features', training))
         if data.get('target') is not None:
-            target, _ = self._prepare(data['target']['inputs'], data['target'].get('data_samples'), training)
+            target, samples = self._prepare(data['target']['inputs'], data['target'].get('data_samples'), training)
             out['target'] = self._pad(target, None)
+            out.update(self._features(samples, 'target_features', training))
         return out
+
+    @staticmethod
+    def _features(samples, key, training):
+        """The encoder's maps that travel with samples of :class:`CachedFeatures`, stacked."""
+        count = samples[0].get('cached_maps') if training and samples else None
+        return {key: tuple(torch.stack([sample.get(f'map_{i}') for sample in samples]) for i in range(count))} \
+            if count else {}
 
     def _prepare(self, images, samples, training):
         for image in images:

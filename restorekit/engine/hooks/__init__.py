@@ -1,5 +1,6 @@
 """Hooks of training."""
 
+from .adaptive_batch_norm import AdaptiveBatchNormHook
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
@@ -7,5 +8,5 @@ from .metric_facts import MetricFactsHook
 from .per_image import PerImageHook
 from .progress import ProgressHook
 
-__all__ = ['BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook', 'PerImageHook',
-           'ProgressHook', 'SafeCheckpointHook']
+__all__ = ['AdaptiveBatchNormHook', 'BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook',
+           'PerImageHook', 'ProgressHook', 'SafeCheckpointHook']
