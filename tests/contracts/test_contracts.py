@@ -19,18 +19,27 @@ SCENES = dict(type='ProceduralScenes', length=3, height=24, width=32, pipeline=[
 EXAMPLES = dict(
     network=dict(
         AODNet={},
+        DarkChannelPrior=[{}, dict(window=7, radius=8)],
+        LowResolutionAffine=[
+            dict(encoder=dict(type='PriorEncoder', features=dict(type='EfficientNetLite', out_stages=[3])),
+                 decoder=dict(type='GridAffineDecoder', channels=8, blocks=1), size=[32, 16]),
+            dict(encoder=ENCODER, decoder=dict(type='GridAffineDecoder', channels=8, blocks=1, prior=False),
+                 size=[32, 32])],
         EncoderDecoder=[
             dict(encoder=ENCODER, decoder=dict(type='AffineDecoder', channels=8, head_channels=4)),
             dict(encoder=dict(ENCODER, base_channels=16), decoder=dict(type='CIDDecoder', enhancer_channels=4)),
             dict(encoder=dict(type='TimmEncoder', name='test_resnet', out_indices=(1, 2, 3)),
                  decoder=dict(type='AffineDecoder', channels=8, head_channels=4))]),
     encoder=dict(
+        EfficientNetLite=[{}, dict(out_stages=[1, 2])],
+        PriorEncoder=[{}, dict(features=dict(type='EfficientNetLite', out_stages=[3]), feature_scale=1.0)],
         Res2Net=[dict(stage_blocks=(1, 1, 1), base_channels=8, base_width=16),
                  dict(stage_blocks=(1, 1, 1, 1), base_channels=8, base_width=16, scale=2, out_indices=(1, 3))],
         TimmEncoder=dict(name='test_resnet', out_indices=(1, 2, 3))),
-    decoder=dict(AffineDecoder=dict(channels=8, head_channels=4), CIDDecoder=dict(enhancer_channels=4)),
+    decoder=dict(AffineDecoder=dict(channels=8, head_channels=4), CIDDecoder=dict(enhancer_channels=4),
+                 GridAffineDecoder=[dict(channels=8), dict(channels=[8, 12, 16], blocks=[1, 0, 1], prior=False)]),
     loss=dict(
-        CharbonnierLoss=dict(loss_weight=0.5), L1Loss={}, MSELoss={},
+        CharbonnierLoss=dict(loss_weight=0.5), ChromaLoss=[{}, dict(balance=0.0)], L1Loss={}, MSELoss={},
         SSIMLoss=[{}, dict(window=7, padding='zero')]),
     reweighter=dict(
         DecorrelationReweighter=[{}, dict(num_maps=2, target_ess=0.8)],
@@ -40,8 +49,9 @@ EXAMPLES = dict(
         MMDLoss={}, MeanCovarianceLoss={}),
     degradation=dict(
         AtmosphericScattering=[{}, dict(airlight_saturation=(0.1, 0.3), wavelength_exponent=(0.0, 1.0))],
-        Blur={}, CIDScattering=[{}, dict(mode='faithful')], ColourCast={}, Dust={}, JPEG={},
-        LowLight=[{}, dict(mode='retinex')], NightHaze={}, NonHomogeneousHaze={},
+        Blur={}, CIDScattering=[{}, dict(mode='faithful')], ColourCast={}, ColourGain={}, Dust={},
+        HazeField=dict(hazy_dir='DIR/hazy', clear_dir='DIR/clear'), JPEG={},
+        LowLight=[{}, dict(mode='retinex')], NightGlow={}, NightHaze={}, NonHomogeneousHaze={},
         PoissonGaussianNoise=[{}, dict(grey=0.5, linear=True)], Rain={}, Resize={}, Snow={}, Underwater={},
         Maybe=dict(child=HAZE), OneOf=dict(children=[HAZE, dict(type='Snow')]),
         Sequential=dict(children=[HAZE, dict(type='PoissonGaussianNoise'), dict(type='JPEG')]),
@@ -64,7 +74,7 @@ EXAMPLES = dict(
                              pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
-OWN_TESTS = {'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer', 'StoredPredictions'}
+OWN_TESTS = {'AffineRestorer', 'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer', 'StoredPredictions'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
 OWN_TESTS |= {'BRISQUE', 'FADE', 'LPIPS', 'NIQE', 'PyIQA'}
 
