@@ -83,6 +83,7 @@ def test_gradients_reach_image_and_weights_through_the_small_copy():
     assert x.grad.abs().sum() > 0 and network.decoder.local_head.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_it_exports_whole_to_onnx_at_any_size(network, tmp_path):
     pytest.importorskip('onnxscript')
     onnxruntime = pytest.importorskip('onnxruntime')
