@@ -1,4 +1,4 @@
-"""From a collated batch to what a network eats, on the device."""
+"""Turns a collated batch into network input, on the device."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -50,11 +50,20 @@ class RestorePreprocessor(BaseDataPreprocessor):
         inputs, samples = self._prepare(data['inputs'], data.get('data_samples'), training)
         if training and self.degradation is not None:
             inputs = self._degrade(inputs, samples)
-        out = dict(data, inputs=self._pad(inputs, samples), data_samples=samples)
+        out = dict(data, inputs=self._pad(inputs, samples), data_samples=samples,
+                   **self._features(samples, 'features', training))
         if data.get('target') is not None:
-            target, _ = self._prepare(data['target']['inputs'], data['target'].get('data_samples'), training)
+            target, samples = self._prepare(data['target']['inputs'], data['target'].get('data_samples'), training)
             out['target'] = self._pad(target, None)
+            out.update(self._features(samples, 'target_features', training))
         return out
+
+    @staticmethod
+    def _features(samples, key, training):
+        """The encoder's maps that travel with samples of :class:`CachedFeatures`, stacked."""
+        count = samples[0].get('cached_maps') if training and samples else None
+        return {key: tuple(torch.stack([sample.get(f'map_{i}') for sample in samples]) for i in range(count))} \
+            if count else {}
 
     def _prepare(self, images, samples, training):
         for image in images:
@@ -69,8 +78,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
         if training and len(sizes) > 1:
             raise InputError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
                              'width); put RandomCrop at the end of the geometric transforms of the pipeline')
-        images = [to_unit(image) for image in images]
-        return (torch.stack(images) if len(sizes) == 1 else images), samples
+        if len(sizes) > 1:
+            return [to_unit(image) for image in images], samples
+        return to_unit(images if isinstance(images, torch.Tensor) else torch.stack(images)), samples
 
     def _degrade(self, clear, samples):
         if any('gt' in sample for sample in samples):
@@ -85,6 +95,11 @@ class RestorePreprocessor(BaseDataPreprocessor):
         return hazy
 
     def _pad(self, images, samples):
+        if isinstance(images, torch.Tensor):  # of one size: a batch stays one tensor
+            images, padding = pad_to_multiple(images, self.size_divisor, self.min_size)
+            for sample in samples or ():
+                sample.set_metainfo(dict(padding=padding))
+            return rescale(images, (0.0, 1.0), self.input_range)
         padded = [pad_to_multiple(image, self.size_divisor, self.min_size) for image in images]
         for sample, (_, padding) in zip(samples or (), padded, strict=False):
             sample.set_metainfo(dict(padding=padding))

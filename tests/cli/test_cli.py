@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from tiny import PHASES, config
 
 import restorekit
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 from restorekit.files.image_io import read_image
 from restorekit.models import AODNet
 
@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cli')
     cfg = config('unused', iters=2, phases=PHASES)
     cfg.pop('work_dir')
-    Config(cfg).dump(str(folder / 'tiny.py'))
+    RestoreConfig(cfg).dump(str(folder / 'tiny.py'))
     with DefaultScope.overwrite_default_scope('restorekit'):
         assert main(['train', str(folder / 'tiny.py'), '--work-dir', str(folder / 'run')]) == 0
     return folder
@@ -119,7 +119,7 @@ def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
     (folder / 'text.png').write_text('no image at all')
     text = fail('restore', folder, '-o', tmp_path / 'out', '--checkpoint', checkpoint)
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.png', 'z.png']
-    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is no PNG')):
+    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is not a PNG')):
         assert f'{folder / name} ' in text and why in text
     assert '3 of 5 images could not be restored' in text
 
@@ -212,7 +212,7 @@ def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_
     write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))
     pair = dict(type='PairedDataset', input_dir=str(tmp_path / 'hazy'), gt_dir=str(tmp_path / 'clear'))
     for dataset in (pair, dict(type='SingleDataset', image_dir=str(tmp_path / 'clear'))):
-        Config(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
+        RestoreConfig(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
             batch_size=1, num_workers=1, dataset=dataset,
             sampler=dict(type='DefaultSampler', shuffle=False)))).dump(str(tmp_path / 'worker.py'))
         text = fail('test', tmp_path / 'worker.py', checkpoint)
