@@ -40,7 +40,7 @@ setup(
         'mmengine>=0.10.7',
         'mmcv-lite>=2.1',
         'numpy',
-        'pillow>=11.3',  # profiles, EXIF, CMYK, animations, AVIF: OpenCV reads none of them; torchvision needs it anyway
+        'pillow>=11.3',  # profiles, EXIF, CMYK, animations, AVIF: OpenCV reads none; torchvision needs it anyway
         'opencv-python>=4.11',  # IMREAD_COLOR_RGB
         'addict',
         'tensorboard',
