@@ -1,5 +1,6 @@
-# ConvIR-B: 8.63 M parameters. The authors' recipe on RESIDE ITS: 300 epochs in batches of 4, Adam at 1e-4, three epochs of
-# warm-up, cosine to 1e-6, L1 and 0.1 times the spectrum's L1 at three sizes, gradients clipped to a norm of 0.001.
+# ConvIR-B: 8.63 M parameters. The authors' recipe on RESIDE ITS: 300 epochs in batches of 4, Adam at 1e-4, three
+# epochs of warm-up, cosine to 1e-6, L1 and 0.1 times the spectrum's L1 at three sizes, gradients clipped to a norm of
+# 0.001.
 _base_ = ['../_base_/datasets/its.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='Restorer', network=dict(type='ConvIR', blocks=8), losses=dict(

@@ -1,6 +1,6 @@
-# DEA-Net: 3.65 M parameters once its convolutions are fused, 7.79 M in training. The authors' recipe on RESIDE ITS: 500,000
-# iterations of 16 crops of 256, Adam from 4e-4 to 1e-6, L1 and 0.1 times contrastive regularisation. VGG's ImageNet
-# weights are fetched when training starts; --cfg-options model.losses.contrastive=None does without.
+# DEA-Net: 3.65 M parameters once its convolutions are fused, 7.79 M in training. The authors' recipe on RESIDE ITS:
+# 500,000 iterations of 16 crops of 256, Adam from 4e-4 to 1e-6, L1 and 0.1 times contrastive regularisation. VGG's
+# ImageNet weights are fetched when training starts; --cfg-options model.losses.contrastive=None does without.
 _base_ = ['../_base_/datasets/its.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='Restorer', network=dict(type='DEANet'), losses=dict(

@@ -1,5 +1,5 @@
-# FFA-Net: 4.46 M parameters, all at full resolution. The authors' recipe on RESIDE ITS: batches of 2 crops of 240, Adam at
-# 1e-4 with a cosine to 0, L1.
+# FFA-Net: 4.46 M parameters, all at full resolution. The authors' recipe on RESIDE ITS: batches of 2 crops of 240,
+# Adam at 1e-4 with a cosine to 0, L1.
 _base_ = ['../_base_/datasets/its.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='Restorer', network=dict(type='FFANet'), losses=dict(pixel=dict(type='L1Loss')))

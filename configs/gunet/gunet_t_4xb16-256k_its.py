@@ -1,5 +1,5 @@
-# gUNet-T: 0.84 M parameters. The authors' recipe on RESIDE ITS: 1,000 epochs of 16,384 samples in batches of 64, AdamW at
-# 8e-4 (1.6e-3 at 128), cosine after a warm-up, L1 in [-1, 1], which is twice that in [0, 1].
+# gUNet-T: 0.84 M parameters. The authors' recipe on RESIDE ITS: 1,000 epochs of 16,384 samples in batches of 64,
+# AdamW at 8e-4 (1.6e-3 at 128), cosine after a warm-up, L1 in [-1, 1], which is twice that in [0, 1].
 _base_ = ['../_base_/datasets/its.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='Restorer', network=dict(type='GUNet', depths=(2, 2, 2, 4, 2, 2, 2)),
