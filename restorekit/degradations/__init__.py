@@ -9,8 +9,9 @@ from .draw import Draw, check_choice, check_range, fractal_noise, normal_field, 
 from .dust import Dust
 from .estimator import DepthEstimator
 from .haze import AtmosphericScattering, NonHomogeneousHaze, scatter
-from .light import ColourCast, LowLight
-from .night import NightHaze
+from .haze_field import HazeField, fit_haze_field
+from .light import ColourCast, ColourGain, LowLight
+from .night import NightGlow, NightHaze
 from .noise import PoissonGaussianNoise
 from .params import params_from_json, params_to_json, select, stack
 from .presets import load_preset
@@ -18,10 +19,10 @@ from .water import Underwater
 from .weather import Rain, Snow
 
 __all__ = [
-    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'Degradation', 'DepthEstimator', 'Draw', 'Dust',
-    'JPEG', 'LowLight', 'Maybe', 'NightHaze', 'NonHomogeneousHaze', 'OneOf', 'PoissonGaussianNoise', 'ProxyDepth',
-    'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater', 'build_degradation', 'check_choice',
-    'check_range', 'cid_scatter', 'convert_depth', 'fractal_noise',
-    'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
+    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'ColourGain', 'Degradation', 'DepthEstimator',
+    'Draw', 'Dust', 'HazeField', 'JPEG', 'LowLight', 'Maybe', 'NightGlow', 'NightHaze', 'NonHomogeneousHaze',
+    'OneOf', 'PoissonGaussianNoise', 'ProxyDepth', 'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater',
+    'build_degradation', 'check_choice', 'check_range', 'cid_scatter', 'convert_depth', 'fit_haze_field',
+    'fractal_noise', 'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
     'per_sample', 'read_depth', 'scatter', 'select', 'stack',
 ]

@@ -65,11 +65,24 @@ class _Composition(Degradation):
     def _parts(self, indices, params):
         return [(self.children[index], params[self.names[index]]) for index in indices]
 
+    def transmission(self, image, depth, params):
+        """The product over the children that know theirs; NaN for samples where none does."""
+        total = torch.full_like(image, torch.nan)
+        for name, child in zip(self.names, self.children, strict=True):
+            if name not in params:
+                continue
+            inner = {key: value for key, value in params[name].items() if key != 'rows'}
+            rows = params[name].get('rows', torch.arange(len(image))).to(image.device)
+            t = child.transmission(image[rows], None if depth is None else depth[rows], inner)
+            if t is not None:
+                total[rows] = torch.where(total[rows].isnan(), t, total[rows] * t)
+        return None if bool(total.isnan().all()) else total
+
 
 def run_parts(parts, image, depth, owned=False):
     """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through.
 
-    ``owned`` says that no one else needs ``image``: then it may be overwritten, which spares a copy of the batch.
+    ``owned`` says that no one else needs ``image``: then it may be overwritten, which saves a copy of the batch.
     """
     if not parts:
         return image
@@ -141,7 +154,7 @@ class OneOf(_Composition):
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
             raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
-        if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
+        if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float('inf'):
             raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 
@@ -166,7 +179,7 @@ class Maybe(_Composition):
         p (float): Probability, in [0, 1].
 
     Raises:
-        ValueError: If p is no probability.
+        ValueError: If p is not a probability.
 
     Parameters drawn: ``applied`` (N,) bool, and the child's for the samples where it is true.
 

@@ -194,8 +194,8 @@ def _curves(record, table, chosen, label):
     curves = {}
     for domain in record['domains']:
         for name in record['variants']:
-            runs = [dict((iteration, [means[f'{part}/{label}'] for part in record['test_sets'][domain]
-                                      if f'{part}/{label}' in means]) for iteration, means in result['curve'])
+            runs = [{iteration: [means[f'{part}/{label}'] for part in record['test_sets'][domain]
+                                 if f'{part}/{label}' in means] for iteration, means in result['curve']}
                     for key, result in sorted(table.items())
                     if key[:2] == (name, domain) and key[3] == chosen[name][domain] and not result['failed']]
             shared = sorted(set.intersection(*(set(run) for run in runs))) if runs else []

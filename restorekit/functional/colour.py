@@ -87,3 +87,20 @@ def luminance(image):
         torch.Size([1, 1, 2, 2])
     """
     return image[:, 0:1] * 0.299 + image[:, 1:2] * 0.587 + image[:, 2:3] * 0.114
+
+
+def chroma(image):
+    """Return the two chroma signals Cb and Cr of Rec. 601.
+
+    Args:
+        image (Tensor): (N,3,H,W).
+
+    Returns:
+        Tensor: (N,2,H,W), each in [-0.5, 0.5] for images in [0, 1]; 0 where a pixel is grey.
+
+    Example:
+        >>> chroma(torch.ones(1, 3, 1, 1)).abs().max().item() < 1e-6
+        True
+    """
+    y = luminance(image)
+    return torch.cat([(image[:, 2:3] - y) / 1.772, (image[:, 0:1] - y) / 1.402], dim=1)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from restorekit.messages import InputError
 
+from .images import to_unit
 from .precision import at_least_float32, no_autocast
 from .ssim_strips import ssim_means
 
@@ -223,14 +224,14 @@ def gaussian_kernel(window, sigma, like):
 
 
 def unit_float(image):
-    """Return an image of any shape as float32 in [0, 1]: uint8 divided by 255, float clamped.
+    """Return an image of any shape as float32 in [0, 1]: integers divided by their greatest value, float clamped.
 
     Example:
         >>> unit_float(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([0., 1.])
     """
     image = image.detach()
-    return image.float().div_(255) if image.dtype == torch.uint8 else image.float().clamp(0, 1)
+    return image.float().clamp(0, 1) if image.is_floating_point() else to_unit(image)
 
 
 def fitting_window(window, size):

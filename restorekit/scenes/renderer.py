@@ -1,4 +1,4 @@
-"""Outdoor scenes drawn by code, with the exact depth of every pixel: training data that needs no download."""
+"""Scenes drawn by code, with the exact depth of every pixel: training data that needs no download."""
 
 
 import cv2
@@ -8,6 +8,7 @@ from restorekit.messages import InputError, nearest
 from restorekit.random import derive_seed
 
 from .parts import SUPERSAMPLING, Camera, Canvas, Light, smoothstep
+from .rooms import draw_room
 from .street import draw_street
 from .terrain import draw_terrain
 
@@ -25,6 +26,10 @@ STYLES = {
         'kind': 'terrain', 'focal': (0.9, 1.7), 'horizon': (0.24, 0.46), 'camera_height': (3, 18), 'yaw': (0, 0),
         'far': (300, 600), 'sun_elevation': (12, 40), 'clouds': (0.15, 0.9), 'warmth': (0.3, 1.0), 'night': False,
     },
+    'room': {
+        'kind': 'room', 'focal': (0.72, 1.05), 'horizon': (0.18, 0.52), 'camera_height': (1.1, 1.8), 'yaw': (0, 0),
+        'far': (1, 1), 'sun_elevation': (20, 60), 'clouds': (0.1, 0.9), 'warmth': (0.0, 0.7), 'night': False,
+    },
 }
 
 #: Depth of the sky, in the unit in which the farthest surface lies at about 1.
@@ -32,7 +37,7 @@ SKY_DEPTH = 1.5
 
 
 def render_scene(seed, height, width, style='city'):
-    """Draw one clear outdoor scene and its exact depth.
+    """Draw one clear scene and its exact depth.
 
     Args:
         seed (int): Names the scene: the same seed, size and style give the same arrays bit for bit, and the same
@@ -40,7 +45,7 @@ def render_scene(seed, height, width, style='city'):
         height (int): Rows, at least 8.
         width (int): Columns, at least 8.
         style (str): A key of ``STYLES``: ``'city'`` (streets by day), ``'city_night'`` (dark, lamps lit) or
-            ``'highland'`` (hills, fields, trees).
+            ``'highland'`` (hills, fields, trees), or ``'room'`` (furnished rooms; the farthest point lies at 1).
 
     Returns:
         tuple: ``image`` (height, width, 3) uint8 sRGB in RGB order, without any haze; and ``depth`` (height, width)
@@ -79,6 +84,8 @@ def _draw(seed, height, width, style):
                     yaw=float(np.deg2rad(draw['yaw'])))
     canvas = Canvas(camera, step * height, step * width)
     light = _light(rng, draw, statistics['night'])
+    if statistics['kind'] == 'room':
+        return canvas, draw_room(canvas, light, rng, draw['warmth'])
     (draw_street if statistics['kind'] == 'street' else draw_terrain)(canvas, light, rng, draw['far'])
     return canvas, draw['far']
 

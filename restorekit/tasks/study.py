@@ -16,12 +16,13 @@ from typing import Any
 
 from restorekit.config import ConfigError, load_config
 from restorekit.files.atomic import atomic_write_text
+from restorekit.files.lock import FolderInUseError, lock_folder, unlock_folder
 from restorekit.files.names import file_name
 from restorekit.messages import InputError, MissingFileError, nearest, unknown_name_message
 
 from .process import available_cores, prepare_process
 
-STUDY_FILE, RESULT_FILE, LOCK_FILE = 'study.json', 'result.json', 'lock'
+STUDY_FILE, RESULT_FILE = 'study.json', 'result.json'
 DEFAULTS = dict(base=None, options={}, domains=None, variants=None, seeds=[0, 1, 2], baseline=None,
                 metric='PSNR@rgb', target=0.2, hypothesis=None, analysis=None)
 DOMAIN_KEYS, VARIANT_KEYS = ('options', 'test'), ('config', 'options', 'trials')
@@ -323,7 +324,6 @@ def _work(number, workers, file, out, jobs, data_root, options, lines):
 
 
 def _run_jobs(found, out, jobs, data_root, options, say):
-    from filelock import FileLock, Timeout
     ran = []
     for job in jobs:
         folder = out / 'jobs' / job.name
@@ -332,10 +332,9 @@ def _run_jobs(found, out, jobs, data_root, options, say):
         if _is_done(out, job, digest, found):
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE, timeout=0)
         try:
-            lock.acquire()
-        except Timeout:  # another process is at it
+            lock_folder(folder)
+        except FolderInUseError:  # another process is at it
             continue
         try:
             if _is_done(out, job, digest, found):
@@ -347,7 +346,7 @@ def _run_jobs(found, out, jobs, data_root, options, say):
             ran.append(job.name)
             say(f'{job.name}: {result["failed"] or "finished"} ({time.time() - start:.0f} s)')
         finally:
-            lock.release()
+            unlock_folder(folder)
     return ran
 
 
@@ -371,7 +370,7 @@ def _train(job, cfg, folder, options):
     cfg.work_dir = str(folder / 'run')
     failed = None
     with contextlib.redirect_stdout(_Nowhere()):  # the run keeps a log of its own
-        runner = MultiPhaseRunner(cfg, resume=True, options=options)
+        runner = MultiPhaseRunner(cfg, resume=True)
         try:
             runner.train()
         except NonFiniteError as error:

@@ -1,6 +1,7 @@
 """The study runner: which jobs, each once, continued, refused when changed, and a report that ignores the order."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from restorekit.cli.main import main
 from restorekit.config import ConfigError
 from restorekit.evaluation.statistics import holm, sign_flip_test, student_t_test
 from restorekit.evaluation.study_summary import summarise_study
+from restorekit.files.lock import lock_folder
 from restorekit.messages import InputError, MissingFileError
 from restorekit.tasks import study as tasks
 from restorekit.tasks.study import Job, Study, study, study_report
@@ -126,12 +128,21 @@ def test_the_job_of_a_dead_owner_is_taken_again(file, tmp_path, no_training, mon
 
 
 def test_a_job_whose_lock_is_held_is_left_alone(file, tmp_path, no_training):
-    from filelock import FileLock
     out = tmp_path / 'out'
     folder = out / 'jobs' / 'erm' / 'haze' / 'seed0'
     folder.mkdir(parents=True)
-    with FileLock(folder / 'lock'):
-        state = study(file, out)
+    held, release = multiprocessing.Event(), multiprocessing.Event()
+
+    def hold():
+        lock_folder(folder)
+        held.set()
+        release.wait(60)
+    owner = multiprocessing.get_context('fork').Process(target=hold)
+    owner.start()
+    assert held.wait(60)
+    state = study(file, out)
+    release.set()
+    owner.join()
     assert state.running == ['erm/haze/seed0'] and state.finished == 7 and len(state.ran) == 7
 
 

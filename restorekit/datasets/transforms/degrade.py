@@ -18,9 +18,12 @@ class Degrade:
 
     Args:
         degradation (dict): From ``DEGRADATIONS``.
+        transmission (bool): Keep the transmission too, where the degradation knows it, for losses that look at it:
+            ``transmission`` (1, H, W) or (3, H, W) of the sample, NaN where it is not known.
     """
 
-    def __init__(self, degradation):
+    def __init__(self, degradation, transmission=False):
+        self.transmission = transmission
         self.degradation = DEGRADATIONS.build(degradation) if isinstance(degradation, dict) else degradation
 
     def __call__(self, results):
@@ -39,4 +42,7 @@ class Degrade:
         hazy = self.degradation.apply(gt, depth, params)
         results['inputs'] = (hazy[0] * 255).round().byte().numpy().transpose(1, 2, 0)
         results['degradation'] = params_to_json(params)[0]
+        if self.transmission:
+            t = self.degradation.transmission(gt, depth, params)
+            results['transmission'] = gt[0, :1] * torch.nan if t is None else t[0]
         return results

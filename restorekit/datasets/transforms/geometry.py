@@ -66,6 +66,32 @@ class CenterCrop(GeometricTransform):
 
 
 @TRANSFORMS.register_module()
+class RandomResizedCrop(GeometricTransform):
+    """Cut a random window of random size and shape and resize it, by area where it shrinks.
+
+    Args:
+        size (int | tuple[int, int]): Height and width of the result in pixels.
+        scale (tuple[float, float]): Range of the window's height and width, each drawn, as a share of the image's.
+
+    Example:
+        >>> RandomResizedCrop(8, (0.5, 1.0))(dict(gt=np.zeros((20, 30, 3), np.uint8)))['gt'].shape
+        (8, 8, 3)
+    """
+
+    def __init__(self, size, scale=(0.5, 1.0)):
+        self.size = _pair(size, 'RandomResizedCrop.size')
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise InputError(f'RandomResizedCrop.scale must be (low, high) with 0 < low <= high <= 1, but got {scale}')
+        self.scale = scale
+
+    def draw(self, height, width):
+        h, w = (max(1, round(side * np.random.uniform(*self.scale))) for side in (height, width))
+        top, left = np.random.randint(height - h + 1), np.random.randint(width - w + 1)
+        resize = _resizer(*self.size)
+        return lambda array: resize(np.asarray(array)[top:top + h, left:left + w])
+
+
+@TRANSFORMS.register_module()
 class RandomFlip(GeometricTransform):
     """Mirror left and right.
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 
 from restorekit.functional.haze_prior import CANDIDATES, MAP_CHANNELS, STRIDE, haze_prior
+from restorekit.functional.precision import no_autocast
 from restorekit.registry import MODELS
 
 
@@ -52,10 +53,14 @@ class PriorEncoder(BaseModule):
         self.channels, self.strides = tuple(channels), tuple(strides)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the maps, shallow to deep; ``x`` is (N, 3, H, W) in [0, 1]."""
+        """Return the maps, shallow to deep, in float32 also under autocast; ``x`` is (N, 3, H, W) in [0, 1]."""
+        with no_autocast(x):
+            return self._forward(x.float())
+
+    def _forward(self, x):
         prior = haze_prior(x)
         size = prior.log_gains.shape[-2:]
-        pixels = F.pixel_unshuffle(x.float(), STRIDE)
+        pixels = F.pixel_unshuffle(x, STRIDE)
         maps = [torch.cat([prior.airlight.expand(-1, -1, *size), prior.log_gains, prior.maps, pixels], dim=1)]
         if self.features is not None:
             deepest = self.strides[-1]

@@ -4,6 +4,7 @@ from .aod_net import AODNet
 from .base import FeatureNetwork, RestorationNetwork
 from .colour_attenuation_prior import ColourAttenuationPrior
 from .convir import ConvIR
+from .dark_channel_prior import DarkChannelPrior
 from .deanet import DEANet
 from .dehazeformer import DehazeFormer
 from .encoder_decoder import EncoderDecoder
@@ -15,6 +16,8 @@ from .msbdn import MSBDN
 from .promptir import PromptIR
 from .unet import UNet
 
-__all__ = ['AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DehazeFormer', 'EncoderDecoder', 'FFANet',
-           'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR', 'RestorationNetwork',
-           'UNet']
+__all__ = [
+    'AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DarkChannelPrior', 'DehazeFormer', 'EncoderDecoder',
+    'FFANet', 'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR',
+    'RestorationNetwork', 'UNet',
+]

@@ -53,6 +53,10 @@ class EncoderDecoder(RestorationNetwork):
         self.output_range = self.decoder.output_range
         self.embedding_dim = self.decoder.embedding_dim
 
+    def encode(self, x):
+        """Return what the decoder takes of images (N, 3, H, W) in ``input_range``: the encoder's maps."""
+        return self.encoder(x)
+
     def forward(self, x):
         return self.decoder(self.encoder(x), x)
 

@@ -54,6 +54,10 @@ class LowResolutionAffine(EncoderDecoder):
     def _small(self, x):
         return area_resize(x, (self.height, self.width))
 
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the encoder's maps of the small copy."""
+        return self.encoder(self._small(x))
+
     def coefficients(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Look at images once.
 

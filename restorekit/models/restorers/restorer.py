@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import nn
 
+from restorekit.checkpoint.state_dict import weights_digest
+from restorekit.functional.images import to_unit
 from restorekit.functional.padding import pad_to_multiple, unpad
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError, nearest
@@ -91,7 +93,7 @@ class Restorer(BaseModel):
             self.get_submodule(name).eval()
         return self
 
-    def forward(self, inputs, data_samples=None, mode='tensor', target=None):
+    def forward(self, inputs, data_samples=None, mode='tensor', target=None, features=None, target_features=None):
         """Run in one of three modes.
 
         Args:
@@ -100,9 +102,14 @@ class Restorer(BaseModel):
             mode (str): ``'loss'`` returns a dict of losses, ``'predict'`` a list of samples with ``pred``,
                 ``'tensor'`` the network's raw output.
             target (Tensor, optional): Images of the target domain, used by restorers that adapt.
+            features (tuple[Tensor], optional): The encoder's maps of ``inputs``, of :class:`CachedFeatures`.
+            target_features (tuple[Tensor], optional): The same of ``target``.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples, target)
+            if features is None:
+                return self.loss(inputs, data_samples, target)
+            self._check_features(data_samples)
+            return self.loss(inputs, data_samples, target, features, target_features)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
@@ -134,14 +141,17 @@ class Restorer(BaseModel):
             if isinstance(module, Frozen) and hasattr(module, 'load'):
                 module.load()
 
-    def loss(self, inputs, data_samples, target=None):
+    def loss(self, inputs, data_samples, target=None, features=None, target_features=None):
         """Compute the named losses on a batch."""
         gt = self.ground_truth(data_samples)
         if 'embedding' in self._needed:
-            output, embedding = self.network.forward_features(inputs)
+            output, embedding = self.network.forward_features(inputs) if features is None else \
+                self.network.decoder.forward_features(features, inputs)
             return self.supervised_losses(self.to_unit(output, data_samples), gt,
                                           extras=self.extras(inputs, data_samples, embedding=embedding))
-        if hasattr(self.network, 'forward_all'):
+        if features is not None:
+            smaller, output = (), self.network.decoder(features, inputs)
+        elif hasattr(self.network, 'forward_all'):
             *smaller, output = self.network.forward_all(inputs)
         else:
             smaller, output = (), self.network(inputs)
@@ -151,6 +161,23 @@ class Restorer(BaseModel):
             for name, value in self.intermediate_losses(image, inputs, gt).items():
                 losses[f'{name}_{number}'] = value
         return losses
+
+    def _check_features(self, data_samples):
+        """Refuse maps of another encoder than the network's, once; and an encoder that learns."""
+        if getattr(self, '_features_checked', False):
+            return
+        encoder = getattr(self.network, 'encoder', None)
+        if encoder is None or not hasattr(self.network, 'decoder'):
+            raise InputError(f'cached features need a network of an encoder and a decoder, but got '
+                             f'{type(self.network).__name__}')
+        learns = any(parameter.requires_grad for parameter in encoder.parameters())
+        if learns or (encoder.training and next(encoder.buffers(), None) is not None):
+            raise InputError("the features are cached, so the encoder cannot learn; set frozen=['network.encoder']")
+        found, cached = weights_digest(encoder), data_samples[0].get('encoder_digest')
+        if found != cached:
+            raise InputError(f'the cached features were made by another encoder ({str(cached)[:12]}...) than the '
+                             f"network's ({found[:12]}...); give CachedFeatures the weights that training starts from")
+        self._features_checked = True
 
     def extras(self, inputs, data_samples, **known):
         """Return what losses ask for, as far as any does.
@@ -220,7 +247,7 @@ class Restorer(BaseModel):
         if missing:
             raise InputError(f'{len(missing)} samples of the training batch have no ground truth (first: '
                              f'{missing[0]}); train on a paired set, or degrade clear images with Degrade')
-        return torch.stack([sample.gt for sample in data_samples]).float() / 255
+        return to_unit(torch.stack([sample.gt for sample in data_samples]))
 
     def parse_losses(self, losses):
         """Sum what is named ``loss*`` and log the rest.
