@@ -73,6 +73,9 @@ def _model_file(name, asked):
                                'yet; train one (restorekit train cid/cid_quickstart) and give its checkpoint with '
                                '--checkpoint') from error
     entry = index.find_model(name)
+    if not entry.path.is_file():
+        raise MissingFileError(f'the model {name!r} has no weights in this copy of restorekit; give a checkpoint with '
+                               '--checkpoint')
     return entry.path, getattr(entry, 'protect_highlights', False)
 
 
