@@ -99,7 +99,7 @@ class DarkChannelPrior(RestorationNetwork):
             grid = F.interpolate(grid, x.shape[-2:], mode='bilinear', align_corners=False)
         else:
             grid = enlarge_rows(grid, height, x.shape[-1], rows)
-        t = (grid[:, :1] * x.mean(dim=1, keepdim=True) + grid[:, 1:]).clamp(self.minimum, 1)
+        t = (grid[:, :1] * x.mean(dim=1, keepdim=True) + grid[:, 1:]).clamp(self.minimum, 1.0)
         airlight = airlight.to(x.dtype)
         return (x - airlight) / t + airlight
 
