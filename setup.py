@@ -33,7 +33,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
-    package_data={'restorekit.zoo': ['weights/*.safetensors']},
+    package_data={'restorekit.evaluation': ['*.html.j2'], 'restorekit.zoo': ['weights/*.safetensors']},
     install_requires=[
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision',
@@ -44,6 +44,8 @@ setup(
         'addict',
         'tensorboard',
         'safetensors',
+        'jinja2',  # this and filelock come with torch
+        'filelock',
         # the same pixels as OpenCV's, sooner; without them (no wheels elsewhere) OpenCV decodes
         'kornia-rs>=0.2; platform_machine in "x86_64 AMD64 aarch64 arm64"',
         'simplejpeg>=1.8; platform_machine in "x86_64 AMD64 aarch64 arm64"',

@@ -4,13 +4,21 @@ Everything that reads a checkpoint file goes through :func:`load_checkpoint_file
 through :func:`plain` and :func:`atomic_save`.
 """
 
-from .network import load_network_weights, network_config_from_json, network_json, network_state
+from .network import (
+    build_described_network,
+    load_network_weights,
+    network_config_from_json,
+    network_description,
+    network_json,
+    network_state,
+)
 from .plain import HISTORY, CheckpointWriteError, atomic_save, plain, restore_history
-from .read import CheckpointError, load_checkpoint_file, load_from_http, load_from_local
-from .state_dict import state_dict_problems
+from .read import CheckpointError, load_checkpoint_file, load_from_http
+from .state_dict import state_dict_problems, weights_digest
 
 __all__ = [
-    'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'load_checkpoint_file', 'load_from_http',
-    'load_from_local', 'load_network_weights', 'network_config_from_json', 'network_json', 'network_state', 'plain',
-    'restore_history', 'state_dict_problems',
+    'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'build_described_network',
+    'load_checkpoint_file', 'load_from_http', 'load_network_weights', 'network_config_from_json',
+    'network_description', 'network_json', 'network_state', 'plain', 'restore_history', 'state_dict_problems',
+    'weights_digest',
 ]

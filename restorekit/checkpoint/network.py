@@ -1,12 +1,17 @@
 """Weights and configs of networks in checkpoints."""
 
+import copy
+import itertools
 import json
 import re
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from mmengine.model import BaseModel
 
-from restorekit.messages import InputError, InputTypeError, unknown_name_message
+from restorekit.messages import InputError, InputTypeError, UserError, unknown_name_message
 from restorekit.registry import MODELS
 
 from .read import CheckpointError
@@ -54,22 +59,115 @@ def load_network_weights(network, state, source):
     Example:
         >>> load_network_weights(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1).state_dict(), 'a.pth')
     """
+    _check_fit(network, state, source)
+    network.load_state_dict(state)
+
+
+def _check_fit(network, state, source):
     own = network.state_dict()
     problems = state_dict_problems(state, own, limit=5)
     if problems:
         raise CheckpointError(f'{source} is a checkpoint of another network than this {type(network).__name__} '
                               f'of {len(own)} tensors.\n  ' + '\n  '.join(problems))
+
+
+def network_description(checkpoint, source):
+    """Return the config of the network that a checkpoint says it holds.
+
+    Args:
+        checkpoint (dict): As :func:`~restorekit.checkpoint.load_checkpoint_file` returns it.
+        source (str | Path): The file, for errors.
+
+    Raises:
+        CheckpointError: If it says nothing, or something that is not the data of a network's config.
+
+    Example:
+        >>> network_description(load_checkpoint_file('iter_180.pth'), 'iter_180.pth')  # doctest: +SKIP
+    """
+    meta = checkpoint.get('meta')
+    record = meta.get('restorekit') if isinstance(meta, dict) else None
+    if isinstance(record, str):  # safetensors hold text only
+        try:
+            record = json.loads(record)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
+    description = record.get('network') if isinstance(record, dict) else None
+    if description is None:
+        raise CheckpointError(f'{source} does not say what network it holds (it was not written by restorekit, '
+                              'or is a bare state dict); name its config with --config')
+    try:
+        return network_config_from_json(description)
+    except (InputError, InputTypeError) as error:
+        raise CheckpointError(f'{source}: {error}; name its config with --config') from error
+
+
+def build_described_network(cfg, state, source):
+    """Build the network that a file describes, after checking the description against the tensors in the file.
+
+    It is built on the meta device first, where nothing is allocated, and given up as soon as it registers far more
+    modules and parameters than the file has tensors: a few bytes of text cannot fill the memory.
+
+    Args:
+        cfg (dict): As :func:`network_config_from_json` returns it.
+        state (dict): The file's tensors, as :func:`network_state` returns them.
+        source (str): The file, for errors.
+
+    Returns:
+        nn.Module: On the CPU, with the weights of ``state``.
+
+    Raises:
+        CheckpointError: If the description cannot be built or does not fit the tensors.
+
+    Example:
+        >>> build_described_network(dict(type='AODNet'), state, 'aod.pth')  # doctest: +SKIP
+    """
+    try:
+        with _registration_limit(64 + 8 * len(state)), torch.device('meta'):
+            outline = MODELS.build(copy.deepcopy(cfg))
+    except UserError as error:
+        raise CheckpointError(f'the network described in {source} cannot be built: {error}') from error
+    except (TypeError, ValueError, KeyError, OverflowError, MemoryError, RuntimeError, ArithmeticError) as error:
+        # what a constructor says to numbers that a hostile or foreign file gives it
+        raise CheckpointError(f'the network described in {source} cannot be built ({type(error).__name__}: {error}); '
+                              'if you trust the file, name its config with --config') from error
+    _check_fit(outline, state, source)
+    hidden = sum(buffer.numel() for buffer in outline.buffers())
+    if hidden > 10 ** 7 + 16 * sum(tensor.numel() for tensor in state.values()):
+        raise CheckpointError(f'the network described in {source} computes tables of {hidden} numbers, far more than '
+                              'the file holds')
+    network = MODELS.build(copy.deepcopy(cfg))
     network.load_state_dict(state)
+    return network
 
 
-_DROPPED = ('_scope_', '_base_', '_delete_', 'init_cfg', 'pretrained')
+@contextmanager
+def _registration_limit(limit):
+    """Stop the building of a network in this thread when it registers more than ``limit`` parameters and modules."""
+    thread, count = threading.get_ident(), itertools.count(1)
+
+    def registered(module, name, value):
+        if threading.get_ident() == thread and next(count) > limit:
+            raise InputError(f'it has more than {limit} modules and parameters, far more than the file has tensors')
+    handles = [torch.nn.modules.module.register_module_parameter_registration_hook(registered),
+               torch.nn.modules.module.register_module_module_registration_hook(registered)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+#: Keys that a network's description may not have: they name files, or are instructions of the config system.
+_DROPPED = ('_scope_', '_base_', '_delete_', 'init_cfg', 'pretrained', 'checkpoint', 'weights')
+_PARTS = tuple(f'restorekit.models.{folder}.' for folder in ('networks', 'encoders', 'decoders', 'blocks'))
+_MAX_TEXT, _MAX_ITEMS, _MAX_NUMBER = 1 << 20, 4096, 1 << 20
 
 
 def network_json(cfg):
     """Return a network's config as JSON text for a checkpoint's meta; :func:`network_config_from_json` reads it.
 
-    Keys that only say where weights or config parts come from (``init_cfg``, ``pretrained``, ``_scope_`` and the like)
-    are dropped; tuples become lists.
+    Keys that only say where weights or config parts come from (``init_cfg``, ``pretrained``, ``checkpoint``,
+    ``_scope_`` and the like) are dropped; tuples become lists.
 
     Raises:
         ValueError, TypeError: If the config is not plain data or a ``type`` in it is not registered in ``MODELS``.
@@ -84,6 +182,10 @@ def network_config_from_json(text):
         ValueError: If it is not JSON, holds a key that configs in checkpoints may not have, or names a ``type`` that is
             not registered in ``MODELS``.
     """
+    if not isinstance(text, str):
+        raise InputError(f'the network config in the checkpoint is not JSON text, but a {type(text).__name__}')
+    if len(text) > _MAX_TEXT:
+        raise InputError(f'the network config in the checkpoint has {len(text)} characters, more than {_MAX_TEXT}')
     try:
         data = json.loads(text, parse_constant=float)
     except (TypeError, ValueError, RecursionError) as error:
@@ -113,7 +215,11 @@ def _network_data(value, place='network'):
                 _check_type(item, f'{place}.type')
         return {key: _network_data(item, f'{place}.{key}') for key, item in value.items()}
     if isinstance(value, list):
+        if len(value) > _MAX_ITEMS:
+            raise InputError(f'{place} has {len(value)} items, more than {_MAX_ITEMS}')
         return [_network_data(item, f'{place}[{i}]') for i, item in enumerate(value)]
+    if type(value) is int and abs(value) > _MAX_NUMBER:
+        raise InputError(f'{place} is {value}; whole numbers up to {_MAX_NUMBER} are allowed in a network config')
     if isinstance(value, float) and not np.isfinite(value):
         raise InputError(f'{place} is {value}, which JSON cannot say')
     if value is None or type(value) in (bool, int, float, str):
@@ -128,3 +234,15 @@ def _check_type(name, place):
                          'no dotted path, no scope and no class')
     if name not in MODELS:
         raise InputError(f'{place}: ' + unknown_name_message(name, MODELS.names(), 'model registry'))
+    if not _is_network_part(MODELS.get(name)):
+        raise InputError(f'{place}: {name} is not a network, encoder, decoder or block, and a network config holds '
+                         'nothing else')
+
+
+def _is_network_part(component):
+    """Whether a component only computes: those of restorekit say so by their folder, a user's own by being a module."""
+    module = component.__module__
+    if module.partition('.')[0] in ('restorekit', 'mmengine', 'mmcv', 'torch', 'torchvision'):
+        return module.startswith(_PARTS)
+    return isinstance(component, type) and issubclass(component, torch.nn.Module) and not \
+        issubclass(component, BaseModel)

@@ -1,14 +1,17 @@
 """Reads checkpoints as data: no code from a file is ever run."""
 
-import os
 import pickle
 import re
+import threading
+import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from restorekit.files.download import download
 from restorekit.messages import MissingFileError, UserError
 
 
@@ -46,8 +49,10 @@ def load_checkpoint_file(path, map_location='cpu'):
     if path.suffix == '.safetensors':
         return _load_safetensors(path, size, map_location)
     try:
-        with torch.serialization.safe_globals(_STAND_INS):
+        _check_archive(path, size)
+        with torch.serialization.safe_globals(_STAND_INS), _bounded_bytearray():
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        _check_amounts(checkpoint, path, size)
         return _check_dict(_rebuild(checkpoint), path, size)
     except CheckpointError:
         raise
@@ -99,37 +104,90 @@ def _load_safetensors(path, size, map_location):
         raise _damaged(path, size, error) from error
 
 
-def load_from_local(filename, map_location=None):
-    """mmengine's checkpoint loader for files: :func:`load_checkpoint_file`."""
-    return load_checkpoint_file(filename, map_location)
-
-
 def load_from_http(filename, map_location=None, model_dir=None, progress=None):
-    """mmengine's checkpoint loader for http(s): download into torch.hub's cache, then :func:`load_checkpoint_file`.
-
-    A file name that ends in ``-<8 or more hex digits>`` is held to that sha256, as torch.hub does (a date is none).
-    """
+    """Download a checkpoint (:func:`~restorekit.files.download.download`), then :func:`load_checkpoint_file`."""
     from mmengine.dist import barrier, get_dist_info
-    folder = Path(model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints'))
-    path = folder / Path(filename.split('?')[0]).name
     rank, _ = get_dist_info()
     try:
         if rank == 0:
-            _download(filename, path, progress)
+            download(filename, folder=model_dir)
     finally:
         barrier()  # a failed download must not leave the other ranks waiting
-    if not path.is_file():  # a node that does not share the first one's disk
-        _download(filename, path, progress)
-    return load_checkpoint_file(path, map_location)
+    return load_checkpoint_file(download(filename, folder=model_dir), map_location)  # of a disk that is not shared
 
 
-def _download(url, path, progress):
-    if path.is_file():
+# A small file must not fill the memory: what is built from it is bounded by its size.
+
+MAX_DEPTH = 100  # of nested dicts and lists
+_SLACK = 1 << 20
+
+
+def _check_archive(path, size):
+    """Refuse a zip archive with compressed parts: torch writes none, and a few bytes could expand to gigabytes."""
+    if not zipfile.is_zipfile(path):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest = re.search(r'-(?=\d*[a-f])([a-f0-9]{8,})\.', path.name)
-    progress = os.isatty(2) if progress is None else progress
-    torch.hub.download_url_to_file(url, str(path), digest and digest[1], progress=progress)
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    if unpacked > size:
+        raise CheckpointError(f'{path} ({size} bytes) would unpack to {unpacked} bytes. torch.save compresses nothing, '
+                              'so this file was not written by it; get it from its author as torch.save wrote it')
+
+
+@contextmanager
+def _bounded_bytearray():
+    """Let ``bytearray`` in a file make empty or given bytes only, not as many zeros as a number says."""
+    unpickler = torch._weights_only_unpickler
+    original, thread = unpickler._get_allowed_globals, threading.get_ident()
+    bounded = {**original(), 'builtins.bytearray': _bytearray}
+    with _PATCH:
+        unpickler._get_allowed_globals = lambda: bounded if threading.get_ident() == thread else original()
+        try:
+            yield
+        finally:
+            unpickler._get_allowed_globals = original
+
+
+_PATCH = threading.RLock()
+
+
+def _bytearray(source=b'', *encoding):
+    if isinstance(source, int):
+        raise pickle.UnpicklingError('the attribute bytearray of builtins with a number')
+    return bytearray(source, *encoding)
+
+
+def _check_amounts(checkpoint, path, size):
+    """Refuse tensors larger than their data, and containers shared so often that walking them would never end."""
+    storages = {}
+    sizes = {}  # of each container by its id: how many objects a walk through it meets
+
+    def walk(obj, depth):
+        if isinstance(obj, torch.Tensor):
+            if obj.layout is torch.strided and obj.device.type != 'meta':
+                storage = obj.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
+                if obj.numel() * obj.element_size() > storage.nbytes() + _SLACK:
+                    raise CheckpointError(f'{path}: a tensor of shape {tuple(obj.shape)} is spread over '
+                                          f'{storage.nbytes()} bytes of data; save it with .contiguous()')
+            return 1
+        if not isinstance(obj, (dict, list, tuple, set)):
+            return 1
+        if id(obj) not in sizes:
+            if depth > MAX_DEPTH:
+                raise CheckpointError(f'{path}: its contents are nested more than {MAX_DEPTH} levels deep, or hold '
+                                      'themselves; a checkpoint is a dict of tensors, numbers, text, dicts and lists')
+            sizes[id(obj)] = float('inf')  # while it is walked through: what holds itself never ends
+            items = [*obj, *obj.values()] if isinstance(obj, dict) else obj
+            sizes[id(obj)] = 1 + sum(walk(item, depth + 1) for item in items)
+        return sizes[id(obj)]
+
+    met = walk(checkpoint, 0)
+    if met > 20 * size + _SLACK:
+        raise CheckpointError(f'{path} ({size} bytes) holds containers that hold each other so often that they expand '
+                              'to more than the file could say; it was not written by restorekit or MMEngine')
+    if sum(storages.values()) > size + _SLACK:
+        raise CheckpointError(f'{path} ({size} bytes) asks for tensors of {sum(storages.values())} bytes, more than it '
+                              'holds')
 
 
 # Stand-ins for the globals in a stock mmengine checkpoint. They only record: nothing of numpy or mmengine is called
@@ -190,19 +248,27 @@ _STAND_INS = [
 ]
 
 
-def _rebuild(obj):
-    """Replace the stand-ins in ``obj`` by what they stand for; dicts and lists are changed in place."""
+def _rebuild(obj, done=None):
+    """Replace the stand-ins in ``obj`` by what they stand for; dicts and lists are changed in place, each once."""
+    done = {} if done is None else done
+    if id(obj) in done:
+        return done[id(obj)][1]
+    result = obj
     if isinstance(obj, (_Array, _History)):
-        return obj.rebuild()
-    if isinstance(obj, dict):
+        result = obj.rebuild()
+    elif isinstance(obj, dict):
+        done[id(obj)] = obj, obj
         for key, value in obj.items():
-            obj[key] = _rebuild(value)
+            obj[key] = _rebuild(value, done)
     elif isinstance(obj, list):
-        obj[:] = map(_rebuild, obj)
+        done[id(obj)] = obj, obj
+        obj[:] = [_rebuild(item, done) for item in obj]
     elif type(obj) is tuple:
-        return tuple(map(_rebuild, obj))
+        result = tuple(_rebuild(item, done) for item in obj)
     elif isinstance(obj, _Dtype):
-        return obj.spec
+        result = obj.spec
     elif callable(obj) and any(obj is stand_in for stand_in, _ in _STAND_INS):
         raise pickle.UnpicklingError(f'the attribute {obj.__name__} of a checkpoint')
-    return obj
+    if isinstance(obj, (tuple, _Array, _History)):
+        done[id(obj)] = obj, result
+    return result

@@ -1,4 +1,12 @@
-"""Comparing state dicts, so that a strict load can say what is wrong with a file."""
+"""Comparing state dicts, so that a strict load can say what is wrong with a file; and naming weights by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def state_dict_problems(given, expected, limit=None):
@@ -24,6 +32,22 @@ def state_dict_problems(given, expected, limit=None):
               for key in expected if key in given and _shape(given[key]) != _shape(expected[key])]
     kinds = {'missing': missing, 'unexpected': unexpected, 'of the wrong shape': shapes}
     return [_line(kind, found, limit) for kind, found in kinds.items() if found]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return the SHA-256 (hex) of a module's class, and of the names, types, shapes and bytes of its state.
+
+    Example:
+        >>> from torch import nn
+        >>> weights_digest(nn.ReLU()) == weights_digest(nn.ReLU()) != weights_digest(nn.SiLU())
+        True
+    """
+    digest = hashlib.sha256(type(module).__qualname__.encode())
+    for name, value in sorted(module.state_dict().items()):
+        value = value.detach().cpu().contiguous()
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+        digest.update(value.flatten().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _shape(value):

@@ -1,17 +1,20 @@
-"""What the commands share: options, threads, and errors that read as sentences."""
+"""What the commands share: options, and errors that read as sentences."""
 
 import argparse
 import errno
+import json
+import math
 import os
-import re
 import sys
 import traceback
-from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction
 
+from restorekit.messages import UserError
 from restorekit.tasks.process import imap, import_from_here, latest, next_free, prepare_process  # noqa: F401
+
+_DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
 
 
 class OptionAction(DictAction):
@@ -33,55 +36,82 @@ class OptionAction(DictAction):
 
 
 def add_config_options(parser):
-    """Add what train and test both take."""
-    parser.add_argument('--data-root', metavar='DIR', help='folder joined before the relative paths of the data sets')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='K=V', default={},
-                        help='overrides, e.g. train_cfg.max_iters=100 phases.adapt.model.alignment=none')
+    """Add the arguments that train and test have in common."""
+    parser.add_argument('--data-root', metavar='DIR', help='folder that holds the datasets; relative paths in the '
+                        'config are looked up there')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
+                        help='change values of the config, for example train_cfg.max_iters=100 or '
+                        'phases.adapt.model.alignment=none')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how the processes of a distributed run were started')
+                        help='how the processes of a distributed run are started (default: none, a single process)')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def run_guarded(function, args):
-    """Call ``function(args)``; print mistakes of the user as one paragraph and return 1 instead of a traceback.
+def set_local_rank(args):
+    """Hand on what old launchers give as an argument."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
-    ``RESTOREKIT_TRACEBACK=1`` shows the traceback.
+
+def write_json(path, record):
+    """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
+    if path:
+        from pathlib import Path
+
+        from restorekit.files.atomic import atomic_write_text
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def run_guarded(function, args):
+    """Call ``function(args)`` and return its exit status, or 1 after an error.
+
+    A mistake of the user is shown as one sentence (``RESTOREKIT_TRACEBACK=1`` shows where it was raised); anything
+    else is a bug and is shown with its traceback.
     """
     try:
-        return function(args) or 0
+        status = function(args) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print('\nInterrupted.', file=sys.stderr)
         return 130
-    except Exception as error:
-        if not _is_user_error(error) or os.environ.get('RESTOREKIT_TRACEBACK'):
-            raise
-        text = _of_worker(error)[1] or (error.args[0] if isinstance(error, KeyError) and error.args else error)
-        print(f'\nerror: {text}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # the one place where every error ends
+        sentence = user_sentence(error)
+        if sentence is None:
+            traceback.print_exc()
+            print('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
+                  'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
+            return 1
+        if os.environ.get('RESTOREKIT_TRACEBACK'):
+            raise
+        print(f'\nerror: {sentence}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        return 1
+    return status
 
 
-_DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
+def user_sentence(error):
+    """Return the sentence to show for an error that a user can mend, or None for a bug.
 
-
-def _is_user_error(error):
-    from restorekit.checkpoint import CheckpointError, CheckpointWriteError
-    from restorekit.config import ConfigError
-    from restorekit.files.image_io import ImageFileError
-    from restorekit.models.restorers import NonFiniteError
-    kinds = (ConfigError, CheckpointError, CheckpointWriteError, ImageFileError, NonFiniteError, FileNotFoundError,
-             FileExistsError, NotADirectoryError, PermissionError, ImportError)
-    if isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _DISK):
-        return True
-    # what restorekit itself raises, and not a library below it, was written to be read
-    raised_by = _of_worker(error)[0] or traceback.extract_tb(error.__traceback__)[-1].filename
-    return isinstance(error, (ValueError, TypeError, KeyError, RuntimeError)) and \
-        Path(raised_by).is_relative_to(Path(__file__).parents[1])
-
-
-def _of_worker(error):
-    """The file that raised an error in a data worker, and the error's own text, of the text that torch made of both."""
-    text = str(error.args[0]) if error.args else ''
-    found = re.match(r'Caught (\w+) in DataLoader worker process', text)
-    parts = re.split(rf'^(?:[\w.]+\.)?{found[1]}: ', text, flags=re.MULTILINE) if found else []
-    files = re.findall(r'^  File "(.+)", line ', text, flags=re.MULTILINE)
-    return (files[-1], parts[-1].strip()) if len(parts) > 1 and files else (None, None)
+    A user can mend a :class:`UserError`, what the operating system says of a file or a full disk, and too little
+    memory.
+    """
+    if isinstance(error, UserError):
+        return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}'
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return error.strerror
+    torch = sys.modules.get('torch')
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError) if torch else MemoryError):
+        return f'there is too little memory; use smaller batches or images ({error})'
+    return None

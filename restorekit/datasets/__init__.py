@@ -1,6 +1,7 @@
 """Datasets, samplers and transforms."""
 
 from .base import Draw, RestoreDataset
+from .cached_features import CachedFeatures, CacheError
 from .file_dataset import FileDataset
 from .file_list import FileList
 from .folders import ClearDepthDataset, PairedDataset, SingleDataset
@@ -11,6 +12,6 @@ from .scanner import scan_images
 from .transforms import *  # noqa: F403
 from .wrappers import ConcatDataset, DomainPairDataset, UnpairedDataset
 
-__all__ = ['ClearDepthDataset', 'ConcatDataset', 'CounterSampler', 'DomainPairDataset', 'Draw', 'FileDataset',
-           'FileList', 'PairedDataset', 'ProceduralScenes', 'RestoreDataset', 'SingleDataset', 'UnpairedDataset',
-           'read_list', 'scan_images']
+__all__ = ['CacheError', 'CachedFeatures', 'ClearDepthDataset', 'ConcatDataset', 'CounterSampler', 'DomainPairDataset',
+           'Draw', 'FileDataset', 'FileList', 'PairedDataset', 'ProceduralScenes', 'RestoreDataset', 'SingleDataset',
+           'UnpairedDataset', 'read_list', 'scan_images']

@@ -1,4 +1,4 @@
-"""What every dataset does: draw, load, transform, pack."""
+"""Base class of datasets: draws, loads, transforms and packs one item."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from restorekit.functional.images import to_tensor
 from restorekit.messages import InputError
 from restorekit.random import derive_seed, seeded_generators
 from restorekit.registry import TRANSFORMS
@@ -16,9 +17,9 @@ IMAGE_KEYS = ('inputs', 'gt')
 
 
 class Draw(NamedTuple):
-    """One draw of the training sampler: which image, the how-manieth draw of the run, and its seed.
+    """One draw of the training sampler: the image index, the draw's position in the run, and its seed.
 
-    ``fixed``: asked for by a plain index, as in validation, and not by the sampler; no other image may stand in for it.
+    ``fixed``: requested by a plain index, as in validation, not by the sampler; no other image may replace it.
     """
 
     index: int
@@ -136,8 +137,3 @@ def pack(results):
     if 'depth' in arrays:
         sample.depth = torch.from_numpy(np.ascontiguousarray(arrays['depth'], np.float32))[None]
     return dict(inputs=to_tensor(inputs), data_samples=sample)
-
-
-def to_tensor(image):
-    """uint8 (H, W, 3) array to uint8 (3, H, W) tensor."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

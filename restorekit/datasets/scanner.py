@@ -149,6 +149,11 @@ class FileSource:
         root = self.stores[part][0]
         return self.lists[part][index] if root == '.' else f'{root.rstrip("/")}/{self.lists[part][index]}'
 
+    def name(self, item):
+        """Path of the file of an item relative to its folder."""
+        part, index = self._find(item)
+        return self.lists[part][index]
+
     def backend_args(self, item):
         """What mmengine.fileio reads the file of an item with; None: a local file."""
         return self.stores[self._find(item)[0]][1]

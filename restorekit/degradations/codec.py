@@ -9,7 +9,8 @@ from restorekit.functional.filters import gaussian_blur
 from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range
+from .base import Degradation
+from .draw import check_choice, check_range
 
 _SUBSAMPLING = {'4:2:0': cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, '4:4:4': cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
 
@@ -52,6 +53,8 @@ class JPEG(Degradation):
         >>> coded, params = JPEG(quality=(30, 95))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'quality'
+
     def __init__(self, quality=(30, 95), subsampling=('4:2:0', '4:4:4')):
         super().__init__()
         self.quality = tuple(int(end) for end in check_range('quality', quality, 1, 100))
@@ -89,6 +92,8 @@ class Blur(Degradation):
         >>> soft, params = Blur(sigma=(0.2, 2.))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'sigma'
+
     def __init__(self, sigma=(0.2, 2.)):
         super().__init__()
         self.sigma = check_range('sigma', sigma, 0, 20)
@@ -116,6 +121,8 @@ class Resize(Degradation):
     """
 
     _MODES = ('area', 'bilinear', 'bicubic')
+
+    headline = 'factor'
 
     def __init__(self, factor=(0.5, 1.), modes=('area', 'bilinear', 'bicubic')):
         super().__init__()

@@ -6,7 +6,8 @@ from restorekit.messages import InputError, InputTypeError
 from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range
+from .base import Degradation
+from .draw import check_range
 from .params import select, with_rows
 
 
@@ -34,6 +35,8 @@ def build_degradation(config, where='degradation'):
 class _Composition(Degradation):
     """Children in one list; child i of a sample draws with ``derive_seed(seed, i)``, whatever its siblings are."""
 
+    composite = True
+
     def __init__(self, children):
         super().__init__()
         if not isinstance(children, (list, tuple)) or not children:
@@ -42,6 +45,14 @@ class _Composition(Degradation):
         self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
                          for i, child in enumerate(children)]
         self.names = [f'{i}_{type(child).__name__}' for i, child in enumerate(self.children)]
+
+    def _turns(self, params):
+        """Indices of the children that parameters of one sample may hold, in the order they are applied."""
+        return range(len(self.children))
+
+    def describe(self, params, every=False):
+        return [text for index in self._turns(params) if self.names[index] in params
+                for text in self.children[index].describe(params[self.names[index]], every)]
 
     def _sample_child(self, index, draw, rows, height, width):
         seeds = [derive_seed(int(draw.seeds[row]), index) for row in rows]
@@ -71,7 +82,7 @@ class _Composition(Degradation):
 def run_parts(parts, image, depth, owned=False):
     """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through.
 
-    ``owned`` says that no one else needs ``image``: then it may be overwritten, which spares a copy of the batch.
+    ``owned`` says that no one else needs ``image``: then it may be overwritten, which saves a copy of the batch.
     """
     if not parts:
         return image
@@ -143,7 +154,7 @@ class OneOf(_Composition):
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
             raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
-        if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
+        if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float('inf'):
             raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 
@@ -168,7 +179,7 @@ class Maybe(_Composition):
         p (float): Probability, in [0, 1].
 
     Raises:
-        ValueError: If p is no probability.
+        ValueError: If p is not a probability.
 
     Parameters drawn: ``applied`` (N,) bool, and the child's for the samples where it is true.
 
@@ -221,6 +232,9 @@ class Shuffle(_Composition):
             rows = [i for i, item in enumerate(orders) if item == order]
             parts.append((_Ordered(self, order), with_rows(select(params, rows), rows, len(orders))))
         return run_parts(parts, image, depth, owned)
+
+    def _turns(self, params):
+        return params['order']
 
 
 class _Ordered:

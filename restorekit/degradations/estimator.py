@@ -11,8 +11,8 @@ import torch
 from restorekit.files.atomic import atomic_write
 from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
 
-from .base import check_choice
 from .depth import convert_depth
+from .draw import check_choice
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -14,7 +14,8 @@ from restorekit.functional.filters import box_filter
 from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, per_sample
+from .base import Degradation
+from .draw import check_range, per_sample
 
 _SIZE = (48, 64)  # height and width of a field
 

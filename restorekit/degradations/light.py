@@ -6,7 +6,8 @@ from restorekit.functional.colour import hue_to_rgb, safe_power
 from restorekit.functional.filters import guided_filter
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_choice, check_range, per_sample
+from .base import Degradation
+from .draw import MAX_HUE, check_choice, check_range, per_sample
 
 
 @DEGRADATIONS.register_module()
@@ -18,7 +19,7 @@ class LowLight(Degradation):
       more light, but local contrast and colour stay (Guo et al., CDD-11, 2024).
 
     Args:
-        gamma (float or pair): >= 1; 1 changes nothing.
+        gamma (float or pair): 1 to 100; 1 changes nothing.
         gain (float or pair): In (0, 1].
         mode (str): ``'gamma'`` or ``'retinex'``.
 
@@ -31,9 +32,11 @@ class LowLight(Degradation):
         >>> dark, params = LowLight(gamma=(1.5, 3.))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'gamma'
+
     def __init__(self, gamma=(1.5, 3.), gain=1., mode='gamma'):
         super().__init__()
-        self.gamma = check_range('gamma', gamma, 1)
+        self.gamma = check_range('gamma', gamma, 1, 100)
         self.gain = check_range('gain', gain, 1e-3, 1)
         self.mode = check_choice('mode', mode, ('gamma', 'retinex'))
 
@@ -59,7 +62,7 @@ class ColourCast(Degradation):
 
     Args:
         strength (float or pair): 0 none to 1 pure colour.
-        hue (float or pair): In turns, 0 red, 1/3 green, 2/3 blue.
+        hue (float or pair): In turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -70,10 +73,12 @@ class ColourCast(Degradation):
         >>> tinted, params = ColourCast(strength=0.3, hue=0.1)(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'gain'
+
     def __init__(self, strength=(0.05, 0.35), hue=(0., 1.)):
         super().__init__()
         self.strength = check_range('strength', strength, 0, 1)
-        self.hue = check_range('hue', hue)
+        self.hue = check_range('hue', hue, -MAX_HUE, MAX_HUE)
 
     def draw(self, draw, height, width):
         strength = draw.uniform('strength', *self.strength)[:, None]

@@ -7,7 +7,8 @@ from restorekit.functional.colour import hue_to_rgb
 from restorekit.functional.filters import wide_blur
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, per_sample
+from .base import Degradation
+from .draw import MAX_EXTINCTION, check_range, per_sample
 
 # the atmospheric point spread function as a sum of Gaussians: sigma as a fraction of the longer side, weight
 APSF = ((0.015, 0.6), (0.05, 0.3), (0.15, 0.1))
@@ -26,14 +27,14 @@ class NightHaze(Degradation):
     Smooth terms are computed at 96 points on the longer side and enlarged.
 
     Args:
-        beta (float or pair): Extinction per unit of depth, >= 0.
+        beta (float or pair): Extinction per unit of depth, 0 to 10,000.
         ambient (float or pair): Brightness of the ambient light, in [0, 1].
         ambient_saturation (float or pair): Its colour, blue to violet; 0 is grey.
         lamps (int or pair): Number of lamps, 0 to 6.
-        lamp_brightness (float or pair): w, >= 0.
+        lamp_brightness (float or pair): w, 0 to 100.
         lamp_saturation (float or pair): Colour of the lamps, 0 white to 1 pure, mostly orange.
-        lamp_radius (float or pair): r_0, fraction of the longer side.
-        glow (float or pair): >= 0.
+        lamp_radius (float or pair): r_0, fraction of the longer side, 0.001 to 10.
+        glow (float or pair): 0 to 100.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
     Raises:
@@ -47,20 +48,21 @@ class NightHaze(Degradation):
     """
 
     needs_depth = True
+    headline = 'beta'
     max_lamps = 6
 
     def __init__(self, beta=(0.4, 1.5), ambient=(0.15, 0.4), ambient_saturation=(0., 0.4), lamps=(1, 5),
                  lamp_brightness=(0.4, 1.), lamp_saturation=(0.2, 0.75), lamp_radius=(0.08, 0.25), glow=(0.3, 0.9),
                  missing_depth='proxy'):
         super().__init__(missing_depth)
-        self.beta = check_range('beta', beta, 0)
+        self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.ambient = check_range('ambient', ambient, 0, 1)
         self.ambient_saturation = check_range('ambient_saturation', ambient_saturation, 0, 1)
         self.lamps = tuple(int(end) for end in check_range('lamps', lamps, 0, self.max_lamps))
-        self.lamp_brightness = check_range('lamp_brightness', lamp_brightness, 0)
+        self.lamp_brightness = check_range('lamp_brightness', lamp_brightness, 0, 100)
         self.lamp_saturation = check_range('lamp_saturation', lamp_saturation, 0, 1)
-        self.lamp_radius = check_range('lamp_radius', lamp_radius, 1e-3)
-        self.glow = check_range('glow', glow, 0)
+        self.lamp_radius = check_range('lamp_radius', lamp_radius, 1e-3, 10)
+        self.glow = check_range('glow', glow, 0, 100)
 
     def draw(self, draw, height, width):
         count, lamps = len(draw), self.max_lamps

@@ -5,7 +5,8 @@ import torch
 from restorekit.functional.colour import linear_to_srgb, srgb_to_linear
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, normal_field, per_sample
+from .base import Degradation
+from .draw import check_range, normal_field, per_sample
 
 
 @DEGRADATIONS.register_module()
@@ -21,13 +22,15 @@ class PoissonGaussianNoise(Degradation):
         linear (bool): Add the noise in linear light rather than to the sRGB values.
 
     Raises:
-        ValueError: If a range is reversed or negative, or ``grey`` is no probability.
+        ValueError: If a range is reversed or negative, or ``grey`` is not a probability.
 
     Parameters drawn: ``shot``, ``read``, ``grey``, ``noise_seed`` (N,).
 
     Example:
         >>> noisy, params = PoissonGaussianNoise(sigma=(2, 25))(torch.rand(1, 3, 8, 8), seeds=[0])
     """
+
+    headline = 'read'
 
     def __init__(self, sigma=(2., 15.), shot=(1e-4, 3e-3), grey=0., linear=False):
         super().__init__()

@@ -6,7 +6,8 @@ import torch
 
 from restorekit.registry import DEGRADATIONS
 
-from .base import Degradation, check_range, per_sample
+from .base import Degradation
+from .draw import check_range, per_sample
 
 
 def rain_field(seed, height, width, density, length, angle):
@@ -51,7 +52,7 @@ class Rain(Degradation):
 
     Args:
         density (float or pair): Share of pixels that start a streak, in [0, 0.2].
-        length (float or pair): Of a streak, in pixels, >= 1.
+        length (float or pair): Of a streak, in pixels, 1 to 500.
         angle (float or pair): From the vertical in degrees, within [-60, 60].
         strength (float or pair): s, in [0, 1].
         veil (float or pair): v, in [0, 1].
@@ -66,11 +67,13 @@ class Rain(Degradation):
         >>> rainy, params = Rain(angle=(-20, 20))(torch.rand(1, 3, 32, 32), seeds=[0])
     """
 
+    headline = 'strength'
+
     def __init__(self, density=(0.01, 0.05), length=(8., 40.), angle=(-30., 30.), strength=(0.3, 0.8), veil=(0., 0.25),
                  airlight=(0.6, 0.9)):
         super().__init__()
         self.density = check_range('density', density, 0, 0.2)
-        self.length = check_range('length', length, 1)
+        self.length = check_range('length', length, 1, 500)
         self.angle = check_range('angle', angle, -60, 60)
         self.strength = check_range('strength', strength, 0, 1)
         self.veil = check_range('veil', veil, 0, 1)
@@ -138,6 +141,8 @@ class Snow(Degradation):
     Example:
         >>> snowy, params = Snow(flakes=(100, 400))(torch.rand(1, 3, 32, 32), seeds=[0])
     """
+
+    headline = 'strength'
 
     def __init__(self, flakes=(100, 500), size=(0.004, 0.014), angle=(-35., 35.), strength=(0.6, 1.),
                  brightness=(0.85, 1.)):

@@ -1,14 +1,12 @@
 """Which of two test reports is better, image by image."""
 
-import csv
-import json
 import math
-from pathlib import Path
 
-from restorekit.messages import InputError, MissingFileError
+from restorekit.messages import InputError
 
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
+from .report_reader import read_report
 from .report_tables import digits_of
 from .statistics import bootstrap_interval, holm, least_p, sign_flip_test
 
@@ -17,46 +15,6 @@ ALPHA = 0.05
 
 class NotComparableError(InputError):
     """Two reports measured different things."""
-
-
-def read_report(path):
-    """Read a report's summary and its table of images.
-
-    Args:
-        path (str | Path): The folder that ``tools/test.py --out`` wrote.
-
-    Returns:
-        tuple[dict, dict]: The summary, and {(set, image): {label: number}} with what was measured (of the input:
-        ``input_{label}``).
-
-    Raises:
-        FileNotFoundError: If the folder holds no finished report.
-        NotComparableError: If its files are of another kind.
-    """
-    path = Path(path)
-    files = path / 'summary.json', path / 'per_image.csv'
-    if not all(file.is_file() for file in files):
-        why = 'its test was cut off; run it again to finish it' if (path / '.progress').is_dir() else \
-            'write one with tools/test.py CONFIG CHECKPOINT --out DIR'
-        raise MissingFileError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
-    try:
-        summary = json.loads(files[0].read_text(encoding='utf-8'))
-        labels = list(summary['definitions'])
-        images = {}
-        columns = [key for label in labels for key in (label, f'input_{label}')]
-        with files[1].open(encoding='utf-8', newline='') as file:
-            header, *lines = csv.reader(file)
-        if header != ['domain', 'image', *columns]:
-            raise InputError(f'per_image.csv has the columns {", ".join(header)}, and not those of summary.json')
-        for number, (domain, image, *cells) in enumerate(lines, 2):
-            if len(cells) != len(columns):
-                raise InputError(f'row {number} of per_image.csv ({domain}/{image}) has {len(cells) + 2} cells, but '
-                                 f'{len(header)} columns have a name')
-            images[domain, image] = {key: float(cell) for key, cell in zip(columns, cells, strict=True) if cell}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotComparableError(f'{path} holds no report of tools/test.py that can be read: '
-                                 f'{type(error).__name__} {error}') from error
-    return summary, images
 
 
 def compare_reports(a, b):
@@ -129,9 +87,9 @@ def differences(one, other):
         found = one['definitions'][a], other['definitions'][b]
         protocols = [definition['protocol'] for definition in found]
         try:
-            check_comparable(a, b, *protocols)
+            check_comparable(a, b, *protocols, found[0].get('depends_on'))
         except (ValueError, TypeError) as error:
-            differing = _differing(a, b, *protocols)
+            differing = _differing(a, b, *protocols, found[0].get('depends_on'))
             if not differing or not said.issuperset(differing):  # each difference once
                 problems.append(str(error).rstrip('.'))
             said.update(differing)
@@ -147,8 +105,9 @@ def differences(one, other):
         entries = [summary['sets'][name] for summary in (one, other)]
         if entries[0]['list_hash'] != entries[1]['list_hash']:
             sizes = [entry['images'] for entry in entries]
+            hashes = [str(entry['list_hash'])[:12] for entry in entries]
             problems.append(f'the set {name} is not the same list of images ({sizes[0]} images in A, {sizes[1]} in B, '
-                            f'hashes {entries[0]["list_hash"][:12]}... and {entries[1]["list_hash"][:12]}...)')
+                            f'hashes {hashes[0]}... and {hashes[1]}...)')
     return problems
 
 

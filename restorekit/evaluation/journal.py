@@ -3,14 +3,15 @@
 import bisect
 import json
 import math
-import os
-import platform
 import shutil
 from pathlib import Path
 
 from restorekit.config import ConfigError
-from restorekit.files.atomic import atomic_write_text
+from restorekit.files.atomic import atomic_write_bytes, atomic_write_text
+from restorekit.files.lock import lock_folder, unlock_folder
 from restorekit.messages import ExistingFileError
+
+from .report_reader import read_summary
 
 SHOWN = 5  # worst, and best, images of a set that a report shows
 
@@ -19,14 +20,10 @@ class ReportMismatchError(ExistingFileError):
     """The output folder holds a report of something else."""
 
 
-class ReportInUseError(ExistingFileError):
-    """Another process writes a report to the output folder."""
-
-
 def open_report(out, identity, overwrite=False, saves=()):
     """Find out what the folder ``out`` already holds, and lock it; call it on one process only.
 
-    The lock, a file ``.lock``, is taken over if its process ran on this host and is dead; :func:`close_report` ends it.
+    :func:`close_report` ends the lock. Nothing is removed or written where a link leads out of the folder.
 
     Args:
         out (str | Path): The report's folder; made if need be.
@@ -39,20 +36,20 @@ def open_report(out, identity, overwrite=False, saves=()):
 
     Raises:
         ReportMismatchError: If the folder holds a report, finished or begun, of another identity.
-        ReportInUseError: If another process writes there.
+        ReportError: If the summary of a finished report is damaged.
+        FolderInUseError: If another process writes there.
+        ExistingFileError: If a link in the folder leads out of it.
         ConfigError: If there can be no such folder.
     """
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if overwrite or not (out / 'summary.json').exists():
-            _lock(out)
-    except (ReportInUseError, ValueError):
-        raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         why = 'there is a file of that name, or above it' if isinstance(error, FileExistsError | NotADirectoryError) \
-            else error.strerror
+            else getattr(error, 'strerror', None) or error
         raise ConfigError(f'--out {out} cannot be the folder of a report: {why}; choose another') from error
+    if overwrite or not (out / 'summary.json').exists():
+        lock_folder(out)
     try:
         return _open(out, identity, overwrite, saves)
     except BaseException:
@@ -61,14 +58,16 @@ def open_report(out, identity, overwrite=False, saves=()):
 
 
 def close_report(out):
-    """Remove the lock of a report's folder if this process has it."""
-    file = Path(out, '.lock')
-    if os.path.isfile(file) and _read_json(file) == _me():  # False for a path that cannot be
-        file.unlink(missing_ok=True)
+    """Unlock a report's folder if this process has it."""
+    unlock_folder(out)
 
 
 def _open(out, identity, overwrite, saves):
     summary, progress = out / 'summary.json', out / '.progress'
+    for path in dict.fromkeys([progress / 'strips', *((out / name).parent for name in saves)]):
+        if not _inside(out, path):
+            raise ExistingFileError(f'{path} leads to {path.resolve()}, outside the report folder {out}, where nothing '
+                                    'is written; remove the link, or choose another --out')
     if overwrite:
         _remove_report(out)
     for file in (summary, progress / 'run.json'):
@@ -76,8 +75,9 @@ def _open(out, identity, overwrite, saves):
         if record is not None:
             _check_identity(out, record.get('identity') if isinstance(record, dict) else None, identity)
             if file == summary:
+                found = read_summary(summary)
                 shutil.rmtree(progress, ignore_errors=True)
-                return record, []
+                return found, []
     progress.mkdir(parents=True, exist_ok=True)
     atomic_write_text(json.dumps(dict(identity=identity, saved=list(saves)), indent=2), str(progress / 'run.json'))
     rows = {row['index']: row for file in sorted(progress.glob('*.jsonl')) for row in _read_rows(file)}
@@ -90,19 +90,20 @@ def _open(out, identity, overwrite, saves):
 
 
 def _remove_report(out):
-    """Remove the files of a report, finished or begun, and the images it saved, but no others."""
+    """Remove the files of a report, finished or begun, and the images it saved, but no others; follow no link out."""
     summary, progress = out / 'summary.json', out / '.progress'
-    images = (out / 'images').resolve()
+    images = out.resolve() / 'images'
     for record in map(_read_json, (summary, progress / 'run.json')):
-        for name in record.get('saved', ()) if isinstance(record, dict) else ():
-            file = (out / name).resolve()
-            if not file.is_relative_to(images) or file.suffix != '.png':
+        for name in _saved(record):
+            file = out / name
+            folder = file.parent.resolve()
+            if not folder.is_relative_to(images) or file.suffix != '.png' or file.is_dir():
                 continue
-            file.unlink(missing_ok=True)
-            for folder in file.parents:
-                if not folder.is_relative_to(images) or not folder.is_dir() or any(folder.iterdir()):
+            file.unlink(missing_ok=True)  # a link itself, not what it leads to
+            for empty in (folder, *folder.parents):
+                if not empty.is_relative_to(images) or not empty.is_dir() or any(empty.iterdir()):
                     break
-                folder.rmdir()
+                empty.rmdir()
         if isinstance(record, dict) and 'identity' in record:
             for name in ('per_image.csv', 'summary.md', 'report.html'):
                 (out / name).unlink(missing_ok=True)
@@ -110,39 +111,14 @@ def _remove_report(out):
     shutil.rmtree(progress, ignore_errors=True)
 
 
-def _lock(out):
-    file = out / '.lock'
-    while True:
-        try:
-            with file.open('x', encoding='utf-8') as opened:
-                json.dump(_me(), opened)
-            return
-        except FileExistsError:
-            owner = _read_json(file) or {}
-        if owner == _me():
-            return
-        if owner.get('host') != platform.node() or _runs(owner.get('pid')):
-            raise ReportInUseError(
-                f'a test is writing its report to {out} (process {owner.get("pid", "unknown")} on '
-                f'{owner.get("host", "an unknown host")}); wait for it, or choose another --out. If it runs no longer, '
-                f'delete {file}')
-        file.unlink(missing_ok=True)
+def _inside(out, folder):
+    return folder.resolve().is_relative_to(out.resolve())
 
 
-def _me():
-    return dict(host=platform.node(), pid=os.getpid())
-
-
-def _runs(pid):
-    if os.name == 'nt' or not isinstance(pid, int):  # there signal 0 is no question
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _saved(record):
+    """The names of images in a record that may be anything."""
+    saved = record.get('saved') if isinstance(record, dict) else None
+    return [name for name in saved if isinstance(name, str) and '\0' not in name] if isinstance(saved, list) else []
 
 
 def append_rows(out, rank, rows):
@@ -182,7 +158,7 @@ class Extremes:
             if strip is not None:
                 self.strips[row['index']] = strip
                 if self.folder is not None:
-                    self._file(row['index']).write_bytes(strip)
+                    atomic_write_bytes(strip, self._file(row['index']), sync=False)
         if dropped is not None and self.strips.pop(dropped, None) is not None and self.folder is not None:
             self._file(dropped).unlink(missing_ok=True)
 
@@ -192,7 +168,7 @@ class Extremes:
             file = self._file(row['index'])
             self.offer(row, lambda file=file: file.read_bytes() if file.is_file() else None)
         for file in self.folder.glob('*.jpg'):
-            if int(file.stem) not in self.strips:
+            if not file.stem.isdecimal() or int(file.stem) not in self.strips:
                 file.unlink()
 
     def _file(self, index):
@@ -235,7 +211,7 @@ def _read_json(file):
         return json.loads(file.read_text(encoding='utf-8'))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -243,11 +219,19 @@ def _read_rows(file):
     for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             row = json.loads(line)
-        except ValueError:  # torn when the process was killed
+        except (ValueError, RecursionError):  # torn when the process was killed
             continue
-        if isinstance(row, dict) and 'index' in row:
+        if _is_row(row):
             yield row
 
 
-__all__ = ['SHOWN', 'Extremes', 'ReportInUseError', 'ReportMismatchError', 'append_rows', 'close_report', 'open_report',
+def _is_row(row):
+    """Whether this is a row of an EvaluationLoop; the file may have been edited."""
+    return isinstance(row, dict) and isinstance(row.get('index'), int) and isinstance(row.get('broken'), bool) and \
+        all(isinstance(row.get(key), str) for key in ('domain', 'image')) and isinstance(row.get('values'), list) and \
+        all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, int | float | None) for value in pair)
+            for pair in row['values'])
+
+
+__all__ = ['SHOWN', 'Extremes', 'ReportMismatchError', 'append_rows', 'close_report', 'open_report',
            'rank_of']

@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from restorekit.functional.image_quality import check_ssim_options, unit_float
 from restorekit.messages import InputError, unknown_name_message
 
+from .facts import metric_class
+
 COLOURS = ('rgb', 'y-bt601')
+CROP_PLACES = ('top-left', 'centre')
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,13 @@ class Protocol:
         name (str): Shown in the key of every number, as in ``PSNR@rgb``.
         quantize (bool): Round to 8 bits per channel.
         crop_border (int): Pixels cut from each side.
-        crop_multiple (int): Keep the top left part whose height and width are multiples of this.
+        crop_multiple (int): Keep a part whose height and width are multiples of this.
+        crop_place (str): Where that part lies: 'top-left', or 'centre', which cuts half of what is left over from each
+            side; of an odd number one pixel from the start and the others from the end, as CID's program does.
         resize (tuple[int, int] | None): (height, width) to resize to, bilinear with antialiasing as Pillow does.
         colour (str): 'rgb', or 'y-bt601': luma of ITU-R BT.601 in limited range, as MATLAB's ``rgb2ycbcr``:
-            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1]; with ``quantize`` luma is rounded
-            to 8 bits too, as MATLAB does for uint8 images.
+            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1].
+        round_luma (bool): With ``quantize``, round luma to 8 bits too, as MATLAB does for uint8 images.
         ssim_pool (int | None): For SSIM alone, average over blocks first: r = max(1, round(min(H, W) / ssim_pool)),
             to (int(H / r), int(W / r)).
         ssim_window (int): Side of SSIM's window in pixels, odd.
@@ -49,8 +54,10 @@ class Protocol:
     quantize: bool = False
     crop_border: int = 0
     crop_multiple: int = 1
+    crop_place: str = 'top-left'
     resize: tuple[int, int] | None = None
     colour: str = 'rgb'
+    round_luma: bool = True
     ssim_pool: int | None = None
     ssim_window: int = 11
     ssim_sigma: float | None = 1.5
@@ -61,9 +68,10 @@ class Protocol:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
             raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
                              f'got {self.name!r}')
-        if self.colour not in COLOURS:
-            raise InputError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
-                             f'got {self.colour!r}')
+        for name, known in (('colour', COLOURS), ('crop_place', CROP_PLACES)):
+            if getattr(self, name) not in known:
+                raise InputError(f'protocol {self.name!r}: {name} must be one of {", ".join(map(repr, known))}, '
+                                 f'but got {getattr(self, name)!r}')
         if self.resize is not None:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
@@ -85,8 +93,13 @@ class Protocol:
 
     @property
     def fingerprint(self):
-        """Eight characters that tell settings apart, whatever the name."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:8]
+        """Eight characters that tell settings apart, whatever the name.
+
+        Choices at their default do not count, so that a choice added later changes no fingerprint.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        chosen = {choice: value for choice, value in self.settings.items() if value != defaults[choice]}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def ssim_options(self):
@@ -128,7 +141,7 @@ class Protocol:
         if self.colour == 'y-bt601':
             factors = image.new_tensor([65.481, 128.553, 24.966]).view(3, 1, 1)
             luma = (image * factors).sum(dim=1, keepdim=True) + 16
-            image = (luma.round() if self.quantize else luma) / 255
+            image = (luma.round() if self.quantize and self.round_luma else luma) / 255
         return image
 
     def _crop(self, image):
@@ -139,8 +152,16 @@ class Protocol:
             cut = f'cuts {border} pixels from each side' + (
                 f' and keeps multiples of {multiple}' if multiple > 1 else '')
             raise InputError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
-        return image[..., border:border + kept[0], border:border + kept[1]]
+        start = [border, border]
+        if self.crop_place == 'centre':
+            spare = [side - 2 * border - inner for side, inner in zip((height, width), kept, strict=True)]
+            start = [border + (1 if left % 2 else left // 2) for left in spare]
+        return image[..., start[0]:start[0] + kept[0], start[1]:start[1] + kept[1]]
 
+
+#: Every choice of a protocol, and the ones that decide what the images are before a metric is computed.
+CHOICES = tuple(field.name for field in dataclasses.fields(Protocol) if field.name != 'name')
+IMAGE_CHOICES = tuple(choice for choice in CHOICES if not choice.startswith('ssim_'))
 
 UNIFORM = {'ssim_window': 7, 'ssim_sigma': None, 'ssim_sample_covariance': True}
 
@@ -151,14 +172,18 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol('rgb-uint8', quantize=True),
     # luma of the 8-bit image, as MATLAB scripts of super-resolution and deraining report
     Protocol('y-matlab', colour='y-bt601', quantize=True),
+    # BasicSR, MMagic: luma of the 8-bit image, not rounded again
+    Protocol('y-basicsr', colour='y-bt601', quantize=True, round_luma=False),
     # FFA-Net, AECR-Net, DEA-Net: SSIM with zeros around the image
     Protocol('ffa', ssim_padding='zero'),
     # DehazeFormer, gUNet, MixDehazeNet, ConvIR: SSIM of images averaged to about 256 pixels
     Protocol('dehazeformer', ssim_pool=256),
     # SFSNiD: both images resized to 256 x 256 by torchvision's Resize, SSIM with zeros around
     Protocol('size-256', resize=(256, 256), ssim_padding='zero'),
-    # Dehamer, CID: the top left part in multiples of 16, SSIM by scikit-image's defaults
+    # Dehamer: the top left part in multiples of 16, SSIM by scikit-image's defaults
     Protocol('crop16', crop_multiple=16, **UNIFORM),
+    # CID: the central part in multiples of 16
+    Protocol('crop16-centre', crop_multiple=16, crop_place='centre', **UNIFORM),
     # GridDehazeNet, DW-GAN: full resolution, SSIM by scikit-image's defaults
     Protocol('skimage7', **UNIFORM),
 )}
@@ -200,13 +225,13 @@ def _own_protocol(choices):
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
-        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings))
+        differences = ', '.join(_differences(own.settings, PROTOCOLS[own.name].settings, CHOICES))
         raise InputError(f'protocol {own.name!r} exists with other choices ({differences}); give yours another name')
     return own
 
 
-def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
-    """Raise a ValueError unless two numbers are of one quantity, measured in one way.
+def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
+    """Raise an error unless two numbers are of one quantity, measured in one way.
 
     Args:
         label_a (str): A metric's label, as 'PSNR@rgb' or 'NIQE@pyiqa'.
@@ -214,22 +239,24 @@ def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None):
         protocol_a (Protocol | dict | None): How the first was measured, as a dict ``Protocol.settings``; None: what
             ``PROTOCOLS`` has under the name.
         protocol_b (Protocol | dict | None): How the second was measured.
+        depends_on (Sequence[str] | None): The choices that the quantity depends on; None: what the registered metric of
+            that quantity says, or all of them where none is registered.
 
     Raises:
-        ValueError: If they are not comparable; the message names both protocols and each choice that differs.
+        InputError: If they are not comparable; the message names both protocols and each choice that differs.
 
     Example:
         >>> check_comparable('SSIM@rgb', 'SSIM@ffa')
         Traceback (most recent call last):
         ...
-        ValueError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, 'zero' in the other. \
-Measure both under one protocol.
+        restorekit.messages.InputError: SSIM@rgb and SSIM@ffa cannot be compared: ssim_padding is 'valid' in the one, \
+'zero' in the other. Measure both under one protocol.
     """
     (quantity_a, _, name_a), (quantity_b, _, name_b) = label_a.partition('@'), label_b.partition('@')
     if quantity_a != quantity_b:
         raise InputError(f'{label_a} and {label_b} cannot be compared: {quantity_a} and {quantity_b} are different '
                          'quantities.')
-    differing = differing_settings(label_a, label_b, protocol_a, protocol_b)
+    differing = differing_settings(label_a, label_b, protocol_a, protocol_b, depends_on)
     if name_a == name_b and not differing:
         return
     if differing is None:
@@ -239,7 +266,7 @@ Measure both under one protocol.
     raise InputError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
 
 
-def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
+def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
     """Return the choices that differ and that the quantity of ``label_a`` depends on, each as text.
 
     Arguments as in :func:`check_comparable`; None if one of the protocols is not known.
@@ -248,20 +275,13 @@ def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None):
         >>> differing_settings('PSNR@ffa', 'PSNR@crop16')
         ['crop_multiple is 1 in the one, 16 in the other']
     """
-    (quantity, _, name_a), (_, _, name_b) = label_a.partition('@'), label_b.partition('@')
-    a, b = _recorded(name_a, protocol_a), _recorded(name_b, protocol_b)
+    a, b = (_recorded(label.partition('@')[2], protocol)
+            for label, protocol in ((label_a, protocol_a), (label_b, protocol_b)))
     if a is None or b is None:
         return None
-    return _differences(a, b, _unused(quantity.rpartition('/')[2]))
-
-
-def _unused(quantity):
-    """The choices that a quantity does not depend on; a stranger's quantity may depend on all."""
-    if quantity == 'MS-SSIM':
-        return 'ssim_pool', 'ssim_sample_covariance'
-    if quantity in ('PSNR', 'MAE', 'CIEDE2000') or quantity.startswith('LPIPS-'):
-        return 'ssim_pool', 'ssim_window', 'ssim_sigma', 'ssim_padding', 'ssim_sample_covariance'
-    return ()
+    if depends_on is None:
+        depends_on = getattr(metric_class(label_a), 'depends_on', {**a, **b})
+    return _differences(a, b, depends_on)
 
 
 def _recorded(name, protocol):
@@ -273,7 +293,8 @@ def _recorded(name, protocol):
     return protocol and protocol.settings
 
 
-def _differences(a, b, unused=()):
-    """Say which choices differ between two settings, a text for each."""
-    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b} if choice not in unused)
+def _differences(a, b, depends_on):
+    """Say which choices differ between two settings, a text for each; what this version does not know counts too."""
+    pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b}
+             if choice in depends_on or choice not in CHOICES)
     return [f'{choice} is {x!r} in the one, {y!r} in the other' for choice, x, y in pairs if x != y]

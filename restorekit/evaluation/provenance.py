@@ -16,6 +16,7 @@ import torch
 from mmengine.dist import get_world_size
 
 from restorekit.config import config_to_json
+from restorekit.files.download import file_hash  # noqa: F401 (part of the provenance of a number)
 from restorekit.version import __version__
 
 # where a run happens and how it is started, which its numbers do not depend on
@@ -49,12 +50,6 @@ def decoder_versions(build_information):
         {'JPEG': 'libjpeg-turbo (ver 2.1.3)'}
     """
     return dict(re.findall(r'^ *(JPEG|PNG|TIFF|WEBP): +(.*?) *$', build_information, re.MULTILINE))
-
-
-def file_hash(path):
-    """Return the sha256 of a file's bytes, in hexadecimal."""
-    with Path(path).open('rb') as file:
-        return _digest(iter(lambda: file.read(2**20), b''))
 
 
 def folder_hash(folder):

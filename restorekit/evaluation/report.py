@@ -13,6 +13,7 @@ from restorekit.files.atomic import atomic_write_text
 
 from .journal import SHOWN, rank_of
 from .report_page import report_page
+from .report_reader import safe_cell
 from .report_tables import markdown
 from .statistics import RESAMPLES, bootstrap_interval
 
@@ -20,7 +21,7 @@ FORMAT = 1
 
 
 def describe_metric(metric):
-    """Return what a report says of an :class:`ImageMetric`: label, quantity, unit, direction, protocol, fingerprint.
+    """Return what a report says of an :class:`ImageMetric`: the facts on its class, its protocol and its options.
 
     A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
     library that measures, ``options`` what it was told.
@@ -28,8 +29,8 @@ def describe_metric(metric):
     protocol = getattr(metric, 'protocol', None)
     return dict(label=f'{metric.prefix}/{metric.label}' if metric.prefix else metric.label,
                 options=getattr(metric, 'options', {}), quantity=metric.quantity, unit=metric.unit,
-                higher_is_better=metric.higher_is_better, protocol=protocol and protocol.settings,
-                fingerprint=protocol and protocol.fingerprint)
+                higher_is_better=metric.higher_is_better, depends_on=list(metric.depends_on),
+                protocol=protocol and protocol.settings, fingerprint=protocol and protocol.fingerprint)
 
 
 def summarise(rows, metrics, hashes, provenance, identity):
@@ -103,13 +104,16 @@ def write_report(out, summary, rows, strips):
 
 
 def per_image_csv(rows, labels):
-    """Return the table of images: set, image, then each metric's number and the input's; empty where not measured."""
+    """Return the table of images: set, image, then each metric's number and the input's; empty where not measured.
+
+    A name that a spreadsheet would run as a formula gets an apostrophe in front (``safe_cell``).
+    """
     lines = []  # a terminator with \r has names with a \r quoted
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator='\r\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
         values = ['' if value is None else repr(float(value)) for pair in row['values'] for value in pair]
-        writer.writerow([row['domain'], row['image'], *values])
+        writer.writerow([safe_cell(row['domain']), safe_cell(row['image']), *values])
     return ''.join(f'{line[:-2]}\n' for line in lines)
 
 

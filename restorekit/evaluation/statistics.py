@@ -1,4 +1,9 @@
-"""What can be said of a mean over few images: bootstrap intervals, and a paired test by permutation."""
+"""What can be said of a mean over few images and seeds: bootstrap intervals, paired tests, detectable differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -82,6 +87,103 @@ def least_p(n, draws=DRAWS):
         0.0625
     """
     return 2.0**(1 - n) if n <= EXACT_UP_TO else 1 / (1 + draws)
+
+
+def crossed_bootstrap(tables: Sequence[np.ndarray], level: float = 0.95, resamples: int = 2000,
+                      seed: int = 0) -> tuple[float, float] | None:
+    """Interval of a mean over seeds and images by the crossed bootstrap (Owen, "The pigeonhole bootstrap", 2007).
+
+    Seeds and images are drawn again with replacement, each independently of the other: every draw takes the numbers
+    where its seeds and its images meet. So the interval speaks of other seeds *and* of other images.
+
+    Args:
+        tables (Sequence[ndarray]): One table (seeds, images) per set; the mean of the sets' means is what is estimated.
+        level (float): Share of the means inside the interval.
+        resamples (int): Number of draws.
+        seed (int): Of the draws: equal numbers give equal intervals.
+
+    Returns:
+        tuple[float, float] | None: Lower and upper end; None where a table has a single number.
+
+    Example:
+        >>> crossed_bootstrap([np.array([[0.0, 1.0], [0.0, 1.0]])])
+        (0.0, 1.0)
+    """
+    generator, means = np.random.default_rng(seed), []
+    for table in tables:
+        table = np.asarray(table, np.float64)
+        if table.size < 2:
+            return None
+        counts = [generator.multinomial(n, np.full(n, 1 / n), resamples) / n for n in table.shape]
+        means.append(np.einsum('rs,sn,rn->r', counts[0], table, counts[1], optimize=True))
+    low, high = np.quantile(np.mean(means, axis=0), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def student_t_test(differences: Sequence[float]) -> float:
+    """Two-sided p value of the paired t test on the mean difference (Student, 1908).
+
+    Args:
+        differences (Sequence[float]): One number per seed, method B minus method A.
+
+    Returns:
+        float: In [0, 1]; 1 for fewer than two differences, which say nothing of their spread.
+
+    Example:
+        >>> round(student_t_test([1.0, 2.0, 3.0]), 4)
+        0.0742
+    """
+    differences = np.asarray(differences, np.float64)
+    n = len(differences)
+    if n < 2:
+        return 1.0
+    error = differences.std(ddof=1) / math.sqrt(n)
+    if error == 0:
+        return 1.0 if differences.mean() == 0 else 0.0
+    return min(1.0, 2 * _t_tail(abs(differences.mean()) / error, n - 1))
+
+
+def detectable_difference(deviation: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float | None:
+    """Return the difference of two methods that a two-sided t test over seeds finds with probability ``power``.
+
+    (t_{1 - alpha / 2} + t_{power}) * deviation * sqrt(2 / seeds), both quantiles with 2 (seeds - 1) degrees of freedom.
+
+    Args:
+        deviation (float): Standard deviation over seeds of one method's result.
+        seeds (int): Seeds of each method.
+        power (float): In (0.5, 1).
+        alpha (float): Chance of a false alarm, in (0, 1).
+
+    Returns:
+        float | None: In the unit of ``deviation``; None for a single seed.
+
+    Example:
+        >>> round(detectable_difference(1.0, 3), 2)
+        3.04
+    """
+    if seeds < 2:
+        return None
+    freedom = 2 * (seeds - 1)
+    return (_t_quantile(alpha / 2, freedom) + _t_quantile(1 - power, freedom)) * deviation * math.sqrt(2 / seeds)
+
+
+def _t_tail(t, freedom):
+    """P(T > t), t >= 0, by Simpson's rule on the angle arctan(t / sqrt(freedom)), where the density is a cosine."""
+    angles = np.linspace(math.atan(t / math.sqrt(freedom)), math.pi / 2, 2001)
+    weights = np.array([1, *[4, 2] * 999, 4, 1]) * (angles[1] - angles[0]) / 3
+    factor = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    return float(factor * (weights @ np.cos(angles).clip(0) ** (freedom - 1)))
+
+
+def _t_quantile(tail, freedom):
+    """The t with P(T > t) = ``tail`` < 0.5, by bisection."""
+    low, high = 0.0, 1.0
+    while _t_tail(high, freedom) > tail:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_tail(middle, freedom) > tail else (low, middle)
+    return high
 
 
 def holm(p_values):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+_DISK = {getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')}
 _NUMBERS = itertools.count()
 _TEMPORARY = re.compile(r'\.rk-([0-9a-f]{8})-(\d+)-\d+\.tmp')
 
@@ -41,9 +43,11 @@ def atomic_write(path: str | os.PathLike, write: Callable[[BinaryIO], object], s
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:  # also when interrupted
+    except BaseException as error:  # also when interrupted
         if os.path.exists(temporary):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, path) from error  # the name that the user knows
         raise
     if sync and os.name == 'posix':  # elsewhere a folder cannot be opened
         descriptor = os.open(folder, os.O_RDONLY)
@@ -61,6 +65,11 @@ def atomic_write_text(text: str, path: str | os.PathLike, sync: bool = True) -> 
 def atomic_write_bytes(data: bytes, path: str | os.PathLike, sync: bool = True) -> None:
     """Write ``data`` to ``path`` as :func:`atomic_write` does."""
     atomic_write(path, lambda file: file.write(data), sync)
+
+
+def disk_refuses(error: OSError) -> bool:
+    """Return whether an error means that nothing can be written any more: disk full, over quota, or read-only."""
+    return error.errno in _DISK
 
 
 def remove_temporaries(folder: str | os.PathLike, recursive: bool = False) -> None:

@@ -56,13 +56,15 @@ def read_image(path, keep_alpha=False, backend_args=None):
     return decode_image(read_bytes(path, backend_args), path, keep_alpha)
 
 
-def decode_image(data, name, keep_alpha=False):
+def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None):
     """Decode the bytes of an image file as :func:`read_image` does.
 
     Args:
         data (bytes): The content of the file.
         name (str | Path): What errors call it.
         keep_alpha (bool): See :func:`read_image`.
+        keep_depth (bool): Return uint16 and float32 as they are stored, instead of 8 bits.
+        max_pixels (int, optional): Limit of pixels, default: :func:`max_pixels`.
 
     Returns:
         ndarray | tuple[ndarray, ndarray | None]: See :func:`read_image`.
@@ -74,18 +76,18 @@ def decode_image(data, name, keep_alpha=False):
         >>> decode_image(cv2.imencode('.png', np.zeros((1, 2, 3), np.uint8))[1].tobytes(), 'black').tolist()
         [[[0, 0, 0], [0, 0, 0]]]
     """
-    header = check_header(data, name)
+    header = check_header(data, name, max_pixels)
     image = _decode_plain_png(data, header)
     if image is not None:
         return (image, None) if keep_alpha else image
     kind, orientation = header.kind, 1
-    in_rgb = kind in ('PNG', 'JPEG')  # spares the exchange of channels; wrong for TIFF of 16 bits in OpenCV 5.0
+    in_rgb = kind in ('PNG', 'JPEG')  # avoids swapping channels; wrong for TIFF of 16 bits in OpenCV 5.0
     flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR)
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
     image = _decode(data, flags, name)
-    image = _to_uint8(image)
+    image = image if keep_depth else _to_uint8(image)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     image = _turn(image, orientation)
@@ -94,7 +96,10 @@ def decode_image(data, name, keep_alpha=False):
     stored = None if kind == 'JPEG' else _decode(data, cv2.IMREAD_UNCHANGED, name)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
-    return image, _turn(_to_uint8(stored[..., 3]), orientation)
+    if keep_depth and kind == 'TIFF':  # in colour OpenCV multiplies by alpha
+        image = np.ascontiguousarray(stored[..., 2::-1])
+    alpha = stored[..., 3] if keep_depth else _to_uint8(stored[..., 3])
+    return image, _turn(alpha, orientation)
 
 
 def decode_stored(data, name):
@@ -154,7 +159,7 @@ def max_pixels():
     A file of some kilobytes can decode to gigabytes (a decompression bomb), so the limit is applied to the header.
 
     Raises:
-        ValueError: If the environment variable is no positive whole number.
+        ValueError: If the environment variable is not a positive whole number.
 
     Example:
         >>> max_pixels()
@@ -181,12 +186,13 @@ def read_bytes(path, backend_args):
     return data
 
 
-def check_header(data, name):
+def check_header(data, name, max_pixels=None):
     """Return the header of an image file, if it may be decoded.
 
     Args:
         data (bytes): The content of the file.
         name (str | Path): What errors call it.
+        max_pixels (int, optional): Limit of pixels, default: :func:`max_pixels`.
 
     Raises:
         ImageFileError: If it is empty, animated, truncated, larger than :func:`max_pixels`, or of a kind whose header
@@ -196,13 +202,13 @@ def check_header(data, name):
     if not header.whole:
         raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
-    check_pixels(*_known_size(header, data, name), name)
+    check_pixels(*_known_size(header, data, name), name, max_pixels)
     return header
 
 
-def check_pixels(height, width, name):
-    """Raise an ImageFileError if an image has more than :func:`max_pixels`."""
-    limit = max_pixels()
+def check_pixels(height, width, name, limit=None):
+    """Raise an ImageFileError if an image has more than ``limit`` pixels, by default :func:`max_pixels`."""
+    limit = max_pixels() if limit is None else limit
     if height * width > limit:
         raise ImageFileError(
             f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
@@ -249,8 +255,8 @@ def _still_header(data, name):
         raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
     header = read_header(data)
     if header is None:
-        raise ImageFileError(f'{name} ({len(data)} bytes) is no PNG, JPEG, WebP, TIFF, BMP or GIF file, or is damaged: '
-                             f'it starts with {bytes(data[:8])!r}; convert, replace or remove it')
+        raise ImageFileError(f'{name} ({len(data)} bytes) is not a PNG, JPEG, WebP, TIFF, BMP or GIF file, or is '
+                             f'damaged: it starts with {bytes(data[:8])!r}; convert, replace or remove it')
     if header.frames > 1:
         raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
                              'extract its frames to files of their own, or remove it')

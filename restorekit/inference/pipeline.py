@@ -1,22 +1,38 @@
-"""Restoring images with a trained network."""
+"""Restoring images of any size and depth with a trained network."""
 
-from pathlib import Path
+from __future__ import annotations
+
+import math
+import os
 
 import numpy as np
 import torch
 
 from restorekit.checkpoint import (
-    CheckpointError,
+    build_described_network,
     load_checkpoint_file,
     load_network_weights,
-    network_config_from_json,
+    network_description,
     network_state,
 )
-from restorekit.files.image_io import read_image, write_image
-from restorekit.functional.images import to_array
-from restorekit.messages import InputError
+from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, unit_scale, write_photo
+from restorekit.messages import InputError, InputTypeError
 from restorekit.registry import MODELS
-from restorekit.structures import RestoreSample
+
+from .backend import TorchBackend
+from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent, shrink
+from .memory import ImageMemoryError, is_out_of_memory, megabytes
+from .tiling import plan_axis, restore_tiles
+
+#: Images up to this many pixels are restored whole where the memory allows it.
+WHOLE_PIXELS = 2 ** 22
+#: Larger ones are tiled as soon as a pass takes more than this, however much is free.
+TILE_MEMORY = 2 ** 29
+_TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
+_STRIP_PIXELS = 2 ** 19
+#: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
+#: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
+_OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
 
 
 def load_network(checkpoint, config=None, device='cpu'):
@@ -36,72 +52,381 @@ def load_network(checkpoint, config=None, device='cpu'):
         RuntimeError: If the weights are those of another network.
     """
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    if config is not None:
+    state = network_state(loaded)
+    if config is None:
+        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
+    else:
         from restorekit.config import ConfigError, load_config
         network_cfg = load_config(config).get('model', {}).get('network')
         if network_cfg is None:
             raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
-    else:
-        record = (loaded.get('meta') or {}).get('restorekit') if isinstance(loaded.get('meta'), dict) else None
-        description = record.get('network') if isinstance(record, dict) else None
-        if description is None:
-            raise CheckpointError(f'{checkpoint} does not say what network it holds (it was not written by restorekit, '
-                                  'or is a bare state dict); name its config with --config')
-        try:
-            network_cfg = network_config_from_json(description)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f'{checkpoint}: {error}; name its config with --config') from error
-    try:
         network = MODELS.build(network_cfg)
-    except (TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(f'the network of {config or checkpoint} cannot be built: {error}') from error
-    load_network_weights(network, network_state(loaded), str(checkpoint))
+        load_network_weights(network, state, str(checkpoint))
     return network.to(device).eval().requires_grad_(False)
 
 
 class RestorationPipeline:
-    """Restore images of any size.
+    """Restore images of any size and depth.
+
+    It can be pickled, and called from several threads at once.
 
     Args:
         checkpoint (str | Path): See :func:`load_network`.
         config (str | Path, optional): See :func:`load_network`.
         device (str, optional): Default: CUDA if there is one, else the CPU.
+        tile (str | int): ``'auto'``: tiles when the memory that is free asks for it; ``'off'``: never; or their size in
+            pixels.
+        precision (str): ``'auto'`` (float32), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+        strength (float): In [0, 1]; 0 returns the input, 1 the network's result.
+        protect_highlights (bool): Keep clipped skies and lamps as they are.
 
     Example::
 
-        from restorekit import RestorationPipeline
-        clear = RestorationPipeline('latest.pth')('hazy.jpg', 'clear.png')
+        import restorekit
+        model = restorekit.RestorationPipeline('latest.pth')
+        clear = model('hazy.jpg')                     # uint8 (H, W, 3) RGB; uint16 for a file of 16 bits
+        model.restore_file('hazy.tif', 'clear.tif')   # keeps depth, profile, EXIF
     """
 
-    def __init__(self, checkpoint, config=None, device=None):
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        if self.device.type == 'cuda' and not torch.cuda.is_available():
-            raise InputError(f'device {device!r} was asked for, but torch finds no CUDA here; use cpu')
-        self.restorer = MODELS.build(dict(type='Restorer', network=load_network(checkpoint, config, self.device)))
-        self.restorer.to(self.device).eval()
+    def __init__(self, checkpoint, config=None, device=None, *, tile: str | int = 'auto', precision: str = 'auto',
+                 strength: float = 1.0, protect_highlights: bool = False):
+        self.device = check_device(device)
+        self.checkpoint = str(checkpoint)
+        self.network = load_network(checkpoint, config, self.device)
+        self.backend = TorchBackend(self.network, self.device, precision)
+        self.tile = check_tile(tile)
+        self.strength = check_strength(strength)
+        self.protect_highlights = protect_highlights
 
-    def __call__(self, image, output=None):
-        """Restore a file or an array.
+    def __call__(self, image, output: str | os.PathLike | None = None, *, strength: float | None = None,
+                 mask: np.ndarray | None = None):
+        """Restore an image, or a list of them.
 
         Args:
-            image (str | Path | ndarray): An image file, or uint8 (H, W, 3) RGB.
-            output (str | Path, optional): File the result is written to as well.
+            image: A file; a PIL image; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats in
+                [0, 1], RGB; a tensor (3, H, W) or (N, 3, H, W) of the same types; or a list of any of these.
+            output (str | Path, optional): File the result is written to as well, with the metadata of the input file.
+            strength (float, optional): Instead of the pipeline's.
+            mask (ndarray, optional): (H, W), uint8 or floats in [0, 1]: restored where it is white.
 
         Returns:
-            ndarray: uint8 (H, W, 3) RGB of the input's size.
+            What was given, restored: of a file an array (H, W, 3), otherwise the same type, shape and dtype.
+
+        Raises:
+            InputError: If it is none of these.
+            ImageFileError: If a file cannot be read.
+            ImageMemoryError: If it needs more memory than is free.
         """
-        restored = self.restore(read_image(image) if isinstance(image, (str, Path)) else image)
+        options = dict(strength=strength, mask=mask)
+        if isinstance(image, (list, tuple)):
+            if output is not None:
+                raise InputError('output names one file, but got a list of images; call restore_folder instead')
+            return [self(item, **options) for item in image]
+        if isinstance(image, (str, os.PathLike)):
+            photo = self.restore_photo(read_photo(image), name=str(image), **options)
+            if output is not None:
+                write_photo(output, photo)
+            return photo.pixels
+        restored = self._restore_object(image, options)
         if output is not None:
-            write_image(output, restored)
+            write_photo(output, _as_photo(restored))
         return restored
 
-    def restore(self, image):
-        """Restore one uint8 (H, W, 3) RGB array."""
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 \
-                or image.size == 0:
-            given = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-            raise InputError(f'an image is a file or a uint8 array (H, W, 3) in RGB, but got {given}')
-        sample = RestoreSample(metainfo=dict(ori_shape=image.shape[:2]))
-        tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return to_array(self.restorer.test_step(dict(inputs=[tensor], data_samples=[sample]))[0].pred)
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        """Restore one array, as :meth:`__call__` does."""
+        return self._restore_object(image, {})
 
+    def restore_file(self, source: str | os.PathLike, target: str | os.PathLike, *, quality: int = 95,
+                     max_pixels: int | None = None, **options) -> Photo:
+        """Restore an image file to a file; depth, alpha, pages and metadata are kept as far as the format holds them.
+
+        Args:
+            source, target (str | Path): Files; the suffix of ``target`` chooses the format.
+            quality (int): Of lossy formats, 0 to 100.
+            max_pixels (int, optional): See :func:`~restorekit.files.photo.read_photo`.
+            **options: ``strength`` and ``mask``, see :meth:`__call__`.
+
+        Returns:
+            Photo: What was written.
+        """
+        photo = self.restore_photo(read_photo(source, max_pixels), name=str(source), **options)
+        write_photo(target, photo, quality)
+        return photo
+
+    def restore_folder(self, folder: str | os.PathLike, out: str | os.PathLike, **options):
+        """Restore the images below a folder; see :func:`restorekit.inference.batch.restore_files`."""
+        from .batch import plan, restore_files
+        jobs, left_out = plan([folder], out)
+        return restore_files(self, jobs, left_out=left_out, **options)
+
+    def restore_photo(self, photo: Photo, name: str = 'the image', **options) -> Photo:
+        """Restore every page of a photo; returns a new one with the same metadata."""
+        pages = []
+        for page in photo.pages:
+            pixels = page.pixels if page.alpha is None else fill_transparent(page.pixels, page.alpha)
+            restored = self.restore_pixels(pixels, name=name, **options)
+            if page.alpha is not None:  # what nobody sees stays as it was
+                restored[page.alpha == 0] = page.pixels[page.alpha == 0]
+            pages.append(Page(restored, page.alpha, page.duration))
+        return Photo(pages, photo.kind, photo.grey, photo.metadata, photo.loop)
+
+    def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', strength: float | None = None,
+                       mask: np.ndarray | None = None) -> np.ndarray:
+        """Restore (H, W, 3) RGB of uint8, uint16 or float32 to the same shape and dtype, computed in float32.
+
+        Args:
+            pixels (ndarray): Floats in [0, 1], or in 0 to 255 or 0 to 65535 (see
+                :func:`~restorekit.files.photo.unit_scale`).
+            name (str): What errors call it.
+            strength, mask: See :meth:`__call__`.
+
+        Raises:
+            ImageMemoryError: If it needs more memory than is free; the message says how much, and what to do.
+        """
+        strength = self.strength if strength is None else check_strength(strength)
+        scale = unit_scale(pixels, name)
+        if strength == 0:
+            return pixels.copy()
+        mask = None if mask is None else check_mask(mask)
+        guard = HighlightGuard(pixels if scale in (1, 255, 65535) and pixels.dtype.kind == 'u'
+                               else pixels / np.float32(scale)) if self.protect_highlights else None
+        result = np.empty_like(pixels)
+        height, width = pixels.shape[:2]
+
+        def emit(start, restored):
+            stop = start + len(restored)
+            weight = strength
+            if mask is not None:
+                weight = weight * enlarge_rows(mask, height, width, start, stop)[..., None]
+            if guard is not None:
+                weight = weight * guard.weight(start, stop)
+            if not (isinstance(weight, float) and weight == 1):
+                restored = blend(_to_unit(pixels[start:stop], scale), restored, weight,
+                                 linear=self.backend.tiling != 'coefficients')
+            restored = np.clip(restored, 0, 1)
+            restored = restored * np.float32(scale) if scale != 1 else restored
+            result[start:stop] = np.rint(restored) if pixels.dtype.kind == 'u' else restored
+
+        try:
+            if self.backend.tiling == 'coefficients':
+                self._restore_strips(pixels, scale, emit)
+            else:
+                self._restore_tiled(pixels, scale, emit, name)
+        except ImageMemoryError:
+            raise
+        except (MemoryError, RuntimeError, SystemError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ImageMemoryError(
+                f'{name} ({width}x{height}) does not fit into the memory of {self.device} '
+                f'({megabytes(self.backend.free())} are free), even in small parts; close other programs, or '
+                'restore a smaller copy') from error
+        return result
+
+    def info(self) -> dict:
+        """Return what the model is: its file, network, parameters, device, tiling and sizes."""
+        return dict(checkpoint=self.checkpoint, network=type(self.network).__name__,
+                    parameters=sum(p.numel() for p in self.network.parameters()), device=str(self.device),
+                    tiling=self.backend.tiling, size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
+                    receptive_field=self.backend.receptive_field)
+
+    def _restore_object(self, image, options):
+        if isinstance(image, torch.Tensor):
+            if image.dim() == 4:
+                return torch.stack([self._restore_object(one, options) for one in image]) if len(image) else image
+            if image.dim() != 3 or image.shape[0] != 3:
+                raise InputTypeError(f'{_ALLOWED}, but got a tensor {image.dtype} {tuple(image.shape)}')
+            array = image.detach().cpu()
+            array = (array.float() if array.is_floating_point() else array).permute(1, 2, 0).numpy()
+            restored = self._restore_object(np.ascontiguousarray(array), options)
+            return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device, image.dtype)
+        if not isinstance(image, np.ndarray):
+            return self._restore_pil(image, options)
+        channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+        if channels not in (1, 3, 4) or image.size == 0 or not (image.dtype in (np.uint8, np.uint16)
+                                                                or image.dtype.kind == 'f'):
+            raise InputTypeError(f'{_ALLOWED}, but got {image.dtype} {image.shape}')
+        array = image.astype(np.float32) if image.dtype.kind == 'f' else image
+        if channels == 4:
+            photo = Photo([Page(np.ascontiguousarray(array[..., :3]), array[..., 3])], 'PNG')
+            return np.dstack([self.restore_photo(photo, **options).pixels, array[..., 3]]).astype(image.dtype)
+        rgb = array if channels == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+        restored = self.restore_pixels(np.ascontiguousarray(rgb), **options)
+        return (restored if channels == 3 else to_grey(restored).reshape(image.shape)).astype(image.dtype, copy=False)
+
+    def _restore_pil(self, image, options):
+        from PIL import Image
+        if not isinstance(image, Image.Image):
+            raise InputTypeError(f'{_ALLOWED}, but got {type(image).__name__}')
+        mode = image.mode if image.mode in ('L', 'RGB', 'RGBA') else \
+            'RGBA' if 'A' in image.mode or 'transparency' in image.info else 'RGB'
+        restored = Image.fromarray(self._restore_object(np.array(image.convert(mode)), options))
+        restored.info.update(image.info)
+        return restored
+
+    def _restore_strips(self, pixels, scale, emit):
+        height, width = pixels.shape[:2]
+        coefficients = self.backend.coefficients(pixels if scale in (1, 255, 65535) and _natural(pixels, scale)
+                                                 else _to_unit(pixels, scale))
+        rows = max(1, _STRIP_PIXELS // width)
+        for start in range(0, height, rows):
+            emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), coefficients, start, height))
+
+    def _restore_tiled(self, pixels, scale, emit, name):
+        for tile in self.tiles(*pixels.shape[:2], name):
+            try:
+                return self._restore_with(pixels, scale, emit, tile)
+            except (MemoryError, RuntimeError, SystemError) as error:
+                if not is_out_of_memory(error) or self.backend.tiling == 'never' or isinstance(error, ImageMemoryError):
+                    raise
+                last = error
+                if self.device.type == 'cuda':
+                    torch.cuda.empty_cache()
+        raise last
+
+    def _restore_with(self, pixels, scale, emit, tile):
+        backend = self.backend
+        rows, columns = (self._plan_axis(size, tile) for size in pixels.shape[:2])
+        infer = backend
+        if backend.tiling == 'approximate' and len(rows.starts) * len(columns.starts) > 1:
+            infer = backend.with_held_statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
+
+        def take(at_rows, at_columns):
+            return _to_unit(_part(pixels, at_rows, at_columns), scale)
+        for start, restored in restore_tiles(take, infer, rows, columns):
+            emit(start, restored)
+
+    def _small_copy(self, pixels, scale, area):
+        """A copy of the whole image with about ``area`` pixels, padded for the network."""
+        height, width = pixels.shape[:2]
+        ratio = min(1, math.sqrt(area / (height * width)))
+        small = shrink(pixels, max(1, int(height * ratio)), max(1, int(width * ratio))) / np.float32(scale)
+        rows, columns = (self._plan_axis(size, None) for size in small.shape[:2])
+        return _part(small, rows.index, columns.index)
+
+    def tiles(self, height: int, width: int, name: str = 'the image') -> list[int | None]:
+        """Return the tile sizes to try for an image, best first; None: the whole image at once.
+
+        Raises:
+            ImageMemoryError: If it needs more memory than is free, and cannot be tiled or not small enough.
+        """
+        backend = self.backend
+        padded = self._tile_size(None, (height, width))
+        if isinstance(self.tile, int):
+            if backend.tiling == 'never':
+                raise InputError(f'{type(self.network).__name__} cannot be tiled: each of its pixels depends on the '
+                                 'whole image; leave out --tile, or give a smaller image')
+            return [self.tile, *[tile for tile in _TILES if tile < self.tile]]
+        need, free = backend.memory(*padded), backend.free()
+        smaller = [] if self.tile == 'off' or backend.tiling == 'never' else \
+            [tile for tile in _TILES if tile < max(padded)]
+        fits = need <= 0.8 * free
+        if not smaller:
+            if not fits:
+                advice = 'this network cannot be tiled; give a smaller image, or a machine with more memory' \
+                    if backend.tiling == 'never' else 'leave out --tile off, so that it is restored in tiles'
+                raise ImageMemoryError(f'{name} ({width}x{height}) needs about {megabytes(need)} of memory for one '
+                                       f'pass of {type(self.network).__name__}, but {megabytes(free)} are free; '
+                                       f'{advice}')
+            return [None]
+        if fits and (height * width <= WHOLE_PIXELS or need <= TILE_MEMORY):
+            return [None, *smaller]
+        budget = min(0.5 * free, TILE_MEMORY)
+        fitting = [tile for tile in smaller if backend.memory(*self._tile_size(tile, padded)) <= budget]
+        if not fitting:
+            least = backend.memory(*self._tile_size(smaller[-1], padded))
+            raise ImageMemoryError(f'{name} ({width}x{height}) needs about {megabytes(least)} of memory for its '
+                                   f'smallest tile, but {megabytes(free)} are free; close other programs')
+        return fitting
+
+    def _tile_size(self, tile, padded):
+        return [self._plan_axis(size, tile).tile for size in padded]
+
+    def _plan_axis(self, size, tile):
+        backend = self.backend
+        overlap = math.ceil((backend.receptive_field - 1) / 2) if backend.receptive_field else _OVERLAP
+        ramp = _EXACT_RAMP if backend.tiling == 'exact' else _RAMP
+        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size)
+
+
+_ALLOWED = ('an image is a file, a PIL image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats in '
+            '[0, 1] in RGB, or a tensor (3, H, W) or (N, 3, H, W) of these')
+
+
+def check_device(device: str | torch.device | None) -> torch.device:
+    """Return the device, by default CUDA if there is one.
+
+    Raises:
+        InputError: If torch does not know it, or it is not there.
+    """
+    try:
+        device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    except RuntimeError as error:
+        raise InputError(f'device must be cpu, cuda or cuda:N, but got {device!r}') from error
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise InputError(f"device '{device}' was asked for, but torch finds no CUDA here; use cpu")
+    if device.type == 'cuda' and device.index is not None and device.index >= torch.cuda.device_count():
+        raise InputError(f"device '{device}' was asked for, but there are {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def check_tile(tile: str | int) -> str | int:
+    """Return a tile size as an int, or 'auto' or 'off'."""
+    text = str(tile)
+    if text in ('auto', 'off'):
+        return text
+    if not text.isdecimal() or int(text) < 32:
+        raise InputError(f"tile must be 'auto', 'off' or a size in pixels of at least 32, but got {tile!r}")
+    return int(text)
+
+
+def check_strength(strength: float) -> float:
+    """Return a strength as a float in [0, 1]."""
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+        raise InputError(f'strength must be a number from 0 (nothing is changed) to 1 (the full result), but got '
+                         f'{strength!r}')
+    return float(strength)
+
+
+def check_mask(mask: np.ndarray) -> np.ndarray:
+    """Return a mask as float32 (H, W) in [0, 1]."""
+    mask = np.asarray(mask)
+    if mask.ndim == 3:
+        mask = to_grey(mask) if mask.shape[2] == 3 else mask[..., 0]
+    if mask.ndim != 2 or mask.size == 0:
+        raise InputError(f'a mask is (H, W), white where the image is restored, but got {mask.shape}')
+    if mask.dtype == bool:
+        return mask.astype(np.float32)
+    return np.clip(to_depth(mask, np.float32), 0, 1)
+
+
+def _natural(pixels, scale):
+    return pixels.dtype.kind == 'u' or scale == 1
+
+
+def _to_unit(pixels, scale):
+    return pixels.astype(np.float32) if scale == 1 else pixels.astype(np.float32) / np.float32(scale)
+
+
+def _part(pixels, rows, columns):
+    """Rows and columns of an image; runs without padding are views."""
+    def key(index):
+        run = len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all()
+        return slice(index[0], index[-1] + 1) if run else index
+    rows, columns = key(rows), key(columns)
+    return pixels[rows][:, columns]
+
+
+def _as_photo(image):
+    if isinstance(image, torch.Tensor):
+        if image.dim() != 3:
+            raise InputError('output names one file, but got a batch of images; write them one by one')
+        image = image.cpu().permute(1, 2, 0).float().numpy() if image.is_floating_point() \
+            else image.cpu().permute(1, 2, 0).numpy()
+    elif not isinstance(image, np.ndarray):
+        image = np.array(image)
+    if image.dtype == np.float64 or image.dtype == np.float16:
+        image = image.astype(np.float32)
+    grey = image.ndim == 2 or image.shape[2] == 1
+    rgb = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2) if grey else np.ascontiguousarray(image[..., :3])
+    return Photo([Page(rgb, image[..., 3] if image.ndim == 3 and image.shape[2] == 4 else None)], 'PNG', grey)

@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from restorekit.messages import InputError
+
 Job = TypeVar('Job')
 Result = TypeVar('Result')
+#: Called with the number of steps done and the number of all steps.
+Progress = Callable[[int, int], None]
 
 
 def available_cores() -> int:
@@ -58,15 +62,30 @@ def imap(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int = 
         >>> list(imap(abs, [-1, -2], workers=1))
         [1, 2]
     """
-    cores = available_cores()
-    workers = min(workers or cores, len(jobs))
-    if workers <= 1:
-        prepare_process(workers=cores)  # one thread, as in a worker
-        yield from map(function, jobs)
-        return
+    import torch
     import torch.multiprocessing as multiprocessing
+    workers = min(workers or available_cores(), len(jobs))
+    if workers <= 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in a worker
+        try:
+            yield from map(function, jobs)
+        finally:
+            torch.set_num_threads(threads)
+        return
     with multiprocessing.get_context('spawn').Pool(workers, initializer=_start_worker) as pool:
         yield from pool.imap_unordered(function, jobs, chunk)
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise an InputError unless a number of processes is None (one per core) or at least 1."""
+    if workers is not None and workers < 1:
+        raise InputError(f'workers must be at least 1, but got {workers}')
+
+
+def what_failed(path: str, error: Exception) -> str:
+    """Return what is wrong with a file, with its path."""
+    return str(error) if path in str(error) else f'{path}: {error}'
 
 
 def import_from_here(config: str | os.PathLike[str] | None = None) -> None:

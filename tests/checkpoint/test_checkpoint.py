@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import sys
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,11 +19,9 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from torch import nn
 
 from restorekit import checkpoint as ck
-from restorekit import compat
 from restorekit.files.atomic import atomic_write_text
 from restorekit.registry import MODELS
 
-compat.patch_runner()
 torch.set_num_threads(1)
 
 
@@ -69,7 +68,7 @@ def test_stock_training_checkpoint_loads_with_its_history(tmp_path):
     stock = stock_checkpoint()
     path = save(stock, tmp_path / 'stock.pth')
     with pytest.raises(pickle.UnpicklingError, match='HistoryBuffer'):  # why the loader is needed
-        ck.load_from_local.__wrapped__(str(path), 'cpu')
+        torch.load(path, 'cpu', weights_only=True)
     allowed = set(torch.serialization.get_safe_globals())
     loaded = ck.load_checkpoint_file(path)
     assert set(torch.serialization.get_safe_globals()) == allowed  # ours were allowed for that one call
@@ -88,30 +87,35 @@ def test_stock_training_checkpoint_loads_with_its_history(tmp_path):
     MessageHub(f'resumed-{os.urandom(4).hex()}').load_state_dict(loaded['message_hub'])
 
 
-def test_mmengine_loads_through_us(tmp_path):
-    from mmengine.runner import checkpoint
-    path = save(stock_checkpoint(), tmp_path / 'stock.pth')
-    assert checkpoint._load_checkpoint(str(path), 'cpu')['message_hub']['log_scalars']['train/loss'].mean() == 3.
+def test_pretrained_weights_of_init_cfg_are_read_as_data(tmp_path):
+    from mmengine.model import BaseModule
+    from mmengine.registry import DefaultScope
+
+    class Net(BaseModule):
+        def __init__(self, **init_cfg):
+            super().__init__(dict(type='Pretrained', **init_cfg))
+            self.conv = nn.Linear(1, 1)
+
+    state = {'network.encoder.conv.weight': torch.full((1, 1), 3.), 'network.encoder.conv.bias': torch.zeros(1),
+             'network.decoder.w': torch.ones(1)}
+    path = save(dict(stock_checkpoint(), state_dict=state), tmp_path / 'stock.pth')
     evil = save(Attack(os.mkdir, str(tmp_path / 'ran')), tmp_path / 'evil.pth')
-    with pytest.raises(ck.CheckpointError, match='posix.mkdir'):
-        checkpoint.load_checkpoint(nn.Linear(1, 1), str(evil))
+    with DefaultScope.overwrite_default_scope('restorekit'):
+        for prefix in ('network.encoder', 'encoder.'):
+            net = Net(checkpoint=str(path), prefix=prefix)
+            net.init_weights()
+            assert net.conv.weight.item() == 3.
+        with pytest.raises(ck.CheckpointError, match="no tensor below prefix='backbone'"):
+            Net(checkpoint=str(path), prefix='backbone').init_weights()
+        with pytest.raises(ck.CheckpointError, match='posix.mkdir'):
+            Net(checkpoint=str(evil)).init_weights()
     assert not (tmp_path / 'ran').exists()
 
 
-def test_download_goes_through_the_same_loader(tmp_path):
-    from mmengine.runner import checkpoint
-    assert checkpoint.load_from_http is ck.load_from_http
-    assert checkpoint.CheckpointLoader._get_checkpoint_loader('https://x.org/a.pth') is ck.load_from_http
-    source = save(stock_checkpoint(), tmp_path / 'net-20250131.pth')  # a date is no digest
-    cache = tmp_path / 'cache'
-    loaded = ck.load_from_http(source.as_uri(), model_dir=cache, progress=False)
-    assert loaded['message_hub']['runtime_info']['iter'] == 7 and (cache / source.name).is_file()
-    source.unlink()
-    assert ck.load_from_http(source.as_uri(), model_dir=cache)['meta']['iter'] == 7  # kept
-    wrong = save({'a': torch.ones(1)}, tmp_path / 'net-0123abcd.pth')
-    with pytest.raises(RuntimeError, match='invalid hash value'):
-        ck.load_from_http(wrong.as_uri(), model_dir=cache, progress=False)
-    assert not (cache / wrong.name).exists()
+def test_download_goes_through_the_same_loader(tmp_path, monkeypatch):
+    source = save(stock_checkpoint(), tmp_path / 'net.pth')
+    monkeypatch.setattr('restorekit.checkpoint.read.download', lambda url, folder: source)
+    assert ck.load_from_http('https://x.org/net.pth')['message_hub']['runtime_info']['iter'] == 7
 
 
 @pytest.mark.parametrize('legacy', [False, True])
@@ -373,9 +377,13 @@ def test_weights_of_another_network_are_refused_with_numbers():
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
+class Toy(nn.Linear):
+    """A user's own network."""
+
+
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setattr(MODELS, '_module_dict', {'ToyNet': nn.Linear, 'ToyEncoder': nn.Linear})
+    monkeypatch.setattr(MODELS, '_module_dict', {'ToyNet': Toy, 'ToyEncoder': Toy})
     monkeypatch.setattr(MODELS, '_imported', True)
 
 
@@ -421,3 +429,101 @@ def test_network_config_that_is_no_json_is_refused(registered, text):
 def test_network_config_that_is_not_plain_is_not_written(registered, value):
     with pytest.raises(TypeError, match='network'):
         ck.network_json({'type': 'ToyNet', 'value': value})
+
+
+# ---- small files that ask for much
+
+def test_numbers_of_bytes_are_not_obeyed(tmp_path):
+    numbered = b'\x80\x02}q\x00U\x01acbuiltins\nbytearray\nJ' + (10 ** 9).to_bytes(4, 'little') + b'\x85Rs.'
+    path = tmp_path / 'zeros.pth'
+    torch.save({'a': 1}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, data in parts.items():
+            archive.writestr(name, numbered if name.endswith('data.pkl') else data)
+    with pytest.raises(ck.CheckpointError, match='bytearray'):
+        ck.load_checkpoint_file(path)
+    torch.save({'a': bytearray(), 'b': bytearray(b'ab')}, path)
+    assert ck.load_checkpoint_file(path) == {'a': bytearray(), 'b': bytearray(b'ab')}
+
+
+def test_archives_that_expand_are_refused(tmp_path):
+    path = tmp_path / 'bomb.pth'
+    torch.save({'a': torch.zeros(10 ** 6)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    with pytest.raises(ck.CheckpointError, match='would unpack to 4000'):
+        ck.load_checkpoint_file(path)
+
+
+def _shared(levels):
+    items = [1]
+    for _ in range(levels):
+        items = [items, items]
+    return items
+
+
+def _circle():
+    items = []
+    items.append(items)
+    return items
+
+
+def _nested(levels):
+    items = 1
+    for _ in range(levels):
+        items = [items]
+    return items
+
+
+@pytest.mark.parametrize('content, message', [
+    ({'a': _shared(30)}, 'hold each other so often'), ({'a': _circle()}, 'hold each other so often'),
+    ({'a': _nested(150)}, 'more than 100 levels'),
+    ({'a': torch.zeros(1).expand(10 ** 10)}, r'save it with .contiguous'),
+])
+def test_files_that_expand_in_memory_are_refused(tmp_path, content, message):
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(ck.CheckpointError, match=message):
+        ck.load_checkpoint_file(tmp_path / 'a.pth')
+
+
+def test_a_shared_list_is_rebuilt_once_and_stays_shared(tmp_path):
+    torch.save({'a': _shared(8), 'state_dict': {'w': torch.ones(2)}}, tmp_path / 'a.pth')
+    content = ck.load_checkpoint_file(tmp_path / 'a.pth')
+    assert content['a'][0] is content['a'][1] and content['a'] == _shared(8)
+
+
+SMALL = dict(type='EncoderDecoder', encoder=dict(type='Res2Net', stage_blocks=[1, 1, 1], base_channels=16),
+             decoder=dict(type='AffineDecoder'))
+
+
+@pytest.mark.parametrize('encoder, message', [
+    (dict(stage_blocks=[10 ** 6, 1, 1]), 'far more than the file has tensors'),
+    (dict(base_channels=6000), 'of another network'),
+    (dict(base_channels=-1), 'cannot be built'), (dict(depths=3), 'cannot be built'),
+])
+def test_descriptions_that_do_not_fit_the_file_allocate_nothing(encoder, message):
+    state = MODELS.build(SMALL).state_dict()
+    cfg = dict(SMALL, encoder=dict(SMALL['encoder'], **encoder))
+    with pytest.raises(ck.CheckpointError, match=message):
+        ck.build_described_network(cfg, state, 'a.pth')
+    network = ck.build_described_network(SMALL, state, 'a.pth')
+    assert all(value.equal(state[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize('cfg, message', [
+    (dict(type='StoredPredictions', folder='/'), 'is not a network, encoder, decoder or block'),
+    (dict(type='Restorer', network=dict(type='AODNet')), 'is not a network'),
+    (dict(type='EncoderDecoder', encoder=dict(type='L1Loss')), 'L1Loss is not a network'),
+    (dict(type='AODNet', channels=10 ** 12), 'whole numbers up to'), (dict(type='AODNet', x=[0] * 5000), '5000 items'),
+    (dict(type='AODNet', checkpoint='/etc/passwd'), "may not have the key 'checkpoint'"),
+])
+def test_descriptions_name_networks_only(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        ck.network_config_from_json(json.dumps(cfg))
+    with pytest.raises(ValueError, match='more than 1048576'):
+        ck.network_config_from_json(json.dumps(dict(type='AODNet', name='x' * 2 ** 20)))

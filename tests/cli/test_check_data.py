@@ -1,4 +1,3 @@
-import argparse
 import json
 import shutil
 import sys
@@ -7,17 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from restorekit.cli import check_data, make_lmdb
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.files.image_io import read_image
+from restorekit.tasks.check_data import check_data
 
 
 def call(*arguments, workers=1):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    check_data.add_arguments(parser)
-    arguments = [str(argument) for argument in (*arguments, '--workers', workers)]
-    return run_guarded(check_data.run, parser.parse_args(arguments))
+    return main(['check-data', *map(str, arguments), '--workers', str(workers)])
 
 
 CONFIG = """
@@ -87,7 +83,7 @@ def fault(data, capsys, *words, options=(), count=1):
 
 def test_another_number_than_expected(data, capsys):
     (data / 'train/hazy/2_2.png').unlink()
-    fault(data, capsys, 'pairs: 3 images where 4 are expected')
+    fault(data, capsys, 'pairs: 3 images, but 4 are expected')
 
 
 def test_broken_files_are_counted_and_named(data, capsys):
@@ -149,7 +145,7 @@ def test_equal_files_within_a_set_and_unused_clear_ones_are_notes(data, capsys, 
     make_images(data / 'train/clear', ['7.png'])
     assert check(data) == 0
     text = capsys.readouterr().out
-    assert 'note: pairs: 1 clear images belong to no hazy one' in text
+    assert 'note: pairs: 1 clear images have no hazy image' in text
     assert 'note: depth: 1 groups of equal files among gt' in text and 'clear/1.png = ' in text
 
 
@@ -157,10 +153,8 @@ def test_workers_and_lmdbs_change_nothing(data, capsys):
     pytest.importorskip('lmdb')
     assert check(data) == 0
     first = capsys.readouterr().out
-    parser = argparse.ArgumentParser()
-    make_lmdb.add_arguments(parser)
     for folder in ('train/hazy', 'val/gt'):
-        assert make_lmdb.run(parser.parse_args([str(data / folder), str(data / f'{folder}.lmdb')])) == 0
+        assert main(['make-lmdb', str(data / folder), str(data / f'{folder}.lmdb')]) == 0
     (data / 'config.py').write_text(CONFIG.replace('train/hazy', 'train/hazy.lmdb').replace('val/gt', 'val/gt.lmdb'))
     capsys.readouterr()
     assert check(data, workers=2) == 0
@@ -179,12 +173,12 @@ def test_phases_and_procedural_sets(tmp_path, capsys):
 def test_mistakes_are_explained(tmp_path, capsys):
     (tmp_path / 'empty.py').write_text('a = 1')
     (tmp_path / 'wrong.py').write_text("test_dataloader = dict(dataset=dict(type='PairedDatset'))")
-    for words, arguments in (('names no data set', [tmp_path / 'empty.py']), ('PairedDataset', [tmp_path / 'wrong.py']),
+    for words, arguments in (('names no dataset', [tmp_path / 'empty.py']), ('PairedDataset', [tmp_path / 'wrong.py']),
                              ('no config', ['nothing'])):
         assert call(*arguments) == 1
         assert words in capsys.readouterr().err
     assert call('cid/cid_quickstart', workers=0) == 1
-    assert '--workers must be at least 1' in capsys.readouterr().err
+    assert 'workers must be at least 1' in capsys.readouterr().err
 
 
 OWN = """
@@ -206,3 +200,20 @@ def test_a_class_beside_the_config_that_names_no_files_is_noted(tmp_path, capsys
                                      "test_dataloader = dict(dataset=dict(type='SetOfOnesOwn'))\n")
     assert call(tmp_path / 'own.py') == 0
     assert 'SetOfOnesOwn names no files, so nothing was read or compared' in capsys.readouterr().out
+
+
+def test_python_gets_the_report_and_its_progress(data):
+    seen = []
+    report = check_data(data / 'config.py', data_root=str(data), workers=1,
+                        progress=lambda *numbers: seen.append(numbers))
+    assert [(entry.name, entry.splits, entry.found) for entry in report.datasets] == [
+        ('pairs', ['train'], 4), ('depth', ['train'], 2), ('val', ['val', 'test'], 2)]
+    assert seen == [(number, 14) for number in range(1, 15)] and report.faults == report.notes == []
+    assert json.loads(json.dumps(report.to_dict()))['datasets'][2]['sizes'] == [[30, 40], [50, 60]]
+
+
+def test_a_name_of_escapes_reaches_the_terminal_as_text(data, capsys):
+    (data / 'val/hazy/\x1b[31m\udcff.png').write_bytes(b'no image')
+    shutil.copy(data / 'val/gt/1.png', data / 'val/gt/\x1b[31m\udcff.png')
+    fault(data, capsys, 'val/hazy/\\x1b[31m\\xff.png (8 bytes) is')
+    assert check(data) == 1 and '\x1b' not in capsys.readouterr().out

@@ -1,4 +1,3 @@
-import argparse
 import re
 
 import cv2
@@ -6,19 +5,16 @@ import numpy as np
 import pytest
 from files import DEAD_TEMPORARY
 
-from restorekit.cli import extract_patches
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.datasets import ClearDepthDataset, PairedDataset
 from restorekit.files import image_io
 from restorekit.files.image_io import read_image
+from restorekit.tasks.extract_patches import extract_patches, positions
 
 
 def call(*arguments):
     """Run the command with one process; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    extract_patches.add_arguments(parser)
-    arguments = [str(argument) for argument in (*arguments, '--workers', 1)]
-    return run_guarded(extract_patches.run, parser.parse_args(arguments))
+    return main(['extract-patches', *map(str, arguments), '--workers', '1'])
 
 
 def contents(folder):
@@ -48,7 +44,7 @@ def test_patches_cover_the_image_and_hold_its_pixels(tmp_path, make_images, caps
     (256, 256, 192, [0]), (257, 256, 192, [0, 1]), (620, 256, 192, [0, 192, 364]), (640, 256, 192, [0, 192, 384]),
     (10, 256, 192, [0]), (6, 2, 2, [0, 2, 4])])
 def test_the_last_window_is_moved_inside(length, size, stride, expected):
-    assert extract_patches.positions(length, size, stride) == expected
+    assert positions(length, size, stride) == expected
 
 
 def test_a_smaller_image_is_kept_and_named(tmp_path, make_images, capsys):
@@ -146,7 +142,7 @@ def test_a_damaged_header_does_not_cost_the_others(tmp_path, make_images, capsys
     assert {name[0] for name in contents(tmp_path / 'single')} == {'a', 'c', 'd', 'p'}
     assert call(source, tmp_path / 'out', *GRID, '--pairs', 'hazy', 'clear', 'depth') == 1
     text = capsys.readouterr().err
-    assert [text.count(f'failed: {source}/{name}') for name in ('hazy/b.png', 'clear/c.png', 'depth/d.npy')] == [1] * 3
+    assert [text.count(f'{source}/{name}') for name in ('hazy/b.png', 'clear/c.png', 'depth/d.npy')] == [1] * 3
     assert text.count('failed: ') == 3
     assert len(PairedDataset(str(tmp_path / 'out/hazy'), str(tmp_path / 'out/clear'))) == 8  # of a and d
     assert {name[:7] for name in contents(tmp_path / 'out') if name.startswith('depth')} == {'depth/a', 'depth/b'}
@@ -170,10 +166,12 @@ def test_mistakes_are_explained(tmp_path, make_images, capsys):
     def says(words, *arguments):
         assert call(*arguments) == 1
         assert words in (text := capsys.readouterr().err), text
-    says('--stride must be within [1, --size]', source, out, '--size', 8, '--stride', 9)
-    says('lies in SRC', source, source / 'patches', *GRID)
-    says('takes HAZY CLEAR', source, out, *GRID, '--pairs', 'hazy')
+    says('stride must be within [1, size]', source, out, '--size', 8, '--stride', 9)
+    says('is inside the source', source, source / 'patches', *GRID)
+    says('HAZY CLEAR or HAZY CLEAR DEPTH, but got hazy', source, out, *GRID, '--pairs', 'hazy')
     says('no folder', source, out, *GRID, '--pairs', 'hazy', 'gt')
+    says('names of folders below the source, but got ../clear', source, out, *GRID, '--pairs', 'hazy', '../clear')
+    says('size must be at least 1', source, out, '--size', 0)
     assert call(source, out, *GRID, *pairs) == 0
     says('stride was 12, is 8', source, out, '--size', 16, '--stride', 8, *pairs)
     make_images(tmp_path / 'other', ['a.png'])
@@ -183,3 +181,25 @@ def test_mistakes_are_explained(tmp_path, make_images, capsys):
     make_images(source / 'hazy', ['a.bmp'], size=(20, 20))
     says('would have the same patches', source / 'hazy', tmp_path / 'new', *GRID)
     assert not (tmp_path / 'new').exists()
+
+
+def test_python_gets_what_was_written(tmp_path, make_images):
+    make_images(tmp_path / 'src', ['a.png', 'b.png'], size=(20, 20))
+    seen = []
+    report = extract_patches(tmp_path / 'src', tmp_path / 'out', size=16, workers=1,
+                             progress=lambda *numbers: seen.append(numbers))
+    assert (report.images, report.skipped, report.patches, report.small, report.failures) == (2, 0, 8, [], [])
+    assert seen == [(1, 2), (2, 2)] and report.pairing is None
+    assert extract_patches(tmp_path / 'src', tmp_path / 'out', size=16, workers=1).skipped == 2
+
+
+def test_a_link_out_of_the_output_folder_is_not_followed(tmp_path, make_images, capsys):
+    make_images(tmp_path / 'src/sub', ['a.png'], size=(20, 20))
+    assert call(tmp_path / 'src', tmp_path / 'out', *GRID) == 0
+    for file in (tmp_path / 'out/sub').iterdir():
+        file.unlink()
+    (tmp_path / 'out/sub').rmdir()
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'out/sub').symlink_to(tmp_path / 'elsewhere')
+    assert call(tmp_path / 'src', tmp_path / 'out', *GRID) == 1
+    assert 'outside the output folder' in capsys.readouterr().err and not any((tmp_path / 'elsewhere').iterdir())

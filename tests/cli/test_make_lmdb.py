@@ -1,28 +1,25 @@
-import argparse
 import json
 import os
 
 import numpy as np
 import pytest
 
-from restorekit.cli import make_lmdb
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.datasets import SingleDataset
 from restorekit.files.image_io import read_image
+from restorekit.tasks import make_lmdb
 
 lmdb = pytest.importorskip('lmdb')
 
 
 def call(*arguments):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    make_lmdb.add_arguments(parser)
-    return run_guarded(make_lmdb.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['make-lmdb', *map(str, arguments)])
 
 
 def contents(out):
     with lmdb.open(str(out), readonly=True, lock=False) as env, env.begin() as transaction:
-        return {bytes(key).decode(): bytes(value) for key, value in transaction.cursor()}
+        return {bytes(key).decode('utf-8', 'surrogateescape'): bytes(value) for key, value in transaction.cursor()}
 
 
 @pytest.fixture
@@ -44,7 +41,7 @@ def test_original_bytes_under_relative_names(source, tmp_path, capsys):
     assert contents(out) == {name: (source / name).read_bytes() for name in NAMES}
     assert (out / 'keys.txt').read_text(encoding='utf-8').splitlines() == NAMES
     assert call(source, out) == 0
-    assert '6 are in' in capsys.readouterr().out
+    assert '6 files were in it before' in capsys.readouterr().out
 
 
 def test_a_dataset_reads_it_as_the_folder(source, tmp_path):
@@ -75,10 +72,10 @@ def test_a_killed_run_continues_to_the_same_content(source, tmp_path, monkeypatc
         with pytest.raises(ValueError, match='out.lmdb is unfinished'):
             SingleDataset(str(out))
         assert call(source, out, '--commit', 2) == 0
-        assert f'{2 * at} are in' in capsys.readouterr().out
+        assert f'{2 * at} files were in it before' in capsys.readouterr().out
         assert contents(out) == contents(whole)
         assert (out / 'keys.txt').read_bytes() == (whole / 'keys.txt').read_bytes()
-        for file in out.iterdir():
+        for file in list(out.iterdir()):
             file.unlink()
         out.rmdir()
 
@@ -131,13 +128,13 @@ def test_mistakes_are_explained(source, tmp_path, capsys, monkeypatch, make_imag
         assert words in (text := capsys.readouterr().err), text
     says('must end in .lmdb', source, tmp_path / 'out')
     says('no folder', tmp_path / 'nothing', out)
-    says('--commit must be at least 1', source, out, '--commit', 0)
+    says('commit must be at least 1', source, out, '--commit', 0)
     (tmp_path / 'other.lmdb').mkdir()
     (tmp_path / 'other.lmdb/data.mdb').write_bytes(b'')
     says('was not written by this command', source, tmp_path / 'other.lmdb')
     assert call(source, out) == 0
     make_images(tmp_path / 'src2', ['a.png'])
-    says('was made from', tmp_path / 'src2', out)
+    says('source was ', tmp_path / 'src2', out)
     assert json.loads((out / 'source.json').read_text()) == dict(source=str(source.resolve()))
     data = out / 'data.mdb'
     os.truncate(data, data.stat().st_size - 1)
@@ -159,3 +156,29 @@ def test_a_file_that_changes_meanwhile_is_noticed(source, tmp_path, monkeypatch,
     assert 'a file changed meanwhile' in capsys.readouterr().err
     assert not (tmp_path / 'out.lmdb/keys.txt').exists()
     assert read_image(source / 'a.png').shape == (24, 32, 3)
+
+
+def test_python_gets_what_was_written(source, tmp_path):
+    seen = []
+    report = make_lmdb.make_lmdb(source, tmp_path / 'out.lmdb', commit=4, progress=lambda *n: seen.append(n))
+    assert (report.files, report.skipped, seen) == (6, 0, [(4, 6), (6, 6)])
+    assert report.nbytes == sum((source / name).stat().st_size for name in NAMES)
+
+
+def test_a_link_in_the_output_is_not_written_through(source, tmp_path, capsys):
+    assert call(source, tmp_path / 'out.lmdb') == 0
+    (tmp_path / 'out.lmdb/data.mdb').rename(tmp_path / 'data.mdb')
+    (tmp_path / 'out.lmdb/data.mdb').symlink_to(tmp_path / 'data.mdb')
+    assert call(source, tmp_path / 'out.lmdb') == 1
+    assert 'data.mdb is a link to' in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8_are_keys(source, tmp_path):
+    (source / 'sub/e.npy').unlink()
+    (source / '\udcff.png').write_bytes((source / 'a.png').read_bytes())
+    assert call(source, tmp_path / 'out.lmdb') == 0
+    assert '\udcff.png' in contents(tmp_path / 'out.lmdb')
+    packed, plain = SingleDataset(str(tmp_path / 'out.lmdb')), SingleDataset(str(source))
+    assert packed.list_hash() == plain.list_hash()
+    for index in range(len(plain)):
+        assert np.array_equal(packed.load(index, 0)['inputs'], plain.load(index, 0)['inputs'])

@@ -1,4 +1,3 @@
-import argparse
 import re
 
 import cv2
@@ -6,15 +5,14 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from restorekit.cli import measure
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.evaluation import PROTOCOLS
+from restorekit.messages import InputError
+from restorekit.tasks.measure import measure
 
 
 def call(*arguments):
-    parser = argparse.ArgumentParser()
-    measure.add_arguments(parser)
-    return run_guarded(measure.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['measure', *map(str, arguments)])
 
 
 def table(text):
@@ -58,10 +56,25 @@ def test_two_files_and_no_files(folders, capsys):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['a.png'], 'give two images, two folders or nothing, got 1: a.png'),
+    (['a.png'], 'give two images, two folders or nothing, but got 1: a.png'),
     (['--protocols', 'ffb'], "'ffb' is not in the list of protocols .* did you mean 'ffa'"),
     (['--metrics', 'FADE'], 'FADE takes no protocol'),
     (['no.png', 'neither.png'], 'no image file no.png')])
 def test_mistakes(arguments, message, capsys):
     assert call(*arguments) == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_from_python(folders):
+    root, images = folders
+    seen = []
+    found = measure(root / 'hazy', root / 'clear', pairing='prefix', metrics=['PSNR', 'CIEDE2000', 'MSSSIM'],
+                    protocols=['rgb', 'y-matlab'], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)] and found.pairs == 3
+    expected = np.mean([peak_signal_noise_ratio(images[hazy[0]], images[hazy]) for hazy in ('1_a', '1_b', '2_a')])
+    assert found.means['rgb']['PSNR'] == pytest.approx(expected, abs=1e-4)
+    assert found.means['y-matlab']['CIEDE2000'] is None  # the protocol keeps no colours
+    assert found.means['rgb']['MSSSIM'] is None  # the images are too small
+    assert found.columns == dict(PSNR='PSNR (dB)', CIEDE2000='CIEDE2000', MSSSIM='MS-SSIM')
+    with pytest.raises(InputError, match='both folders or nothing, but got .*hazy alone'):
+        measure(root / 'hazy')

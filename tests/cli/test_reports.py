@@ -1,19 +1,23 @@
-"""tools/test.py: reports, their continuation, and images of other programs."""
+"""``restorekit test``: reports, their continuation, and images of other programs."""
 
 import base64
 import csv
 import json
+import multiprocessing
 import os
 import platform
 import re
+import shutil
 import signal
 import socket
+import time
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from reports import cells
 from tiny import fork
 
 from restorekit.cli.main import main
@@ -21,6 +25,7 @@ from restorekit.engine import EvaluationLoop
 from restorekit.evaluation import PSNR, report
 from restorekit.evaluation.comparison import compare_reports
 from restorekit.files.image_io import read_image, write_image
+from restorekit.files.lock import lock_folder
 from restorekit.models import AODNet
 from restorekit.registry import METRICS
 
@@ -110,7 +115,7 @@ def test_a_report_holds_every_image_and_their_means(data, capsys):
     assert record['versions']['torch'] == torch.__version__ and 'JPEG' in record['decoders']
     assert re.fullmatch('[0-9a-f]{64}', record['checkpoint_sha256'])
     assert all(re.fullmatch('[0-9a-f]{64}', entry['list_hash']) for entry in summary['sets'].values())
-    assert '| day | PSNR@rgb ↑ | 7 |' in (data / 'out' / 'summary.md').read_text()
+    assert ['day', 'PSNR@rgb ↑', '7'] in [line[:3] for line in cells((data / 'out' / 'summary.md').read_text())]
 
 
 def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
@@ -217,23 +222,59 @@ def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fa
 
 
 def test_two_tests_do_not_write_one_report(data, fail):
-    lock = data / 'out' / '.lock'
-    lock.parent.mkdir()
-    lock.write_text(json.dumps(dict(host=platform.node(), pid=os.getppid())))
-    text = fail('config.py', 'aod.pth', '--out', 'out')
-    assert f'a test is writing its report to out (process {os.getppid()} on {platform.node()}); wait for it' in text
-    assert 'delete out/.lock' in text and lock.exists()
-    lock.write_text(json.dumps(dict(host='elsewhere', pid=1)))
-    assert 'process 1 on elsewhere' in fail('config.py', 'aod.pth', '--out', 'out', '--overwrite')
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
-    lock.write_text(json.dumps(dict(host=platform.node(), pid=child)))  # dead
-    measure()
-    assert not lock.exists()
+    out = data / 'out'
+    out.mkdir()
+    locked, ended = multiprocessing.get_context('fork').Pipe()
+
+    def other():
+        lock_folder(out)
+        ended.send(True)
+        time.sleep(60)
+
+    child = multiprocessing.get_context('fork').Process(target=other)
+    child.start()
+    try:
+        assert locked.recv()
+        text = fail('config.py', 'aod.pth', '--out', 'out')
+        assert f"{out} is in use: process {child.pid} on '{platform.node()}', since '2" in text
+        assert 'wait for it to end, or choose another folder' in text
+        assert 'is in use' in fail('config.py', 'aod.pth', '--out', 'out', '--overwrite')
+    finally:
+        child.kill()
+        child.join()
+    measure()  # the lock died with its process
+    assert not [path for path in out.iterdir() if path.name.startswith('.')]
     assert 'of another test' in fail('config.py', 'aod.pth', '--out', 'out', '--protocol', 'ffa')
-    assert not lock.exists()
+    assert not [path for path in out.iterdir() if path.name.startswith('.')]
+
+
+@pytest.mark.parametrize('make', [lambda path, target: path.symlink_to(target), lambda path, target: path.mkdir(),
+                                  lambda path, target: os.mkfifo(path)])
+@pytest.mark.parametrize('name', ['.lock', '.lock-owner'])
+def test_a_lock_that_is_no_file_is_named(data, fail, make, name):
+    (data / 'out').mkdir()
+    make(data / 'out' / name, data / 'aod.pth')
+    before = (data / 'aod.pth').read_bytes()
+    assert f'out/{name} should be the file of a lock, but is ' in fail('config.py', 'aod.pth', '--out', 'out')
+    assert (data / 'aod.pth').read_bytes() == before
+
+
+def test_a_report_follows_no_link_out_of_its_folder(data, fail):
+    measure('--save-images')
+    elsewhere = data / 'elsewhere'
+    shutil.move(data / 'out' / 'images', elsewhere)
+    (data / 'out' / 'images').symlink_to(elsewhere)
+    kept = sorted(elsewhere.rglob('*.png'))
+    measure('--overwrite')
+    assert len(kept) == 10 and sorted(elsewhere.rglob('*.png')) == kept  # not removed
+    times = [path.stat().st_mtime_ns for path in kept]
+    text = fail('config.py', 'aod.pth', '--out', 'out', '--save-images', '--overwrite')
+    assert f'leads to {elsewhere}/day, outside the report folder out, where nothing is written; remove the link' in text
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    (data / 'other').mkdir()
+    (data / 'other' / '.progress').symlink_to(elsewhere)
+    assert 'outside the report folder other' in fail('config.py', 'aod.pth', '--out', 'other')
+    assert sorted(path.name for path in elsewhere.iterdir()) == ['day', 'night']
 
 
 def test_a_folder_that_cannot_be_is_named(data, fail):
@@ -248,7 +289,7 @@ def test_a_data_set_alone_has_no_model(data, fail):
     Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
         type='PairedDataset', input_dir='night/hazy', gt_dir='night/clear')))).dump(str(data / 'nights.py'))
     text = fail('nights.py', 'aod.pth')
-    assert 'nights.py has no model that aod.pth could be loaded into: it is a data set alone.' in text
+    assert 'nights.py has no model that aod.pth could be loaded into: it is a dataset alone.' in text
     assert 'tools/test.py CONFIG aod.pth --data nights.py' in text
     # its name is that of its file, wherever it is named
     assert main(['test', 'nights.py', '--predictions', 'input', '--out', 'a']) == 0
@@ -291,7 +332,8 @@ def test_a_result_that_is_not_finite_is_shown_as_such(data, capsys):
     warning = 'day, Fails@rgb: not finite on 2 of 7 images (1.png, 3.png), so there is no mean'
     assert f'warning: {warning}' in printed and f'**Warning:** {warning}' in summary
     assert f'<b>Warning:</b> {warning}' in page and '<b>not finite</b>' in page
-    assert re.search(r'\| day \| Fails@rgb ↑ \| 7 \| not finite \(2 of 7\) \|  \| \d+\.\d\d \|  \|\n', summary)
+    line = next(line for line in cells(summary) if line[:2] == ['day', 'Fails@rgb ↑'])
+    assert line[2:5] == ['7', 'not finite (2 of 7)', ''] and re.fullmatch(r'\d+\.\d\d', line[5]) and line[6:] == ['']
     assert '`1.png` not finite' in summary
     assert '<td>not finite (2 of 7)</td>' in page and 'not finite (2 of 7)' in printed
     record = json.loads((data / 'out' / 'summary.json').read_text())
@@ -405,7 +447,8 @@ def test_a_set_without_truth_and_a_broken_file(data, capsys):
     measure()
     assert 'finished; 1 file could not be read then; --overwrite measures again' in capsys.readouterr().out
     assert night['metrics']['PSNR@rgb']['n'] == 0 and night['metrics']['PSNR@rgb']['mean'] is None
-    assert '| night | PSNR@rgb | 0 | not measured |' in (data / 'out' / 'summary.md').read_text()
+    assert ['night', 'PSNR@rgb', '0', 'not measured'] in [line[:4] for line in
+                                                          cells((data / 'out' / 'summary.md').read_text())]
     assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()
 
 

@@ -1,4 +1,4 @@
-import argparse
+import errno
 import json
 
 import cv2
@@ -7,18 +7,17 @@ import pytest
 import torch
 from files import DEAD_TEMPORARY
 
-from restorekit.cli import synthesize
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.datasets import PairedDataset
-from restorekit.degradations import build_degradation, load_preset, params_from_json
+from restorekit.degradations import AtmosphericScattering, build_degradation, load_preset, params_from_json
+from restorekit.files import image_io
 from restorekit.files.image_io import read_image
+from restorekit.tasks import synthesize as task
 
 
 def call(*arguments):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    synthesize.add_arguments(parser)
-    return run_guarded(synthesize.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['synthesize', *map(str, arguments)])
 
 
 def contents(folder):
@@ -53,15 +52,15 @@ def test_pairs_and_a_manifest_that_replays_them(clear, tmp_path, capsys):
 def test_a_killed_run_continues_to_the_same_bytes_with_any_number_of_workers(clear, tmp_path, monkeypatch):
     arguments = ('cid_multi_domain', '--clear', clear, '--per-image', 2, '--seed', 5)
     assert call(*arguments, '--out', tmp_path / 'whole', '--workers', 1) == 0
-    out, write_text, count = tmp_path / 'out', synthesize.atomic_write_text, []
+    out, write_text, count = tmp_path / 'out', task.atomic_write_text, []
 
     def killed(text, path):
         count.append(path)
-        if len(count) == 3:  # settings, part of a, then in the middle of b: its images are there, its part is not
+        if len(count) == 2:  # part of a, then in the middle of b: its images are there, its part is not
             raise KeyboardInterrupt
         write_text(text, path)
     with monkeypatch.context() as patch:
-        patch.setattr(synthesize, 'atomic_write_text', killed)
+        patch.setattr(task, 'atomic_write_text', killed)
         assert call(*arguments, '--out', out, '--workers', 1) == 130
     assert not (out / 'manifest.jsonl').exists() and len(list((out / 'hazy').iterdir())) == 4
     (out / 'hazy' / DEAD_TEMPORARY).write_bytes(b'half')
@@ -106,16 +105,48 @@ def test_mistakes_are_explained(clear, tmp_path, capsys, make_images):
     for arguments, message in [
             (('dya', '--clear', clear, '--out', out), "unknown preset 'dya': did you mean 'day'"),
             (('day', '--clear', clear, '--out', out, '--seed', 1), 'seed was 0, is 1'),
-            (('dust', '--clear', clear, '--out', out), 'made with other settings (degradation)'),
+            (('dust', '--clear', clear, '--out', out), 'made with other settings (degradation;'),
             (('day', '--clear', clear, '--out', clear / 'hazy'), 'would become clear images'),
-            (('day', '--clear', clear, '--out', out, '--per-image', 0), '--per-image must be at least 1'),
-            (('day', '--clear', clear, '--out', out, '--workers', 0), '--workers must be at least 1'),
+            (('day', '--clear', clear, '--out', out, '--per-image', 0), 'per_image must be at least 1'),
+            (('day', '--clear', clear, '--out', out, '--workers', 0), 'workers must be at least 1'),
             (('day', '--clear', tmp_path / 'x', '--out', tmp_path / 'y'), 'no folder'),
             (('day', '--clear', tmp_path / 'twice', '--out', tmp_path / 'y'), 'would both be written as a-b.png'),
-            (('day', '--clear', clear, '--out', tmp_path / 'y', '--estimator', 'size=3'), '--estimator'),
+            (('day', '--clear', clear, '--out', tmp_path / 'y', '--estimator', 'size=3'), 'estimator: '),
             (('cid/cid_quickstart', '--clear', clear, '--out', tmp_path / 'y'), 'has no top-level degradation')]:
         assert call(*arguments) == 1, arguments
         assert message in capsys.readouterr().err, arguments
     (out / 'settings.json').unlink()
     assert call('day', '--clear', clear, '--out', out) == 1
     assert 'it was not written by this command' in capsys.readouterr().err
+
+
+def test_python_makes_the_same_files_from_a_dict(clear, tmp_path):
+    seen = []
+    report = task.synthesize(dict(load_preset('day')), clear, tmp_path / 'a', per_image=2, workers=1,
+                             progress=lambda *numbers: seen.append(numbers))
+    assert (report.images, report.skipped, report.written, report.failures) == (3, 0, 6, [])
+    assert seen == [(1, 3), (2, 3), (3, 3)] and report.manifest == tmp_path / 'a/manifest.jsonl'
+    assert call('day', '--clear', clear, '--out', tmp_path / 'b', '--per-image', 2, '--workers', 1) == 0
+    assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
+    again = task.synthesize('day', clear, tmp_path / 'a', per_image=2, workers=1)
+    assert (again.skipped, again.written) == (3, 6)
+
+
+def test_a_full_disk_stops_at_once(clear, tmp_path, monkeypatch):
+    tried = []
+
+    def full(path, image):
+        tried.append(path)
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+    monkeypatch.setattr(image_io, 'write_image', full)
+    with pytest.raises(OSError, match='No space left on device.*hazy/a_1.png'):
+        task.synthesize('day', clear, tmp_path / 'out', workers=1)
+    assert len(tried) == 1
+
+
+def test_a_bug_in_a_degradation_is_not_an_image_that_failed(clear, tmp_path, monkeypatch):
+    def broken(self, draw, height, width):
+        return {}['beta']
+    monkeypatch.setattr(AtmosphericScattering, 'draw', broken)
+    with pytest.raises(KeyError, match='beta'):
+        task.synthesize(dict(type='AtmosphericScattering'), clear, tmp_path / 'out', workers=1)

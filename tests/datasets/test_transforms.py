@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from restorekit.datasets.base import pack
+from restorekit.datasets.transforms import Degrade
 from restorekit.degradations import params_from_json
 from restorekit.random import seeded_generators
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
@@ -82,3 +83,13 @@ def test_pack_refuses_what_is_no_image():
         pack(dict(sample(), gt=sample(20, 29)['gt']))
     with pytest.raises(ValueError, match='neither inputs nor gt'):
         pack(dict(img_path='a.png'))
+
+
+def test_degraded_images_are_packed_without_another_copy():
+    gt = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    results = Degrade(dict(type='JPEG'))(dict(gt=gt, img_path='a.png', seed=3))
+    inputs, clear = results['inputs'], results['gt']
+    assert inputs.shape == clear.shape == (8, 12, 3) and np.array_equal(clear, gt)
+    item = pack(results)
+    assert np.shares_memory(item['inputs'].numpy(), inputs)
+    assert np.shares_memory(item['data_samples'].gt.numpy(), clear)

@@ -3,30 +3,14 @@ import json
 
 import numpy as np
 import pytest
+from reports import report
 
-from restorekit.cli.common import run_guarded
-from restorekit.cli.compare import add_arguments, run
+from restorekit.cli.main import main
 from restorekit.evaluation import get_protocol
-from restorekit.evaluation.comparison import NotComparableError, compare_reports, differences, read_report
-from restorekit.evaluation.report import per_image_csv, summarise, write_report
+from restorekit.evaluation.comparison import NotComparableError, compare_reports, differences
+from restorekit.evaluation.report import per_image_csv
+from restorekit.evaluation.report_reader import ReportError, read_report
 from restorekit.evaluation.report_tables import _code
-
-
-def report(folder, values, label='PSNR@rgb', higher=True, list_hash='1' * 64, inputs=None, versions=None):
-    """Write a report of {set: numbers}."""
-    quantity, _, name = label.partition('@')
-    protocol = get_protocol(name)
-    metric = dict(label=label, quantity=quantity, unit='dB', higher_is_better=higher, protocol=protocol.settings,
-                  fingerprint=protocol.fingerprint)
-    rows = [dict(index=0, domain=domain, image=f'{i}.png', broken=False,
-                 values=[[value, None if inputs is None else inputs[i]]])
-            for domain, numbers in values.items() for i, value in enumerate(numbers)]
-    for i, row in enumerate(rows):
-        row['index'] = i
-    provenance = dict(model='m', command='c', config='c', config_sha256='0', checkpoint_sha256=None, date='d',
-                      versions=versions or {}, decoders={}, device='CPU', processes=1, threads=1)
-    write_report(folder, summarise(rows, [metric], dict.fromkeys(values, list_hash), provenance, {}), rows, {})
-    return folder
 
 
 def test_a_difference_its_interval_and_its_p(tmp_path):
@@ -124,9 +108,13 @@ def test_a_result_that_is_not_finite_is_named_and_nobody_wins(tmp_path):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda lines: lines[2].append('5.0'), r'row 3 of per_image.csv \(day/1.png\) has 5 cells, but 4 columns'),
-    (lambda lines: lines[1].pop(), r'row 2 of per_image.csv \(day/0.png\) has 3 cells'),
-    (lambda lines: [line.insert(2, 'PSNR@rgb') for line in lines], 'per_image.csv has the columns domain, image, PSNR'),
+    (lambda lines: lines[2].append('5.0'), r'row 3 of .*/a/per_image.csv \(day/1.png\) has 5 cells, but 4 columns'),
+    (lambda lines: lines[1].pop(), r'row 2 of .*/a/per_image.csv \(day/0.png\) has 3 cells'),
+    (lambda lines: [line.insert(2, 'PSNR@rgb') for line in lines], 'a/per_image.csv has the columns domain, image, P'),
+    (lambda lines: lines[2].__setitem__(2, 'much'), "row 3 of .*/a/per_image.csv cannot be read: could not convert st"),
+    (lambda lines: lines[1].__setitem__(1, 'x' * 200000), 'row 2 of .*/a/per_image.csv cannot be read: field larger'),
+    (lambda lines: lines[1].__setitem__(slice(None), ['day']), 'row 2 of .*/a/per_image.csv cannot be read: not'),
+    (lambda lines: lines.clear(), 'a/per_image.csv has the columns , not the ones of summary.json'),
 ])
 def test_a_table_whose_cells_do_not_fit_its_columns_is_refused(tmp_path, change, message):
     a = report(tmp_path / 'a', dict(day=[1.0, 2.0]))
@@ -135,15 +123,52 @@ def test_a_table_whose_cells_do_not_fit_its_columns_is_refused(tmp_path, change,
     change(lines)
     with (a / 'per_image.csv').open('w', newline='') as file:
         csv.writer(file).writerows(lines)
-    with pytest.raises(NotComparableError, match=message):
+    with pytest.raises(ReportError, match=message):
         read_report(a)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda text: '[' * 100000, 'its values are nested too deeply'),
+    (lambda text: text[:40], 'Expecting|Unterminated'),
+    (lambda text: '[]', 'it should be an object, but is a list'),
+    (lambda text: '{}', 'definitions is missing'),
+    (lambda text: text.replace('"mean": 1.5', '"mean": "1.5"'),
+     'sets.day.metrics.PSNR@rgb.mean should be a whole number or a number or null, but is a text'),
+    (lambda text: text.replace('"n": 2', '"n": true'), 'metrics.PSNR@rgb.n should be a whole number, but is true or'),
+    (lambda text: text.replace('"worst": [', '"worst": [1, '), r'worst\[0\] should be an object, but is a whole'),
+    (lambda text: text.replace('"higher_is_better": true', '"higher": true'),
+     'definitions.PSNR@rgb.higher_is_better is missing'),
+    (lambda text: text.replace('"PSNR@rgb": {\n      "label"', '"SSIM@rgb": {\n      "label"'),
+     'sets.day.metrics.PSNR@rgb has no entry in definitions'),
+    (lambda text: '\udce9', "can't decode")])
+def test_a_damaged_summary_is_refused_with_its_place(tmp_path, change, message, capsys):
+    a = report(tmp_path / 'a', dict(day=[1.0, 2.0]))
+    text = (a / 'summary.json').read_text()
+    assert change(text) != text
+    (a / 'summary.json').write_bytes(change(text).encode(errors='surrogateescape'))
+    with pytest.raises(ReportError, match=f'/a/summary.json is not the summary of a report: .*({message})'):
+        read_report(a)
+    assert main(['compare', str(a), str(report(tmp_path / 'b', dict(day=[1.0, 2.0])))]) == 1
+    assert 'Traceback' not in capsys.readouterr().err
+
+
+def test_cells_that_a_spreadsheet_would_run_are_made_harmless_and_read_back(tmp_path):
+    names = ['=cmd|x', '+1', '-1.png', '@SUM(A1)', '\ttab', "'quoted", "'=both", 'plain.png', '']
+    rows = [dict(domain='-day', image=name, values=[[-1.0, None]]) for name in names]
+    text = per_image_csv(rows, ['PSNR@rgb'])
+    cells = [line[:2] for line in csv.reader(text.splitlines()[1:])]
+    assert cells == [["'-day", cell] for cell in ("'=cmd|x", "'+1", "'-1.png", "'@SUM(A1)", "'\ttab", "''quoted",
+                                                  "''=both", 'plain.png', '')]
+    a = report(tmp_path / 'a', {'-day': [1.0]})
+    (a / 'per_image.csv').write_bytes(text.encode())
+    assert list(read_report(a)[1]) == [('-day', name) for name in names]
 
 
 def test_names_of_any_kind_are_read_back(tmp_path):
     names = ['a\rb.png', 'a\nb.png', 'a,"b".png', ' \r\n.png']
     rows = [dict(domain='day', image=name, values=[[1.0, None]]) for name in names]
+    report(tmp_path, dict(day=[1.0]))
     (tmp_path / 'per_image.csv').write_bytes(per_image_csv(rows, ['PSNR@rgb']).encode())
-    (tmp_path / 'summary.json').write_text(json.dumps(dict(definitions={'PSNR@rgb': {}})))
     assert list(read_report(tmp_path)[1]) == [('day', name) for name in names]
 
 
@@ -193,16 +218,13 @@ def test_a_library_metric_with_other_options_is_refused():
 
 
 def test_the_command(tmp_path, capsys):
-    import argparse
     a, b = report(tmp_path / 'a', dict(day=[11.0] * 8)), report(tmp_path / 'b', dict(day=[12.0] * 8))
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    assert run_guarded(run, parser.parse_args([str(a), str(b), '--json', str(tmp_path / 'out' / 'c.json')])) == 0
+    assert main(['compare', str(a), str(b), '--json', str(tmp_path / 'out' / 'c.json')]) == 0
     printed = capsys.readouterr().out
     assert 'B is better, by 1.00 dB on average' in printed and '+1.00 to +1.00' in printed
     assert json.loads((tmp_path / 'out' / 'c.json').read_text())['rows'][0]['p'] == 2 / 2**8
-    assert run_guarded(run, parser.parse_args([str(a), str(tmp_path)])) == 1
+    assert main(['compare', str(a), str(tmp_path)]) == 1
     assert 'holds no finished report (summary.json and per_image.csv): write one with' in capsys.readouterr().err
     (a / 'summary.json').write_text('{}')
-    assert run_guarded(run, parser.parse_args([str(a), str(b)])) == 1
-    assert 'holds no report of tools/test.py that can be read' in capsys.readouterr().err
+    assert main(['compare', str(a), str(b)]) == 1
+    assert 'a/summary.json is not the summary of a report: definitions is missing' in capsys.readouterr().err

@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from restorekit.evaluation.journal import Extremes, ReportMismatchError, append_rows, open_report, rank_of
+from restorekit.evaluation.journal import (
+    Extremes,
+    ReportMismatchError,
+    append_rows,
+    close_report,
+    open_report,
+    rank_of,
+)
+from restorekit.evaluation.report_reader import ReportError
 
 
 def row(index, value, domain='day'):
@@ -21,12 +29,23 @@ def test_rows_of_all_processes_are_found_again(tmp_path):
     assert open_report(tmp_path, identity) == (None, expected)
     append_rows(tmp_path, 1, [row(3, 0.0)])  # not behind the torn line
     assert open_report(tmp_path, identity) == (None, [*expected[:3], row(3, 0.0), expected[3]])
+    with (tmp_path / '.progress' / 'rank_1.jsonl').open('a') as file:  # edited
+        file.write('{"index": "5"}\n[[[[\n' + json.dumps(dict(row(6, 1.0), values=[1])) + '\n')
+    assert len(open_report(tmp_path, identity)[1]) == 5
     assert open_report(tmp_path, identity, overwrite=True) == (None, [])
+    close_report(tmp_path)
+    assert not (tmp_path / '.lock').exists()
+
+
+def test_a_damaged_finished_report_is_named(tmp_path):
+    (tmp_path / 'summary.json').write_text(json.dumps(dict(identity=dict(config='x'), sets=[])))
+    with pytest.raises(ReportError, match=r'summary.json is not the summary of a report: definitions is missing'):
+        open_report(tmp_path, dict(config='x'))
 
 
 def test_a_finished_report_is_returned(tmp_path):
     open_report(tmp_path, dict(config='x'))
-    summary = dict(identity=dict(config='x'), sets={})
+    summary = dict(identity=dict(config='x'), sets={}, definitions={}, provenance=dict(versions={}))
     (tmp_path / 'summary.json').write_text(json.dumps(summary))
     assert open_report(tmp_path, dict(config='x')) == (summary, [])
     assert not (tmp_path / '.progress').exists()

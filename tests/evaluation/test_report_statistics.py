@@ -4,7 +4,14 @@ import math
 import numpy as np
 import pytest
 
-from restorekit.evaluation.statistics import bootstrap_interval, holm, sign_flip_test
+from restorekit.evaluation.statistics import (
+    bootstrap_interval,
+    crossed_bootstrap,
+    detectable_difference,
+    holm,
+    sign_flip_test,
+    student_t_test,
+)
 
 
 def binomial_quantile(n, p, q):
@@ -33,8 +40,9 @@ def test_the_bootstrap_of_many_images_is_the_normal_interval():
 
 def test_the_bootstrap_is_seeded_and_needs_two_images():
     values = [1.0, 2.0, 4.0, 8.0]
-    assert bootstrap_interval(values) == bootstrap_interval(values)
-    assert bootstrap_interval(values, seed=1) != bootstrap_interval(np.array(values) + 1e-9, seed=2)
+    many = np.random.default_rng(0).normal(size=30)
+    assert bootstrap_interval(many, seed=1) == bootstrap_interval(many, seed=1)
+    assert bootstrap_interval(many, seed=1) != bootstrap_interval(many, seed=2)
     assert bootstrap_interval([3.0]) is None and bootstrap_interval([]) is None
     assert bootstrap_interval([3.0, 3.0, 3.0]) == (3.0, 3.0)
     low, high = bootstrap_interval([1.0, 2.0, 4.0, 8.0], level=0.5)
@@ -79,3 +87,30 @@ def test_holm():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_the_t_test_and_its_power_are_those_of_scipy():
+    stats = pytest.importorskip('scipy.stats')
+    rng = np.random.default_rng(4)
+    for n in (2, 3, 4, 9, 40):
+        differences = rng.normal(0.3, 1, n)
+        assert student_t_test(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=1e-6)
+        quantiles = stats.t.ppf([0.975, 0.8], 2 * (n - 1)).sum()
+        assert detectable_difference(0.7, n) == pytest.approx(quantiles * 0.7 * math.sqrt(2 / n), rel=1e-6)
+    assert student_t_test([1.0]) == 1 and student_t_test([0.0, 0.0]) == 1 and student_t_test([2.0, 2.0]) == 0
+    assert detectable_difference(1.0, 1) is None
+
+
+def test_the_crossed_bootstrap_covers_seeds_and_images():
+    rng = np.random.default_rng(5)
+    images, seeds = rng.normal(0, 2, (1, 400)), rng.normal(0, 0.5, (200, 1))
+    low, high = crossed_bootstrap([images + seeds])
+    half = 1.96 * math.sqrt(images.var() / 400 + seeds.var() / 200)
+    assert high - low == pytest.approx(2 * half, rel=0.1) and low < (images + seeds).mean() < high
+    # images that move alike between methods cancel; what is left is the spread over seeds, or over images
+    assert crossed_bootstrap([np.ones((3, 1)) * [[1.0, 1.0]]]) == pytest.approx((1.0, 1.0))
+    low, high = crossed_bootstrap([seeds[:1] + images])
+    assert high - low == pytest.approx(2 * 1.96 * images.std() / 20, rel=0.1)
+    two = crossed_bootstrap([images + seeds, images + seeds])
+    assert two[1] - two[0] == pytest.approx(2 * half / math.sqrt(2), rel=0.1)
+    assert crossed_bootstrap([np.ones((1, 1))]) is None

@@ -13,6 +13,7 @@ from .geometry import (
     RandomResizedCrop,
     RandomRotate90,
 )
+from .mix_density import MixDensity
 
-__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'RandomColour', 'RandomCrop',
-           'RandomFlip', 'RandomResize', 'RandomResizedCrop', 'RandomRotate90']
+__all__ = ['CenterCrop', 'Degrade', 'EstimateDepth', 'GeometricTransform', 'LimitSize', 'MixDensity', 'RandomColour',
+           'RandomCrop', 'RandomFlip', 'RandomResize', 'RandomResizedCrop', 'RandomRotate90']

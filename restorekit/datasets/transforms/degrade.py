@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from restorekit.degradations import params_to_json
+from restorekit.functional.images import to_tensor
 from restorekit.messages import MissingKeyError
 from restorekit.registry import DEGRADATIONS, TRANSFORMS
 
@@ -30,13 +31,16 @@ class Degrade:
             raise MissingKeyError(
                 f'Degrade needs the clear image under gt, but the sample of {results.get("img_path")} has '
                 f'{sorted(results)}; use ClearDepthDataset or another dataset of clear images')
-        gt = torch.from_numpy(np.ascontiguousarray(results['gt'].transpose(2, 0, 1))).float()[None] / 255
+        # channels first in memory from here on; pack then copies neither image
+        stored = to_tensor(results['gt'])
+        results['gt'] = stored.numpy().transpose(1, 2, 0)
+        gt = stored.float()[None] / 255
         depth = results.get('depth')
         if depth is not None:
             depth = torch.from_numpy(np.ascontiguousarray(depth, np.float32))[None, None]
         params = self.degradation.sample([results['seed']], *gt.shape[-2:])
         hazy = self.degradation.apply(gt, depth, params)
-        results['inputs'] = (hazy[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        results['inputs'] = (hazy[0] * 255).round().byte().numpy().transpose(1, 2, 0)
         results['degradation'] = params_to_json(params)[0]
         if self.transmission:
             t = self.degradation.transmission(gt, depth, params)

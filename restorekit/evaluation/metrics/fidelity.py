@@ -1,6 +1,6 @@
 """Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
-from restorekit.evaluation.protocols import get_protocol
+from restorekit.evaluation.protocols import CHOICES, IMAGE_CHOICES, get_protocol
 from restorekit.functional.colour import chroma
 from restorekit.functional.colour_difference import ciede2000
 from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
@@ -17,7 +17,8 @@ class FidelityMetric(ImageMetric):
     """Mean over images of a number that compares the prediction with the ground truth under a protocol.
 
     A subclass sets ``quantity`` and defines ``measure(pred, gt)`` for images as the protocol prepares them: (N, C, h,
-    w) in [0, 1] to (N,). Keys, other arguments and errors as in :class:`ImageMetric`.
+    w) in [0, 1] to (N,). One that does not look through SSIM's window says so by ``depends_on = IMAGE_CHOICES``. Keys,
+    other arguments and errors as in :class:`ImageMetric`.
 
     Args:
         protocol (str | Protocol | dict): Name in ``restorekit.evaluation.PROTOCOLS``, or your own choices, as
@@ -26,6 +27,8 @@ class FidelityMetric(ImageMetric):
     Raises:
         ValueError: For an unknown protocol.
     """
+
+    depends_on = CHOICES
 
     def __init__(self, protocol='rgb', **kwargs):
         super().__init__(**kwargs)
@@ -57,6 +60,7 @@ class PSNR(FidelityMetric):
 
     quantity = 'PSNR'
     unit = 'dB'
+    depends_on = IMAGE_CHOICES
 
     def measure(self, pred, gt):
         return psnr(pred, gt).clamp(max=MAX_PSNR)
@@ -102,6 +106,7 @@ class MSSSIM(FidelityMetric):
     """
 
     quantity = 'MS-SSIM'
+    depends_on = (*IMAGE_CHOICES, 'ssim_window', 'ssim_sigma', 'ssim_padding')
 
     @property
     def min_size(self):
@@ -129,6 +134,7 @@ class MAE(FidelityMetric):
 
     quantity = 'MAE'
     higher_is_better = False
+    depends_on = IMAGE_CHOICES
 
     def measure(self, pred, gt):
         return mae(pred, gt)
@@ -136,6 +142,8 @@ class MAE(FidelityMetric):
 
 class ColourMetric(FidelityMetric):
     """A metric that looks at colours, and so takes no protocol that keeps luma alone."""
+
+    depends_on = IMAGE_CHOICES
 
     def __init__(self, protocol='rgb', **kwargs):
         super().__init__(protocol, **kwargs)
@@ -174,8 +182,8 @@ class ChromaError(ColourMetric):
     """How far the colourfulness is from the truth: ``|m(pred) / m(gt) - 1|``, mean over images; smaller is better.
 
     m is the mean length of an image's chroma vectors (Cb, Cr of Rec. 601), plus 0.002 so that grey images count too.
-    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy. Keys,
-    arguments and other errors as in :class:`FidelityMetric`.
+    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
 
     Raises:
         ValueError: If the protocol keeps luma alone.

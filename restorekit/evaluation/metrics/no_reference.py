@@ -79,6 +79,7 @@ class NIQE(PyIQA):
         'NIQE@pyiqa'
     """
 
+    quantity = 'NIQE'
     higher_is_better = False
 
     def __init__(self, **kwargs):

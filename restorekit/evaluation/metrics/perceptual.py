@@ -33,16 +33,17 @@ class LPIPS(ColourMetric):
         'LPIPS-alex@rgb'
     """
 
+    quantity = 'LPIPS'
     higher_is_better = False
     min_size = 32
 
     def __init__(self, protocol='rgb', net='alex', **kwargs):
         if net not in BACKBONES:
             raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, got {net!r}')
-        self.quantity = f'LPIPS-{net}'
+        self.variant = net
         super().__init__(protocol, **kwargs)
         lpips = import_library('lpips', 'lpips', 'LPIPS', 'metrics')
-        with downloads(self.quantity, f'It is https://download.pytorch.org/models/{BACKBONES[net]}, and belongs in '
+        with downloads(self.label, f'It is https://download.pytorch.org/models/{BACKBONES[net]}, and belongs in '
                                       f'{torch.hub.get_dir()}/checkpoints'):
             self.network = lpips.LPIPS(net=net, verbose=False).eval().requires_grad_(False)
 

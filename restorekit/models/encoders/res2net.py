@@ -1,15 +1,13 @@
 """Res2Net v1b: residual blocks whose 3x3 convolution is split into a hierarchy of small ones."""
 
-from pathlib import Path
-from urllib.parse import urlparse
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
-from restorekit.messages import InputError, MissingFileError, UnavailableError
+from restorekit.files.download import download, is_url
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -71,8 +69,9 @@ class Res2Net(BaseModule):
         stage_blocks (Sequence[int], optional): Blocks of each stage, for nets that are not published.
         base_channels (int): Channels after the stem; all widths scale with it.
         stem_channels (int, optional): Channels inside the stem; half of ``base_channels`` by default.
-        pretrained (str, optional): Path or URL of a state dict to start from. It is read by ``init_weights``, which
-            MMEngine's runner calls before training, so inference never needs it.
+        pretrained (str, optional): Path, or URL with its hash (``https://host/net.pth#sha256=HEX``, see
+            :func:`~restorekit.files.download.download`), of a state dict to start from. ``init_weights`` reads it,
+            which MMEngine's runner calls before training, so inference never needs it.
         init_cfg (dict, optional): MMEngine's initialisation config.
 
     Attributes:
@@ -149,7 +148,7 @@ class Res2Net(BaseModule):
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
         from restorekit.checkpoint import load_checkpoint_file
-        content = load_checkpoint_file(_local_file(source), map_location='cpu')
+        content = load_checkpoint_file(download(source) if is_url(source) else source, map_location='cpu')
         state = content.get('state_dict', content)  # a .safetensors file is read as a dict with a state dict in it
         built = self.out_indices[-1] + 1
         foreign = ('fc.', *(f'layer{stage + 1}.' for stage in range(built, 4)))
@@ -181,21 +180,3 @@ def _check_stage_blocks(depth, stage_blocks, out_indices):
         raise InputError(f'Res2Net: stage_blocks={blocks} must give a positive number of blocks for each stage up to '
                          f'the deepest of out_indices={out_indices}, at least {out_indices[-1] + 1} and at most 4')
     return blocks
-
-
-def _local_file(source):
-    """Return the path of ``source``, downloading it into torch's hub folder if it is a URL."""
-    source = str(source)
-    if not source.startswith(('http://', 'https://')):
-        if not Path(source).is_file():
-            raise MissingFileError(f'pretrained={source!r} is neither a file nor a URL')
-        return source
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(source).path).name)
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(source, str(path), progress=False)
-        except OSError as error:  # URLError, a refused connection and a full disk are all OSErrors
-            raise UnavailableError(f'could not download {source} ({error}); download it by hand on a machine that can, '
-                                   'and give its path as pretrained=...') from error
-    return str(path)

@@ -34,6 +34,8 @@ class EncoderDecoder(RestorationNetwork):
         ((1, 3, 64, 64), (1, 256, 4, 4))
     """
 
+    tiling = 'approximate'
+
     def __init__(self, encoder, decoder, init_cfg=None):
         super().__init__(init_cfg)
         for name, cfg in (('encoder', encoder), ('decoder', decoder)):
@@ -50,6 +52,10 @@ class EncoderDecoder(RestorationNetwork):
         self.input_range = self.decoder.input_range
         self.output_range = self.decoder.output_range
         self.embedding_dim = self.decoder.embedding_dim
+
+    def encode(self, x):
+        """Return what the decoder takes of images (N, 3, H, W) in ``input_range``: the encoder's maps."""
+        return self.encoder(x)
 
     def forward(self, x):
         return self.decoder(self.encoder(x), x)

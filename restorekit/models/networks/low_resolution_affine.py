@@ -28,7 +28,8 @@ class LowResolutionAffine(EncoderDecoder):
         init_cfg (dict, optional): MMEngine's initialisation config.
 
     Raises:
-        ValueError: If ``size`` is not a multiple of what encoder and decoder need, or the decoder gives no coefficients.
+        InputError: If ``size`` is not a multiple of what encoder and decoder need, or the decoder has no
+            ``coefficients``.
 
     Example:
         >>> encoder = dict(type='PriorEncoder', features=dict(type='EfficientNetLite'))
@@ -53,6 +54,10 @@ class LowResolutionAffine(EncoderDecoder):
 
     def _small(self, x):
         return area_resize(x, (self.height, self.width))
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the encoder's maps of the small copy."""
+        return self.encoder(self._small(x))
 
     def coefficients(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Look at images once.

@@ -1,9 +1,10 @@
-"""Restorers: how a network is trained and asked."""
+"""Restorers: how a network is trained and used for inference."""
 
 from .affine import AffineRestorer, log_gain_loss
 from .cid import CIDRestorer
 from .restorer import NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
 from .stored_predictions import StoredPredictions
+from .test_time import TestTimeRestorer
 
-__all__ = ['AffineRestorer', 'CIDRestorer', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError', 'Restorer',
-           'StoredPredictions']
+__all__ = ['AffineRestorer', 'CIDRestorer', 'NonFiniteError', 'NonFiniteGradientError', 'NonFiniteLossError',
+           'Restorer', 'StoredPredictions', 'TestTimeRestorer', 'log_gain_loss']

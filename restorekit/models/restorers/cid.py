@@ -3,6 +3,7 @@
 import torch
 
 from restorekit.distributed import world_size
+from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
@@ -18,7 +19,8 @@ class CIDRestorer(Restorer):
 
     .. math:: L = \sum_i w_i l_i + a\,\tfrac1n\sum_i l_i + L_{align}(z_s, z_t) + L_{cons}(x_t)
 
-    Without a reweighter the first two terms are the plain mean. Alignment and consistency need target images in the
+    Without a reweighter the first two terms are the plain mean; with ``group_weighting`` its weights take the place of
+    both. Alignment and consistency need target images in the
     batch (:class:`DomainPairDataset`). Weights are computed from detached embeddings; alignment's gradient reaches
     every trainable layer before the embedding.
 
@@ -28,6 +30,11 @@ class CIDRestorer(Restorer):
             unless it makes its own with ``rows(embedding map)``. ``embedding_std_source`` and ``embedding_std_target``
             are logged with it (:class:`EmbeddingMonitorHook` warns when they collapse).
         consistency (dict, optional): Loss on unlabelled images, for example ``MeanTeacherConsistency``.
+        group_weighting (dict, optional): Weights from the samples' losses and domains, for example ``GroupDRO``; not
+            with a reweighter.
+        align (str): What alignment compares: 'target', the batch with its target images; or 'sources', the source
+            domains in the batch with each other, pair by pair, which needs no image of the target (domain
+            generalisation, as Gulrajani and Lopez-Paz do in "In search of lost domain generalization", 2021).
         anchor (float): Weight a of the un-reweighted term beside the reweighted one, >= 0.
         share_interval (int): Every so many iterations, log ``align_grad_share``: the norm of alignment's gradient
             over the sum of its norm and that of all other terms, on the parameters that make the embedding.
@@ -35,8 +42,12 @@ class CIDRestorer(Restorer):
     """
 
     def __init__(self, network, reweighter=None, alignment=None, consistency=None, anchor=1.0, share_interval=20,
-                 **kwargs):
+                 group_weighting=None, align='target', **kwargs):
         super().__init__(network, **kwargs)
+        if align not in ('target', 'sources'):
+            raise InputError(f"align must be 'target' or 'sources', but got {align!r}")
+        if reweighter and group_weighting:
+            raise InputError('a reweighter and group_weighting both set the weights of the samples; drop one')
         if anchor < 0:
             raise InputError(f'anchor must be at least 0, but is {anchor}')
         if (reweighter or alignment) and self.network.embedding_dim is None:
@@ -47,42 +58,80 @@ class CIDRestorer(Restorer):
         self.consistency = MODELS.build(consistency) if consistency else None
         if self.consistency is not None and hasattr(self.consistency, 'bind'):
             self.consistency.bind(self.network)
-        self.anchor, self.share_interval = anchor, share_interval
+        self.group_weighting = MODELS.build(group_weighting) if group_weighting else None
+        self.anchor, self.share_interval, self.align = anchor, share_interval, align
         self._calls = 0
 
     def _build(self, ingredient, memory):
         """Build an ingredient; one with a memory of ``memory`` rows is told their dimension."""
-        if ingredient and ingredient.get(memory):
+        if ingredient and (ingredient.get(memory)
+                           or getattr(MODELS.get(ingredient['type']), 'needs_embedding_dim', False)):
             ingredient = dict(ingredient, embedding_dim=ingredient.get('embedding_dim', self.network.embedding_dim))
         return MODELS.build(ingredient) if ingredient else None
 
-    def loss(self, inputs, data_samples, target=None):
+    def loss(self, inputs, data_samples, target=None, features=None, target_features=None):
         """Compute the supervised losses and those of the ingredients; see the class."""
-        if (self.alignment or self.consistency) and target is None:
+        if ((self.alignment and self.align == 'target') or self.consistency) and target is None:
             raise InputError('alignment and consistency look at target-domain images, but the batch has none; make '
                              "train_dataloader.dataset a DomainPairDataset (or drop them with alignment=None)")
         gt = self.ground_truth(data_samples)
         if self.reweighter is None and self.alignment is None:
-            output = self.network(inputs)
-            losses = self.supervised_losses(self.to_unit(output, data_samples), gt)
+            output = self.network(inputs) if features is None else self.network.decoder(features, inputs)
+            weight, logged = None, {}
         else:
-            output, embedding = self.network.forward_features(inputs)
+            output, embedding = self.network.forward_features(inputs) if features is None else \
+                self.network.decoder.forward_features(features, inputs)
             weight, logged = self._weights(embedding)
-            losses = self.supervised_losses(self.to_unit(output, data_samples), gt, weight)
-            losses.update(logged)
+        pred = self.to_unit(output, data_samples)
+        if self.group_weighting is not None:
+            weight, logged = self._group_weights(pred, gt, data_samples)
+        losses = self.supervised_losses(pred, gt, weight)
+        losses.update(logged)
         if self.consistency is not None:
             losses['loss_consistency'] = self.consistency(self.network, target)
         if self.alignment is not None:
-            maps = embedding, self.network.embed(target)
-            aligned = self.alignment(*map(getattr(self.alignment, 'rows', pool), maps))
+            if self.align == 'sources':
+                aligned, maps = self._align_sources(embedding, inputs, data_samples), (embedding,)
+            else:
+                maps = embedding, self.network.embed(target) if target_features is None else \
+                    self.network.decoder.embed(target_features)
+                aligned = self._aligned(*maps, inputs, target)
             losses.update((f'embedding_std_{domain}', spread(values))
-                          for domain, values in zip(('source', 'target'), maps, strict=True))
+                          for domain, values in zip(('source', 'target'), maps, strict=False))
             share = self._gradient_share(aligned, sum(v for k, v in losses.items() if k.startswith('loss')))
             losses['loss_align'] = aligned
             if share is not None:
                 losses['align_grad_share'] = share
         self._calls += 1
         return losses
+
+    def _aligned(self, source, target, source_images, target_images):
+        """Alignment of two embedding maps, which gets the images too where it asks for them."""
+        rows = map(getattr(self.alignment, 'rows', pool), (source, target))
+        images = [rescale(x, self.network.input_range).clamp(0, 1) for x in (source_images, target_images)] \
+            if getattr(self.alignment, 'needs_images', False) else []
+        return self.alignment(*rows, *images)
+
+    def _align_sources(self, embedding, inputs, data_samples):
+        """Mean alignment of the pairs of source domains that have enough images in this batch."""
+        if world_size() > 1:
+            raise InputError("align='sources' compares the domains of one process's batch; train in one process, or "
+                             "use align='target'")
+        domains = [str(sample.get('domain')) for sample in data_samples]
+        places = [[i for i, other in enumerate(domains) if other == name] for name in sorted(set(domains))]
+        smallest = getattr(self.alignment, 'smallest_batch', 1)
+        places = [place for place in places if len(place) >= smallest]
+        terms = [self._aligned(embedding[a], embedding[b], inputs[a], inputs[b])
+                 for k, a in enumerate(places) for b in places[k + 1:]]
+        return torch.stack(terms).mean() if terms else embedding.sum() * 0
+
+    def _group_weights(self, pred, gt, data_samples):
+        """Weights per sample (their mean over all ranks times the losses is the loss), and what is logged."""
+        with torch.no_grad():
+            each = torch.stack([sum(self.supervised_losses(pred[i:i + 1], gt[i:i + 1]).values())
+                                for i in range(len(pred))])
+        weights = self.group_weighting(each, [sample.get('domain') for sample in data_samples])
+        return weights, {'group_weight_max': weights.max()}
 
     def _weights(self, embedding):
         """Per-sample weights (mean 1 + anchor over all ranks) and what the reweighter logs."""

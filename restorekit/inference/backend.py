@@ -1,0 +1,107 @@
+"""Running a network on arrays with torch; what a backend offers to the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from restorekit.functional.ranges import rescale
+from restorekit.messages import InputError
+
+from .blending import shrink
+from .held import HoldStatistics, RecordStatistics
+from .memory import forward_memory, free_memory
+
+PRECISIONS = {'auto': None, 'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+class TorchBackend:
+    """A network of restorekit on a device.
+
+    Args:
+        network (RestorationNetwork): In eval mode, on the device.
+        device (torch.device): Where it is.
+        precision (str): 'auto' and 'fp32' are float32; 'bf16' and 'fp16' run under autocast.
+
+    Attributes:
+        tiling, size_divisor, min_size, receptive_field: What the network declares.
+    """
+
+    def __init__(self, network, device, precision: str = 'auto'):
+        if precision not in PRECISIONS:
+            raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
+        self.network, self.device, self.autocast = network, torch.device(device), PRECISIONS[precision]
+        self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
+        self.receptive_field = network.receptive_field
+        self._memory = {}
+
+    def __call__(self, tile: np.ndarray) -> np.ndarray:
+        """Restore float32 (h, w, 3) in [0, 1]; both sides fit the network. Returns float32 (h, w, 3), not clipped."""
+        return self._run(lambda x: self.network(x), tile)
+
+    def with_held_statistics(self, small: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that restores tiles with the global averages of ``small``, a copy of the whole image."""
+        values = self.statistics(small)
+
+        def infer(tile):
+            with HoldStatistics(values):
+                return self(tile)
+        return infer if values else self
+
+    def statistics(self, small: np.ndarray) -> list[torch.Tensor]:
+        """Return the global averages that the network takes of an image, (N, C, 1, 1) each."""
+        with RecordStatistics() as record:
+            self(small)
+        return record.values
+
+    def coefficients(self, image: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """Return the coefficients of a whole image (H, W, 3), computed once; uint8, uint16 or float32 in [0, 1]."""
+        height, width = image.shape[:2]
+        size = getattr(self.network, 'height', None), getattr(self.network, 'width', None)
+        if None not in size and height > size[0] and width > size[1]:
+            image = _unit(shrink(image, *size), image.dtype)
+        else:
+            image = _unit(image, image.dtype)
+        with torch.inference_mode(), self._autocast():
+            return self.network.coefficients(self._tensor(image))
+
+    def apply(self, strip: np.ndarray, coefficients: tuple, start: int, height: int) -> np.ndarray:
+        """Apply coefficients to rows ``start`` and following of an image of ``height`` rows; float32 (h, W, 3)."""
+        rows = slice(start, start + strip.shape[0])
+        with torch.inference_mode():
+            coefficients = [x.float() for x in coefficients]
+            result = self.network.apply_coefficients(self._tensor(strip), *coefficients, rows=rows, height=height)
+            return self._array(result)
+
+    def memory(self, height: int, width: int) -> int:
+        """Return the bytes that a pass over (height, width) takes."""
+        key = height, width
+        if key not in self._memory:
+            self._memory[key] = forward_memory(self.network, height, width)
+        return self._memory[key]
+
+    def free(self) -> int:
+        """Return the free bytes where the network runs."""
+        return free_memory(self.device)
+
+    def _run(self, function, tile):
+        with torch.inference_mode(), self._autocast():
+            return self._array(function(self._tensor(tile)))
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None)
+
+    def _tensor(self, tile):
+        x = torch.from_numpy(np.ascontiguousarray(tile.transpose(2, 0, 1)))[None].to(self.device)
+        return rescale(x, (0.0, 1.0), self.network.input_range)
+
+    def _array(self, output):
+        output = rescale(output.float(), self.network.output_range)
+        return output[0].permute(1, 2, 0).cpu().numpy()
+
+
+def _unit(image, dtype):
+    """float32 in [0, 1] of values in the range of ``dtype``."""
+    return image.astype(np.float32) / np.float32(np.iinfo(dtype).max) if dtype.kind == 'u' else image

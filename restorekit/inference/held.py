@@ -1,0 +1,69 @@
+"""Global statistics of a network: taken from one pass, held fixed in others."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from restorekit.messages import InputError
+
+
+class RecordStatistics(TorchDispatchMode):
+    """Keep every average that a network takes over a whole image: of ``x.mean((2, 3))`` and global average pooling.
+
+    It works on any network, since both end in one operation of torch. ``values`` is the list of (N, C, 1, 1) tensors in
+    the order of the pass.
+
+    Example:
+        >>> with RecordStatistics() as record, torch.no_grad():
+        ...     _ = torch.nn.AdaptiveAvgPool2d(1)(torch.ones(1, 2, 4, 4))
+        >>> record.values[0].flatten().tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if _is_global_mean(func, args):
+            self.values.append(result)
+        return result
+
+
+class HoldStatistics(TorchDispatchMode):
+    """Replace the averages over a whole image by recorded ones, in the order of the pass.
+
+    Args:
+        values (list[Tensor]): From :class:`RecordStatistics`, of the same network.
+
+    Raises:
+        InputError: If a pass takes other averages than the recorded ones.
+    """
+
+    def __init__(self, values):
+        super().__init__()
+        self.values, self.position = values, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not _is_global_mean(func, args):
+            return func(*args, **(kwargs or {}))
+        shape = _shape_of_mean(args, kwargs or {})
+        if self.position >= len(self.values) or tuple(self.values[self.position].shape) != shape:
+            raise InputError('the network takes other global averages for a tile than for the whole image, so it '
+                             'cannot be tiled; use --tile off, or a smaller image')
+        value = self.values[self.position]
+        self.position += 1
+        return value.to(args[0].dtype)
+
+
+def _is_global_mean(func, args):
+    if func is not torch.ops.aten.mean.dim or args[0].dim() != 4 or args[1] is None:
+        return False
+    return sorted(dim % 4 for dim in args[1]) == [2, 3]
+
+
+def _shape_of_mean(args, kwargs):
+    keep = args[2] if len(args) > 2 else kwargs.get('keepdim', False)
+    return (*args[0].shape[:2], 1, 1) if keep else tuple(args[0].shape[:2])

@@ -1,0 +1,396 @@
+"""A study: methods times left-out domains times seeds, as jobs that any number of processes and machines share."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import queue
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from restorekit.config import ConfigError, load_config
+from restorekit.files.atomic import atomic_write_text
+from restorekit.files.lock import FolderInUseError, lock_folder, unlock_folder
+from restorekit.files.names import file_name
+from restorekit.messages import InputError, MissingFileError, nearest, unknown_name_message
+
+from .process import available_cores, prepare_process
+
+STUDY_FILE, RESULT_FILE = 'study.json', 'result.json'
+DEFAULTS = dict(base=None, options={}, domains=None, variants=None, seeds=[0, 1, 2], baseline=None,
+                metric='PSNR@rgb', target=0.2, hypothesis=None, analysis=None)
+DOMAIN_KEYS, VARIANT_KEYS = ('options', 'test'), ('config', 'options', 'trials')
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run of a study; ``trial`` counts the settings of the variant's hyper-parameters from 0."""
+
+    variant: str
+    domain: str
+    seed: int
+    trial: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its folder below the study's ``jobs``."""
+        parts = [file_name(self.variant), file_name(self.domain), f'seed{self.seed}']
+        return '/'.join(parts + ([f'trial{self.trial}'] if self.trial else []))
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """What a call of :func:`study` left behind.
+
+    Attributes:
+        total: Jobs of the study.
+        finished: Of these, those with a result, also of former calls and of other machines.
+        ran: Names of the jobs that this call ran.
+        running: Names of the jobs that other processes were running at the end.
+        failed: Name -> reason of the jobs whose training diverged; they are reported as such.
+        report: The page, once every job has a result.
+    """
+
+    total: int
+    finished: int
+    ran: list[str]
+    running: list[str]
+    failed: dict[str, str]
+    report: Path | None
+
+
+class Study:
+    """A study file, read and checked.
+
+    The file is a Python config with these keys:
+
+    - ``base``: config that every variant without its own ``config`` trains; ``options`` (optional): changes for all.
+    - ``variants``: name -> dict of ``config`` (optional), ``options`` (changes with dotted keys, as ``--cfg-options``)
+      and ``trials`` (optional): a list of such options, of which the best by source-domain validation is reported;
+      every variant has equally many.
+    - ``domains``: name of a left-out domain -> dict of ``options``, which leave it out of training, and ``test``
+      (default: its name): its sets in the validation data.
+    - ``seeds``; ``baseline``: the variant the others are compared with (default: the first); ``metric``: the main
+      metric's label; ``target``: the difference that the study should be able to see, in the metric's unit.
+    - ``hypothesis`` and ``analysis``: text, written before the first run and not changed after it.
+
+    Args:
+        file: Path of the study, or its name below ``configs/``.
+
+    Raises:
+        ConfigError: If a key is misspelt or missing, or the variants do not have equally many trials.
+    """
+
+    def __init__(self, file: str | os.PathLike[str]):
+        cfg = load_config(file)
+        self.file = Path(cfg.filename)
+        given = {key: value for key, value in cfg.to_dict().items() if key not in ('default_scope', 'data_root')}
+        for key in given:
+            if key not in DEFAULTS and nearest(key, DEFAULTS, cutoff=0.7):  # others are the file's own variables
+                raise ConfigError(f'{self.file}: ' + unknown_name_message(key, DEFAULTS, 'keys of a study'))
+        self.settings = {key: given.get(key, default) for key, default in DEFAULTS.items()}
+        for key in ('domains', 'variants'):
+            if not isinstance(self.settings[key], dict) or not self.settings[key]:
+                raise ConfigError(f'{self.file}: {key} must be a dict of at least one {key[:-1]}, but got '
+                                  f'{self.settings[key]!r}')
+        for key, allowed in (('domains', DOMAIN_KEYS), ('variants', VARIANT_KEYS)):
+            for name, entry in self.settings[key].items():
+                wrong = [inner for inner in entry if inner not in allowed]
+                if wrong:
+                    raise ConfigError(f'{self.file}: {key[:-1]} {name!r}: '
+                                      + unknown_name_message(wrong[0], allowed, f'keys of a {key[:-1]}'))
+        for key in ('hypothesis', 'analysis'):
+            if not isinstance(self.settings[key], str) or not self.settings[key].strip():
+                raise ConfigError(f'{self.file}: {key} is missing; say before the first run what you '
+                                  f'{"expect" if key == "hypothesis" else "will compare, and how"}')
+        if self.baseline not in self.variants:
+            raise ConfigError(f'{self.file}: baseline '
+                              + unknown_name_message(self.baseline, self.variants, 'variants of this study'))
+        counts = {name: len(entry.get('trials', [{}])) for name, entry in self.variants.items()}
+        if len(set(counts.values())) > 1 or 0 in counts.values():
+            raise ConfigError(f'{self.file}: every variant needs equally many trials of its hyper-parameters, at least '
+                              f'one, but got {counts}')
+
+    @property
+    def variants(self) -> dict[str, dict]:
+        """Name -> the variant."""
+        return self.settings['variants']
+
+    @property
+    def domains(self) -> dict[str, dict]:
+        """Name -> the left-out domain."""
+        return self.settings['domains']
+
+    @property
+    def baseline(self) -> str:
+        """The variant that others are compared with."""
+        return self.settings['baseline'] or next(iter(self.variants))
+
+    def test_sets(self, domain: str) -> list[str]:
+        """Return the names of a domain's sets in the validation data."""
+        test = self.domains[domain].get('test', domain)
+        return [test] if isinstance(test, str) else list(test)
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs: seed by seed, so that a study cut off has whole seeds of all its cells."""
+        trials = len(self.variants[self.baseline].get('trials', [{}]))
+        return [Job(variant, domain, int(seed), trial) for seed in self.settings['seeds'] for trial in range(trials)
+                for domain in self.domains for variant in self.variants]
+
+    def options(self, job: Job, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the changes that make a job's config, the strongest last."""
+        variant = self.variants[job.variant]
+        trial = variant.get('trials', [{}])[job.trial]
+        return {**self.settings['options'], **self.domains[job.domain].get('options', {}), **variant.get('options', {}),
+                **trial, **(options or {}), 'randomness.seed': job.seed}
+
+    def config(self, job: Job, data_root: str | os.PathLike[str] | None = None,
+               options: Mapping[str, Any] | None = None):
+        """Return a job's config."""
+        name = self.variants[job.variant].get('config') or self.settings['base']
+        if name is None:
+            raise ConfigError(f'{self.file}: variant {job.variant!r} has no config, and the study no base')
+        beside = self.file.parent / name
+        cfg = load_config(beside if beside.is_file() else name, self.options(job, options), data_root)
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
+                            dict(type='PerImageHook', pictures=self.test_sets(job.domain))]
+        return cfg
+
+    def record(self) -> dict[str, Any]:
+        """Return what the report needs to know of the study, as plain data."""
+        settings = json.loads(json.dumps(self.settings, default=list))
+        return dict(settings, file=self.file.name, baseline=self.baseline,
+                    test_sets={name: self.test_sets(name) for name in self.domains},
+                    jobs=[asdict(job) for job in self.jobs()])
+
+
+def study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, job: tuple[int, int] | None = None,
+          workers: int = 1, data_root: str | os.PathLike[str] | None = None,
+          options: Mapping[str, Any] | None = None,
+          progress: Callable[[str], None] | None = None) -> StudyState:
+    """Run the jobs of a study that have no result yet, and write the report once all have one.
+
+    Any number of processes and machines may call this on one ``out``: a job belongs to the process that holds its
+    lock, and the lock falls with the process, so that a job whose owner died is continued at its last checkpoint.
+
+    Args:
+        file: The study; see :class:`Study`.
+        out: Folder of the results, shared by all processes.
+        job: (i, n): run only the i-th of n equal shares of the jobs, i from 1 to n. None: all.
+        workers: Processes to run jobs in, each on cores of its own.
+        data_root: Folder joined before the relative paths of the datasets.
+        options: Changes to the config of every job, with dotted keys.
+        progress: Called with a line of text after each job.
+
+    Returns:
+        StudyState: How far the study is.
+
+    Raises:
+        ConfigError: If the study is wrong, or changed since ``out`` was started.
+
+    Example:
+        >>> study('domains/study_cached', 'work_dirs/study', data_root='data')  # doctest: +SKIP
+    """
+    found, out = Study(file), Path(out)
+    if workers < 1:
+        raise InputError(f'workers must be at least 1, but got {workers}')
+    jobs = found.jobs()
+    mine = _share(jobs, job)
+    _claim(found, out)
+    say = progress or (lambda text: None)
+    if workers == 1:
+        prepare_process()
+        ran = _run_jobs(found, out, mine, data_root, options, say)
+    else:
+        ran = _run_in_processes(found, out, mine, data_root, options, say, min(workers, len(mine)))
+    results = {item.name: result for item in jobs if (result := _result(out, item)) is not None}
+    failed = {name: result['failed'] for name, result in results.items() if result['failed']}
+    running = [item.name for item in mine if item.name not in results]
+    report = study_report(out)['page'] if len(results) == len(jobs) else None
+    return StudyState(len(jobs), len(results), ran, running, failed, report)
+
+
+def study_report(out: str | os.PathLike[str]) -> dict[str, Any]:
+    """Write the report of what is finished in ``out``: ``report.html``, ``report.md`` and ``report.json``.
+
+    It depends on the results alone, not on the order in which they came.
+
+    Args:
+        out: Folder of a study.
+
+    Returns:
+        dict: ``page``, the path of the report; ``summary``, its numbers (see
+        :func:`~restorekit.evaluation.study_summary.summarise_study`).
+
+    Raises:
+        MissingFileError: If ``out`` is no study, or none of its jobs has a result.
+    """
+    from restorekit.evaluation.study_page import study_markdown, study_page
+    from restorekit.evaluation.study_summary import summarise_study
+    out = Path(out)
+    if not (out / STUDY_FILE).is_file():
+        raise MissingFileError(f'{out} holds no study ({STUDY_FILE}); run one with restorekit study STUDY.py --out DIR')
+    record = json.loads((out / STUDY_FILE).read_text())
+    results = []
+    for entry in record['jobs']:
+        result = _result(out, Job(**entry))
+        if result is not None:
+            results.append(dict(result, job=entry, folder=f'jobs/{Job(**entry).name}'))
+    if not results:
+        raise MissingFileError(f'none of the {len(record["jobs"])} jobs in {out} has a result yet')
+    summary = summarise_study(record, results)
+    atomic_write_text(json.dumps(summary, indent=1) + '\n', out / 'report.json')
+    atomic_write_text(study_markdown(summary), out / 'report.md')
+    atomic_write_text(study_page(summary, out), out / 'report.html')
+    return dict(page=out / 'report.html', summary=summary)
+
+
+def _share(jobs, job):
+    if job is None:
+        return jobs
+    number, count = job
+    if not 1 <= number <= count:
+        raise InputError(f'job must be I/N with 1 <= I <= N, but got {number}/{count}')
+    return jobs[number - 1::count]
+
+
+def _claim(found, out):
+    """Write down the study; refuse a change of what was to be written before the first run."""
+    record, path = found.record(), out / STUDY_FILE
+    if path.is_file():
+        old = json.loads(path.read_text())
+        for key in ('hypothesis', 'analysis'):
+            if old[key] != record[key]:
+                raise ConfigError(f'{found.file}: the {key} changed since the first run in {out}; take the change '
+                                  'back, or start anew in another --out')
+        missing = [Job(**entry).name for entry in old['jobs'] if entry not in record['jobs']]
+        finished = [name for name in missing if (out / 'jobs' / name / RESULT_FILE).is_file()]
+        if finished:
+            raise ConfigError(f'{found.file}: {out} has the results of {len(finished)} jobs that are no longer in the '
+                              f'study (first: {finished[0]}); all runs are reported, so keep them in the study, or '
+                              'start anew in another --out')
+        if old == record:
+            return
+    out.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(json.dumps(record, indent=1) + '\n', path)
+
+
+def _result(out, job):
+    path = out / 'jobs' / job.name / RESULT_FILE
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _run_in_processes(found, out, jobs, data_root, options, say, workers):
+    """Run jobs in processes that are pinned to cores of their own; returns the names of the jobs that ran."""
+    import multiprocessing
+    context = multiprocessing.get_context('spawn')
+    lines = context.Queue()
+    children = [context.Process(target=_work, args=(number, workers, str(found.file), str(out), jobs, data_root,
+                                                    dict(options or {}), lines))
+                for number in range(workers)]
+    for child in children:
+        child.start()
+    ran, ended = [], False
+    while not ended:
+        ended = not any(child.is_alive() for child in children)  # then what they sent is all there
+        try:
+            while True:
+                kind, text = lines.get(timeout=0.2)
+                say(text) if kind == 'line' else ran.append(text)
+        except queue.Empty:
+            continue
+    broken = [child.exitcode for child in children if child.exitcode]
+    if broken:
+        raise RuntimeError(f'{len(broken)} of {workers} processes of the study ended with an error, shown above')
+    return sorted(ran)
+
+
+def _work(number, workers, file, out, jobs, data_root, options, lines):
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+    if len(cores) >= workers:
+        os.sched_setaffinity(0, cores[number::workers])
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, available_cores())))
+    prepare_process()
+    start = number * len(jobs) // workers  # each begins elsewhere, so that they meet at few locks
+    for name in _run_jobs(Study(file), Path(out), jobs[start:] + jobs[:start], data_root, options,
+                          lambda text: lines.put(('line', text))):
+        lines.put(('ran', name))
+
+
+def _run_jobs(found, out, jobs, data_root, options, say):
+    ran = []
+    for job in jobs:
+        folder = out / 'jobs' / job.name
+        cfg = found.config(job, data_root, options)
+        digest = _digest(cfg)
+        if _is_done(out, job, digest, found):
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock_folder(folder)
+        except FolderInUseError:  # another process is at it
+            continue
+        try:
+            if _is_done(out, job, digest, found):
+                continue
+            start = time.time()
+            result = _train(job, cfg, folder, dict(found.options(job, options)))
+            result['digest'] = digest
+            atomic_write_text(json.dumps(result, sort_keys=True) + '\n', folder / RESULT_FILE)
+            ran.append(job.name)
+            say(f'{job.name}: {result["failed"] or "finished"} ({time.time() - start:.0f} s)')
+        finally:
+            unlock_folder(folder)
+    return ran
+
+
+def _is_done(out, job, digest, found):
+    result = _result(out, job)
+    if result is not None and result['digest'] != digest:
+        raise ConfigError(f'{found.file}: the config of job {job.name} is not the one its result in {out} was made '
+                          'with; take the change back, or start anew in another --out')
+    return result is not None
+
+
+def _digest(cfg):
+    from restorekit.engine.config_diff import relevant
+    return hashlib.sha256(json.dumps(relevant(cfg), sort_keys=True).encode()).hexdigest()
+
+
+def _train(job, cfg, folder, options):
+    """Train one job, or what is left of it; returns its result."""
+    from restorekit.engine import MultiPhaseRunner
+    from restorekit.models.restorers import NonFiniteError
+    cfg.work_dir = str(folder / 'run')
+    failed = None
+    with contextlib.redirect_stdout(_Nowhere()):  # the run keeps a log of its own
+        runner = MultiPhaseRunner(cfg, resume=True)
+        try:
+            runner.train()
+        except NonFiniteError as error:
+            failed = str(error)
+    records = list(runner.state['phases'].values())
+    curve, measured, done = [], {}, 0
+    for name, record in runner.state['phases'].items():
+        path = Path(runner.configs[name].work_dir, 'per_image.json')
+        if path.is_file():
+            found = json.loads(path.read_text())
+            curve += [[done + iteration, means] for iteration, means in found['curve']]
+            measured = found['metrics']
+        done += record.get('iterations', 0)
+    last = runner.configs[list(runner.configs)[-1]].work_dir
+    return dict(failed=failed, metrics={} if failed else measured, curve=curve, iterations=done,
+                seconds=sum(record.get('seconds', 0) for record in records), run=os.path.relpath(last, folder))
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that forgets; unlike a closed file, loggers that outlive the job may write to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)

@@ -1,0 +1,98 @@
+"""What a command shows after an error: a sentence for a mistake of the user, a traceback for a bug."""
+
+import errno
+
+import pytest
+from tiny import config, scenes
+
+from restorekit.cli.common import run_guarded, user_sentence
+from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
+from restorekit.datasets import ProceduralScenes
+from restorekit.messages import (
+    ExistingFileError,
+    InputError,
+    InputTypeError,
+    MissingDependencyError,
+    MissingFileError,
+    MissingKeyError,
+    UnavailableError,
+    UnknownNameError,
+    WriteError,
+)
+from restorekit.registry import DATASETS
+
+
+@DATASETS.register_module()
+class PlantedBugScenes(ProceduralScenes):
+    """Scenes whose second image hits a bug."""
+
+    def load(self, index, seed):
+        return super().load(index, seed) if index != 1 else {}['bbox']
+
+
+@DATASETS.register_module()
+class PlantedMistakeScenes(ProceduralScenes):
+    """Scenes whose second image meets a mistake of the user."""
+
+    def load(self, index, seed):
+        if index == 1:
+            raise MissingKeyError('the list names no box; write one')
+        return super().load(index, seed)
+
+
+def train(tmp_path, kind, workers):
+    cfg = config('unused', workers=workers, iters=6)
+    cfg['train_dataloader']['dataset'] = scenes(type=kind)
+    cfg.pop('work_dir')
+    RestoreConfig(cfg).dump(str(tmp_path / 'planted.py'))
+    return main(['train', str(tmp_path / 'planted.py'), '--work-dir', str(tmp_path / 'run')])
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_bug_in_a_component_shows_its_traceback(workers, tmp_path, capsys):
+    assert train(tmp_path, 'PlantedBugScenes', workers) == 1
+    text = capsys.readouterr().err
+    assert text.startswith('Traceback' if not workers else 'restorekit.engine.loader.WorkerTraceback')
+    assert "else {}['bbox']" in text and "KeyError: 'bbox'" in text  # the line of the bug itself
+    assert 'This is a bug, not a mistake of yours' in text and 'error: bbox' not in text
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_mistake_met_in_a_component_shows_as_its_sentence(workers, tmp_path, capsys):
+    assert train(tmp_path, 'PlantedMistakeScenes', workers) == 1
+    text = capsys.readouterr().err
+    assert text == '\nerror: the list names no box; write one\n(RESTOREKIT_TRACEBACK=1 shows where)\n'
+
+
+@pytest.mark.parametrize('kind, builtin', [
+    (InputError, ValueError), (InputTypeError, TypeError), (MissingKeyError, KeyError), (UnknownNameError, KeyError),
+    (UnavailableError, RuntimeError), (MissingFileError, FileNotFoundError), (ExistingFileError, FileExistsError),
+    (WriteError, OSError), (MissingDependencyError, ImportError)])
+def test_each_error_of_a_user_is_the_builtin_that_python_users_catch(kind, builtin):
+    with pytest.raises(builtin) as caught:
+        raise kind("say 'what' to do")
+    assert str(caught.value) == user_sentence(caught.value) == "say 'what' to do"
+
+
+@pytest.mark.parametrize('error', [
+    KeyError('bbox'), ValueError('x'), RuntimeError('x'), OSError('x'), FileNotFoundError('x'), ImportError('x')])
+def test_what_nobody_wrote_for_a_user_is_a_bug(error):
+    assert user_sentence(error) is None
+
+
+@pytest.mark.parametrize('error, sentence', [
+    (FileNotFoundError(errno.ENOENT, 'No such file or directory', 'a.png'), 'a.png: No such file or directory'),
+    (PermissionError(errno.EACCES, 'Permission denied', 'b'), 'b: Permission denied'),
+    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device'),
+    (WriteError(errno.EACCES, 'the work dir w cannot be written to'), 'the work dir w cannot be written to')])
+def test_what_the_system_says_of_files_and_disks_is_a_sentence(error, sentence):
+    assert user_sentence(error) == sentence
+
+
+def test_little_memory_is_no_bug():
+    assert 'smaller batches or images' in user_sentence(MemoryError())
+
+
+def test_the_status_of_a_command_is_passed_on():
+    assert run_guarded(lambda args: args, 3) == 3 and run_guarded(lambda args: None, 3) == 0
