@@ -6,15 +6,17 @@ it is first used (PEP 562).
 
 import importlib
 
-from . import compat
+from .config import register_package
 from .version import __version__
 
-compat.patch_mmengine()
+register_package()
 
 # public name -> the module that defines it
 _LAZY = {
     'RestorationPipeline': 'restorekit.inference',
+    'load': 'restorekit.inference',
     'load_network': 'restorekit.inference',
+    'list_models': 'restorekit.inference',
     'find_config': 'restorekit.config',
     'load_config': 'restorekit.config',
     **{task: f'restorekit.tasks.{task}' for task in (

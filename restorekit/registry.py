@@ -5,6 +5,10 @@ Each is a child of MMEngine's registry of the same kind, so that
 ``DEGRADATIONS`` is restorekit's own.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from mmengine import registry as _root
 
 from .messages import UnknownNameError, unknown_name_message
@@ -15,7 +19,7 @@ OWN_COMPONENT = 'If it is your own, name its module in the config: custom_import
 class Registry(_root.Registry):
     """MMEngine's registry, with errors that name the nearest registered components."""
 
-    def names(self):
+    def names(self) -> list[str]:
         """All names this registry answers to: its own first, then its parents'."""
         self.import_from_location()
         names, parent = list(self._module_dict), self.parent
@@ -24,7 +28,7 @@ class Registry(_root.Registry):
             parent = parent.parent
         return names
 
-    def get(self, key):
+    def get(self, key: str) -> Any:
         """Return the component registered as ``key``.
 
         Unlike MMEngine's registry this never imports a dotted path: only what was registered can be built.
@@ -33,6 +37,7 @@ class Registry(_root.Registry):
             KeyError: If nothing is registered under ``key``; the message gives the nearest names.
         """
         scope, name = self.split_scope_key(key)
+        scope = 'mmengine' if scope == 'mmcv' else scope  # mmcv registers in the root
         registry = self if scope in (None, self.scope) else self._get_root_registry()._search_child(scope)
         if registry is not None:
             registry.import_from_location()
@@ -42,11 +47,22 @@ class Registry(_root.Registry):
             registry = registry.parent if scope is None else None
         raise UnknownNameError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
 
-    def __contains__(self, key):
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build ``cfg`` as MMEngine does; where no default scope is set, ``restorekit`` is it for this call.
+
+        So a component of MMEngine or mmcv that builds others through MMEngine's registries finds ours as well.
+        """
+        scope = _root.DefaultScope.get_current_instance()
+        if scope is not None and scope.scope_name != 'mmengine':
+            return super().build(cfg, *args, **kwargs)
+        with _root.DefaultScope.overwrite_default_scope('restorekit'):
+            return super().build(cfg, *args, **kwargs)
+
+    def __contains__(self, key: str) -> bool:
         return self.split_scope_key(key)[1] in self.names()
 
 
-def _child(name, *modules):
+def _child(name: str, *modules: str) -> Registry:
     return Registry(name.lower().rstrip('s').replace('_', ' '), parent=getattr(_root, name), scope='restorekit',
                     locations=[f'restorekit.{module}' for module in modules])
 

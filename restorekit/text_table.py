@@ -1,12 +1,18 @@
 """Tables as text."""
 
+from __future__ import annotations
 
-def text_table(rows, left=(0,)):
-    """Lay out rows of cells in columns; those of ``left`` stand to the left, the others, numbers, to the right.
+from collections.abc import Container, Sequence
+
+Row = Sequence[object]
+
+
+def text_table(rows: Sequence[Row], left: Container[int] = (0,)) -> str:
+    """Lay out rows of cells in columns: the columns of ``left`` are aligned to the left, the others to the right.
 
     Args:
-        rows (list[Sequence]): The header and the rows, equally long; cells become text.
-        left (Container[int]): Columns.
+        rows (Sequence[Sequence]): The header and the rows, equally long; cells become text.
+        left (Container[int]): Numbers of the columns aligned to the left.
 
     Returns:
         str: A line for each row.
@@ -19,7 +25,7 @@ def text_table(rows, left=(0,)):
     return '\n'.join('  '.join(row).rstrip() for row in _padded(rows, left))
 
 
-def markdown_table(rows, left=(0,)):
+def markdown_table(rows: Sequence[Row], left: Container[int] = (0,)) -> str:
     """Lay out rows of cells as a Markdown table; arguments as of :func:`text_table`.
 
     Example:
@@ -33,12 +39,31 @@ def markdown_table(rows, left=(0,)):
     return '\n'.join([_piped(header), f'|{rule}|', *map(_piped, lines)])
 
 
-def _piped(row):
+def latex_table(rows: Sequence[Row], left: Container[int] = (0,)) -> str:
+    r"""Lay out rows of cells as a LaTeX tabular; arguments as of :func:`text_table`. Cells are LaTeX already.
+
+    Example:
+        >>> print(latex_table([('set', 'n'), ('sots', 10)]))
+        \begin{tabular}{lr}
+        \hline
+        set  &  n \\
+        \hline
+        sots & 10 \\
+        \hline
+        \end{tabular}
+    """
+    columns = ''.join('l' if i in left else 'r' for i in range(len(rows[0])))
+    header, *lines = (' & '.join(row) + r' \\' for row in _padded(rows, left))
+    return '\n'.join([rf'\begin{{tabular}}{{{columns}}}', r'\hline', header, r'\hline', *lines, r'\hline',
+                      r'\end{tabular}'])
+
+
+def _piped(row: Sequence[str]) -> str:
     return f'| {" | ".join(row)} |'
 
 
-def _padded(rows, left):
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def _padded(rows: Sequence[Row], left: Container[int]) -> list[list[str]]:
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [[cell.ljust(width) if i in left else cell.rjust(width)
-             for i, (cell, width) in enumerate(zip(row, widths, strict=True))] for row in rows]
+             for i, (cell, width) in enumerate(zip(row, widths, strict=True))] for row in texts]

@@ -1,6 +1,7 @@
 """Check the datasets of a config: counts, files, sizes, pairs, leaks."""
 
 import json
+from pathlib import Path
 
 from .progress import progress_bar
 
@@ -20,6 +21,8 @@ def run(args):
     from restorekit.files.atomic import atomic_write_text
     from restorekit.files.names import terminal_text
     from restorekit.tasks.check_data import check_data
+    if args.json:  # an impossible place is said before the files are read
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
     with progress_bar('files') as progress:
         report = check_data(args.config, data_root=args.data_root, quick=args.quick, workers=args.workers,
                             progress=progress)

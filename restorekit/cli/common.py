@@ -7,13 +7,12 @@ import math
 import os
 import sys
 import traceback
-from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction
 
 from restorekit.messages import UserError
-from restorekit.tasks.process import imap, import_from_here, latest, next_free, prepare_process  # noqa: F401
+from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
 
@@ -37,18 +36,27 @@ class OptionAction(DictAction):
 
 
 def add_config_options(parser):
-    """Add what train and test both take."""
-    parser.add_argument('--data-root', metavar='DIR', help='folder joined before the relative paths of the data sets')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='K=V', default={},
-                        help='overrides, e.g. train_cfg.max_iters=100 phases.adapt.model.alignment=none')
+    """Add the arguments that train and test have in common."""
+    parser.add_argument('--data-root', metavar='DIR', help='folder that holds the datasets; relative paths in the '
+                        'config are looked up there')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
+                        help='change values of the config, for example train_cfg.max_iters=100 or '
+                        'phases.adapt.model.alignment=none')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how the processes of a distributed run were started')
+                        help='how the processes of a distributed run are started (default: none, a single process)')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def set_local_rank(args):
+    """Hand on what old launchers give as an argument."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
+        from pathlib import Path
+
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)

@@ -1,30 +1,68 @@
-"""Say which of two test reports is better, by set and metric, with a paired test over images."""
+"""Compare test reports: a paired test for two, one table for more."""
 
-import json
 from pathlib import Path
+
+from .common import write_json
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('a', metavar='A', help='folder of a report (tools/test.py ... --out A)')
-    parser.add_argument('b', metavar='B', help='folder of the other')
-    parser.add_argument('--json', metavar='FILE', help='write the comparison there too')
+    parser.add_argument('reports', nargs='+', metavar='[NAME=]REPORT', help='folders written by restorekit test --out; '
+                        'NAME is what the table calls the method, and reports of one NAME are its seeds')
+    parser.add_argument('--format', choices=['markdown', 'latex', 'csv'], default='markdown',
+                        help='format of the table of three or more reports (default: markdown)')
+    parser.add_argument('--json', metavar='FILE', help='also write the comparison to this file as JSON')
 
 
 def run(args):
-    """Compare; returns the exit status."""
-    from restorekit.evaluation.comparison import compare_reports
+    """Compare and print."""
+    from restorekit.tasks.compare import compare
+    found = compare(named_reports(args.reports))
+    if 'methods' in found:
+        print_table(found, args.format)
+    else:
+        print_pair(found)
+    write_json(args.json, found)
+
+
+def named_reports(arguments):
+    """Return the reports by name; a folder that exists under the whole argument has no name."""
+    methods = {}
+    for argument in arguments:
+        name, equals, path = argument.partition('=')
+        if not equals or Path(argument).exists():
+            name, path = argument, argument
+        methods.setdefault(name, []).append(path)
+    return methods
+
+
+def print_table(found, kind):
+    """Print methods by sets and metrics."""
+    import sys
+
+    from restorekit.evaluation.method_table import format_table
+    print(format_table(found, kind))
+    for row in found['rows']:
+        if row['p_holm'] is not None and row['p_holm'] >= found['alpha']:
+            print(f'{row["set"]}, {row["label"]}: the best and the second method cannot be told apart '
+                  f'(n = {row["n"]}, p = {row["p_holm"]:.2g})', file=sys.stderr)
+    for text in found['missing']:
+        print(f'not compared: {text}', file=sys.stderr)
+
+
+def print_pair(found):
+    """Print the differences of two reports and what can be concluded."""
     from restorekit.evaluation.report_tables import digits_of
     from restorekit.text_table import text_table
-    found = compare_reports(args.a, args.b)
-    print(f'A: {args.a}\nB: {args.b}\n')
+    a, b = found['reports'].values()
+    print(f'A: {a}\nB: {b}\n')
     lines = [['set', 'metric', 'n', 'A', 'B', 'B - A', '95 % interval', 'p', 'p (Holm)', 'B better on', 'A better on']]
     for row in found['rows']:
         digits = digits_of(row['mean_a'])
-        lines.append([row['set'], row['label'], str(row['n']), f'{row["mean_a"]:.{digits}f}',
-                      f'{row["mean_b"]:.{digits}f}', f'{row["difference"]:+.{digits}f}',
+        lines.append([row['set'], row['label'], row['n'], f'{row["mean_a"]:.{digits}f}', f'{row["mean_b"]:.{digits}f}',
+                      f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
-                      f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', str(row['wins']), str(row['losses'])])
+                      f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', row['wins'], row['losses']])
     print(text_table(lines, left=(0, 1)) + '\n')
     for row in found['rows']:
         print(row['sentence'])
@@ -35,9 +73,3 @@ def run(args):
         print('\n'.join(f'  {text}' for text in found['missing'][:10]))
         if len(found['missing']) > 10:
             print('  ...')
-    if args.json:
-        from restorekit.files.atomic import atomic_write_text
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(json.dumps(dict(a=str(args.a), b=str(args.b), **found), indent=2) + '\n', args.json)
-        print(f'\nWritten to {args.json}')
-    return 0

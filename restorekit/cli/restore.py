@@ -1,84 +1,86 @@
-"""Restore photos with a checkpoint."""
+"""Restore photos with a model."""
 
-import glob
 import sys
-from pathlib import Path
 
 from .common import prepare_process
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image file, folder or glob')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+                        help='image file, folder (searched through), glob, or - for names on standard input')
     parser.add_argument('-o', '--out', required=True, metavar='OUT',
                         help='output folder, or an image file for a single input')
-    parser.add_argument('--checkpoint', required=True, metavar='FILE', help='checkpoint (.pth or .safetensors)')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--model', metavar='NAME', help='model to use; default: the one that comes with restorekit')
+    which.add_argument('--checkpoint', metavar='FILE', help='checkpoint to use instead (.pth or .safetensors)')
     parser.add_argument('--config', metavar='CONFIG', help='config the network is built from; default: what the '
                         'checkpoint says')
+    parser.add_argument('--strength', type=float, default=1.0, metavar='S',
+                        help='0 changes nothing, 1 (default) is the full result')
+    parser.add_argument('--mask', metavar='FILE', help='image that is white where to restore, black where not')
+    guard = parser.add_mutually_exclusive_group()
+    guard.add_argument('--protect-highlights', action='store_true', default=None,
+                       help='keep clipped skies and lamps as they are; default: as the model recommends')
+    guard.add_argument('--no-protect-highlights', action='store_false', dest='protect_highlights',
+                       help='restore them like the rest')
+    parser.add_argument('--tile', default='auto', metavar='auto|off|SIZE',
+                        help='restore in tiles of this size; default: auto, when memory asks for it')
+    parser.add_argument('--precision', default='auto', choices=['auto', 'fp32', 'bf16', 'fp16'],
+                        help='number type of the computation; default: auto (fp32)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...; default: CUDA if there is one')
+    parser.add_argument('--format', metavar='F', help='format of the outputs, e.g. png, jpg, tif, webp, avif; '
+                        'default: that of the input')
+    parser.add_argument('--quality', type=int, default=95, metavar='Q', help='of lossy formats, 0 to 100 (default: 95)')
+    parser.add_argument('--suffix', default='', metavar='TEXT', help='put behind the name of each output: photo_TEXT')
+    parser.add_argument('--compare', action='store_true', help='write input and result side by side')
+    parser.add_argument('--skip-existing', action='store_true',
+                        help='leave outputs that exist, to continue a stopped run')
+    parser.add_argument('--shard', metavar='I/N', help='restore only part I of N; default under torchrun or Slurm: '
+                        'the part of this process')
+    parser.add_argument('--max-pixels', type=int, metavar='N', help='largest image that is read; default: 67108864, '
+                        'or RESTOREKIT_MAX_PIXELS')
 
 
 def run(args):
     """Restore; returns 0, or 1 if any input failed (the others are restored all the same)."""
-    from restorekit.files.image_io import IMAGE_SUFFIXES, read_image, write_image
-    jobs = plan(args.inputs, args.out, IMAGE_SUFFIXES)
     prepare_process('none')
-    from restorekit.inference import RestorationPipeline
-    pipeline = RestorationPipeline(args.checkpoint, config=args.config, device=args.device)
-    failed = 0
-    for number, (source, target) in enumerate(jobs, 1):
-        try:
-            image, alpha = read_image(source, keep_alpha=True)
-            write_image(target, pipeline.restore(image), alpha)
-        except (ValueError, OSError) as error:
-            failed += 1
-            print(f'[{number}/{len(jobs)}] failed: {error}', file=sys.stderr)
-            continue
-        print(f'[{number}/{len(jobs)}] {source} -> {target}  {image.shape[1]}x{image.shape[0]}', flush=True)
-    if failed:
-        print(f'{failed} of {len(jobs)} images could not be restored', file=sys.stderr)
-    return 1 if failed else 0
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from restorekit.tasks.restore import restore
+    options = {key: value for key, value in vars(args).items() if key not in ('inputs', 'out', 'command')}
+    count = 0
+    with Progress(TextColumn('restoring'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task('restoring', total=None)
+
+        def show(result):
+            nonlocal count
+            count += 1
+            if result.error is None:
+                what = 'is there already' if result.skipped else f'{result.size[0]}x{result.size[1]}'
+                print(f'[{count}/{bar.tasks[0].total}] {result.source} -> {result.target}  {what}', flush=True)
+        report = restore(_inputs(args.inputs), args.out, **options, on_result=show,
+                         on_note=lambda text: print(text, file=sys.stderr),
+                         progress=lambda done, total: bar.update(task, completed=done, total=total))
+    if report.left_out:
+        names = ', '.join(path.name for path in report.left_out[:5])
+        more = len(report.left_out) - 5
+        print(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
+              + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
+    for result in report.failed:
+        print(f'failed: {result.error}', file=sys.stderr)
+    if report.failed:
+        print(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
+    return 1 if report.failed else 0
 
 
-def plan(inputs, out, suffixes):
-    """Pair every input file with its output file.
-
-    Files found in a folder keep their path below it. An output keeps its input's name.
-
-    Raises:
-        FileNotFoundError: If an input names nothing.
-        FileExistsError: If an output would overwrite an input or another output.
-    """
-    out = Path(out)
-    found = []
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            files = sorted(f for f in path.rglob('*') if f.is_file() and f.suffix.lower() in suffixes
-                           and not f.name.startswith('.'))
-            found += [(f, f.relative_to(path)) for f in files]
-            if not files:
-                raise FileNotFoundError(f'no images in folder {text} (looked for {", ".join(suffixes)})')
-        elif path.is_file():
-            found.append((path, Path(path.name)))
+def _inputs(given):
+    """Replace ``-`` by the names on standard input, one a line or separated by NUL."""
+    for text in given:
+        if text == '-':
+            names = sys.stdin.read()
+            yield from filter(None, names.split('\0') if '\0' in names else names.splitlines())
         else:
-            matches = sorted(Path(match) for match in glob.glob(text, recursive=True))
-            files = [match for match in matches if match.is_file()]
-            if not files:
-                raise FileNotFoundError(f'no file, folder or glob match for {text!r}')
-            found += [(f, Path(f.name)) for f in files]
-    if len(found) == 1 and out.suffix.lower() in suffixes:
-        jobs = [(found[0][0], out)]
-    elif out.suffix.lower() in suffixes:
-        raise FileExistsError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
-    else:
-        jobs = [(source, out / (name if name.suffix.lower() in suffixes else name.with_suffix('.png')))
-                for source, name in found]
-    sources, targets = {source.resolve() for source, _ in jobs}, {}
-    for source, target in jobs:
-        if target.resolve() in sources:
-            raise FileExistsError(f'{target} is an input; choose another output (-o), inputs are never overwritten')
-        if targets.setdefault(target, source) != source:
-            raise FileExistsError(f'{source} and {targets[target]} would both be written to {target}; restore them '
-                                  'to two folders')
-    return jobs
+            yield text

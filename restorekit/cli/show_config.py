@@ -1,21 +1,18 @@
-"""Print a config with its bases and options merged; with --phase, as that phase runs it."""
+"""Print a config with all of its bases and options merged."""
 
 from .common import OptionAction
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('config', help='config file, or its name below configs/')
-    parser.add_argument('--phase', help='print the complete config of this phase')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={}, metavar='K=V',
-                        help='overrides, as for train')
+    parser.add_argument('config', metavar='CONFIG', help='config file, or the name of one that comes with restorekit, '
+                        'such as cid/cid_quickstart')
+    parser.add_argument('--phase', metavar='NAME', help='print the complete config that this phase runs with')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE',
+                        help='change values of the config, as for the train command')
 
 
 def run(args):
     """Print the config."""
-    from restorekit.config import load_config
-    cfg = load_config(args.config, options=args.cfg_options)
-    if args.phase:
-        from restorekit.engine.phases import phase_overrides
-        cfg = phase_overrides(cfg, args.phase, args.cfg_options)
-    print(cfg.pretty_text)
+    from restorekit.tasks.show_config import show_config
+    print(show_config(args.config, phase=args.phase, options=args.cfg_options).pretty_text)

@@ -1,4 +1,4 @@
-"""What every dataset does: draw, load, transform, pack."""
+"""Base class of datasets: draws, loads, transforms and packs one item."""
 
 import hashlib
 from typing import NamedTuple
@@ -17,9 +17,9 @@ IMAGE_KEYS = ('inputs', 'gt')
 
 
 class Draw(NamedTuple):
-    """One draw of the training sampler: which image, the how-manieth draw of the run, and its seed.
+    """One draw of the training sampler: the image index, the draw's position in the run, and its seed.
 
-    ``fixed``: asked for by a plain index, as in validation, and not by the sampler; no other image may stand in for it.
+    ``fixed``: requested by a plain index, as in validation, not by the sampler; no other image may replace it.
     """
 
     index: int

@@ -124,7 +124,7 @@ class PairedDataset(FileDataset):
 
 @DATASETS.register_module()
 class ClearDepthDataset(FileDataset):
-    """Clear images, with or without depth maps, to be degraded on line by the ``Degrade`` transform.
+    """Clear images, with or without depth maps, degraded on the fly by the ``Degrade`` transform.
 
     Args:
         clear_dir (str): Folder or LMDB of clear images.

@@ -17,7 +17,7 @@ ROLES = ('input', 'gt', 'depth')
 
 
 class ListFile(NamedTuple):
-    """The content of a list file: its path, the names of each role, and the line each entry stands in."""
+    """The content of a list file: its path, the names of each role, and the line of each entry."""
 
     path: str
     columns: dict

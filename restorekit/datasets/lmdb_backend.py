@@ -78,7 +78,7 @@ class ImageLmdbBackend(LmdbBackend):
         name = os.path.realpath(self.db_path)
         if name not in _environments:
             if not os.path.isfile(os.path.join(self.db_path, 'data.mdb')):
-                raise MissingFileError(f'{self.db_path} is no LMDB: it has no data.mdb')
+                raise MissingFileError(f'{self.db_path} is not an LMDB: it has no data.mdb')
             _environments[name] = open_lmdb(self.db_path, readonly=self.readonly, lock=self.lock,
                                             readahead=self.readahead, **self.kwargs)
         return _environments[name]

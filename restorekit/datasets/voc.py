@@ -40,7 +40,7 @@ def read_voc(path):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If it is no XML, has a document type, or its size or a box makes no sense.
+        AnnotationError: If it is not XML, has a document type, or its size or a box makes no sense.
 
     Example:
         >>> read_voc('foggy-001.xml').names  # doctest: +SKIP
@@ -58,7 +58,7 @@ def read_voc(path):
             raise
         raise AnnotationError(f'{path} is not valid XML ({error}); write it again') from error
     if root.tag != 'annotation':
-        raise AnnotationError(f'{path} is no VOC annotation: its root is <{root.tag}>, not <annotation>')
+        raise AnnotationError(f'{path} is not a VOC annotation: its root is <{root.tag}>, not <annotation>')
     width, height = (_number(root, f'size/{key}', path, 'the image') for key in ('width', 'height'))
     if width < 1 or height < 1 or width != int(width) or height != int(height):
         raise AnnotationError(f'{path} says that its image is {width:g}x{height:g} pixels; write the true size into '
@@ -132,6 +132,6 @@ def _number(node, key, path, where):
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        what = f'no <{key}>' if text is None else f'{text!r} as <{key}>, which is no finite number'
+        what = f'no <{key}>' if text is None else f'{text!r} as <{key}>, which is not a finite number'
         raise AnnotationError(f'{path}: {where} has {what}')
     return value

@@ -19,10 +19,10 @@ from .water import Underwater
 from .weather import Rain, Snow
 
 __all__ = [
-    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'ColourGain', 'Degradation', 'DepthEstimator', 'Draw', 'Dust',
-    'HazeField', 'JPEG', 'LowLight', 'Maybe', 'NightGlow', 'NightHaze', 'NonHomogeneousHaze', 'OneOf', 'PoissonGaussianNoise', 'ProxyDepth',
-    'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater', 'build_degradation', 'check_choice',
-    'check_range', 'cid_scatter', 'convert_depth', 'fit_haze_field', 'fractal_noise',
-    'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
+    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'ColourGain', 'Degradation', 'DepthEstimator',
+    'Draw', 'Dust', 'HazeField', 'JPEG', 'LowLight', 'Maybe', 'NightGlow', 'NightHaze', 'NonHomogeneousHaze',
+    'OneOf', 'PoissonGaussianNoise', 'ProxyDepth', 'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater',
+    'build_degradation', 'check_choice', 'check_range', 'cid_scatter', 'convert_depth', 'fit_haze_field',
+    'fractal_noise', 'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
     'per_sample', 'read_depth', 'scatter', 'select', 'stack',
 ]

@@ -8,7 +8,7 @@ import torch
 
 from restorekit.messages import InputError, InputTypeError
 
-from .depth import ProxyDepth
+from .depth import MAX_DEPTH, ProxyDepth
 from .draw import Draw, check_choice
 from .params import params_length
 
@@ -147,7 +147,7 @@ class Degradation:
         Arguments as those of :meth:`apply`. Returns (N,1,H,W) or (N,3,H,W), NaN for samples of which it says nothing;
         None (the default) if it says nothing at all.
         """
-        return None
+        return
 
     def run(self, image, depth, params, owned=False):
         """Like :meth:`apply`, for inputs already checked: finds the depth, degrades, clips.
@@ -195,7 +195,7 @@ def check_image(image, name):
 
 
 def check_depth(depth, image, name):
-    """Raise unless ``depth`` is a finite, non-negative float (N,1,H,W) tensor of the size of ``image``."""
+    """Raise unless ``depth`` is a float (N,1,H,W) tensor in [0, 1e20], of the size of ``image``."""
     if not torch.is_tensor(depth) or not depth.is_floating_point():
         kind = depth.dtype if hasattr(depth, 'dtype') else type(depth).__name__
         raise InputTypeError(f'{name}: depth must be a float tensor, got {kind}')
@@ -203,6 +203,6 @@ def check_depth(depth, image, name):
     if tuple(depth.shape) != expected:
         raise InputError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
     low, high = torch.aminmax(depth)
-    if not (low >= 0 and torch.isfinite(high)):
-        raise InputError(f'{name}: depth must be finite and >= 0 (0 at the camera, larger is farther), got '
-                         f'[{float(low):.4g}, {float(high):.4g}]')
+    if not (low >= 0 and high <= MAX_DEPTH):
+        raise InputError(f'{name}: depth must be finite and in [0, {MAX_DEPTH:g}] (0 at the camera, larger is '
+                         f'farther), but got [{float(low):.4g}, {float(high):.4g}]')

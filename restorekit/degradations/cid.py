@@ -8,7 +8,7 @@ from restorekit.functional.colour import hue_to_rgb
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
-from .draw import check_choice, check_range, normal_field, per_sample
+from .draw import MAX_EXTINCTION, MAX_HUE, check_choice, check_range, normal_field, per_sample
 
 _FLOOR = 1e-3
 
@@ -63,15 +63,16 @@ class CIDScattering(Degradation):
     """Haze, low or coloured light and noise at once, after CID (2025): see :func:`cid_scatter`, plus noise M.
 
     Args:
-        beta (float or pair): Extinction per unit of depth, >= 0.
+        beta (float or pair): Extinction per unit of depth, 0 to 10,000.
         brightness (float or pair): Largest channel of A, in (0, 1].
         saturation (float or pair): Colour of A, 0 grey to 1 pure.
-        hue (float or pair): Hue of A in turns, 0 red, 1/3 green, 2/3 blue.
-        exponent (float or pair): g, > 0. Below 1 it thickens the haze and brightens A, above 1 it thins and darkens.
+        hue (float or pair): Hue of A in turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
+        exponent (float or pair): g, in (0, 10]. Below 1 it thickens the haze and brightens A, above 1 it thins and
+            darkens.
         kappa (float or pair): Share of the logarithmic factor in ``safe`` mode, in [0, 1].
-        noise (float or pair): Standard deviation of M, in 1/255.
-        depth_offset (float or pair): Added to the depth, >= 0: it keeps the foreground from going black, which the
-            logarithmic factor brings with it.
+        noise (float or pair): Standard deviation of M, in 1/255; 0 to 255.
+        depth_offset (float or pair): Added to the depth, 0 to 1,000: it keeps the foreground from going black, which
+            the logarithmic factor brings with it.
         mode (str): ``'safe'`` or ``'faithful'``.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
@@ -91,14 +92,14 @@ class CIDScattering(Degradation):
     def __init__(self, beta=(0.6, 1.8), brightness=(0.5, 1.), saturation=(0., 0.3), hue=(0., 1.), exponent=(0.7, 1.),
                  kappa=(0., 0.5), noise=(0., 5.), depth_offset=(0.1, 0.4), mode='safe', missing_depth='proxy'):
         super().__init__(missing_depth)
-        self.beta = check_range('beta', beta, 0)
+        self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.brightness = check_range('brightness', brightness, 1e-3, 1)
         self.saturation = check_range('saturation', saturation, 0, 0.999)
-        self.hue = check_range('hue', hue)
-        self.exponent = check_range('exponent', exponent, 1e-3)
+        self.hue = check_range('hue', hue, -MAX_HUE, MAX_HUE)
+        self.exponent = check_range('exponent', exponent, 1e-3, 10)
         self.kappa = check_range('kappa', kappa, 0, 1)
         self.noise = check_range('noise', noise, 0, 255)
-        self.depth_offset = check_range('depth_offset', depth_offset, 0)
+        self.depth_offset = check_range('depth_offset', depth_offset, 0, 1e3)
         self.mode = check_choice('mode', mode, ('safe', 'faithful'))
 
     def draw(self, draw, height, width):

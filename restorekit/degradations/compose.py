@@ -82,7 +82,7 @@ class _Composition(Degradation):
 def run_parts(parts, image, depth, owned=False):
     """Run each (child, params) of ``parts`` on the samples its params are for; the others pass through.
 
-    ``owned`` says that no one else needs ``image``: then it may be overwritten, which spares a copy of the batch.
+    ``owned`` says that no one else needs ``image``: then it may be overwritten, which saves a copy of the batch.
     """
     if not parts:
         return image
@@ -154,7 +154,7 @@ class OneOf(_Composition):
         weights = [1.] * len(self.children) if weights is None else [float(weight) for weight in weights]
         if len(weights) != len(self.children):
             raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
-        if not all(0 <= weight < float('inf') for weight in weights) or sum(weights) <= 0:
+        if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float('inf'):
             raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
         self.weights = weights
 
@@ -179,7 +179,7 @@ class Maybe(_Composition):
         p (float): Probability, in [0, 1].
 
     Raises:
-        ValueError: If p is no probability.
+        ValueError: If p is not a probability.
 
     Parameters drawn: ``applied`` (N,) bool, and the child's for the samples where it is true.
 

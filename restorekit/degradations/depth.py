@@ -14,6 +14,7 @@ from restorekit.messages import InputError, MissingFileError
 
 from .draw import Draw, check_choice, check_range, fractal_noise
 
+MAX_DEPTH = 1e20  # times the thickest haze it stays finite in 32 bits
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
 
@@ -27,7 +28,7 @@ class ProxyDepth:
 
     Args:
         horizon (float or pair): Height of the horizon from the top, fraction of H.
-        camera_height (float or pair): c, fraction of H; the depth at the bottom is about c.
+        camera_height (float or pair): c, fraction of H, 0.001 to 10; the depth at the bottom is about c.
         tilt (float or pair): Slope of the horizon in degrees.
         noise (float or pair): Share m of the noise, in [0, 1].
         noise_only (float): Probability of m = 1.
@@ -40,7 +41,7 @@ class ProxyDepth:
     def __init__(self, horizon=(0.15, 0.5), camera_height=(0.06, 0.25), tilt=(-8., 8.), noise=(0.05, 0.45),
                  noise_only=0.25):
         self.horizon = check_range('horizon', horizon, 0, 1)
-        self.camera_height = check_range('camera_height', camera_height, 1e-3)
+        self.camera_height = check_range('camera_height', camera_height, 1e-3, 10)
         self.tilt = check_range('tilt', tilt, -45, 45)
         self.noise = check_range('noise', noise, 0, 1)
         self.noise_only = check_range('noise_only', noise_only, 0, 1)[0]
@@ -81,7 +82,7 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     Args:
         values (ndarray): (H,W) as stored.
         kind (str): ``'depth'`` or ``'disparity'``.
-        scale (float): Factor, > 0.
+        scale (float): Factor, > 0, at most 1e12.
         inverted (bool): Whether the nearest point is stored as 1 and the farthest as 0.
         log_base (float, optional): Base, > 1, of exponentially coded maps.
         near (float): Nearest depth relative to the farthest, for ``'disparity'``, in (0, 1].
@@ -98,7 +99,7 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
         [[1.0, 0.5]]
     """
     check_choice('kind', kind, ('depth', 'disparity'))
-    scale = check_range('scale', scale, 1e-12)[0]
+    scale = check_range('scale', scale, 1e-12, 1e12)[0]
     near = check_range('near', near, 1e-6, 1)[0]
     values = np.asarray(values, dtype=np.float64)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
@@ -115,12 +116,17 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
             raise InputError(f'{name}: inverted=True needs values in [0, 1], the highest is {values.max():.4g}')
         values = 1 - values
     if log_base is not None:
-        values = check_range('log_base', log_base, 1 + 1e-9)[0] ** values
+        with np.errstate(over='ignore'):
+            values = check_range('log_base', log_base, 1 + 1e-9, 1e12)[0] ** values
     if kind == 'disparity':
         low, high = values.min(), values.max()
         share = (values - low) / (high - low) if high > low else np.zeros_like(values)
         values = near / (share * (1 - near) + near)
-    return (values * scale).astype(np.float32)
+    values = values * scale
+    if values.max() > MAX_DEPTH:
+        raise InputError(f'{name}: the greatest depth is {values.max():.4g}, more than {MAX_DEPTH:g}; check scale and '
+                         'log_base, or limit the depth of the sky')
+    return values.astype(np.float32)
 
 
 def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, backend_args=None):
@@ -177,7 +183,7 @@ def _npy(data, name):
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, in_columns, dtype = read(stream)
     except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
-        raise ImageFileError(f'{name} cannot be read: it is no npy file, or damaged ({error})') from error
+        raise ImageFileError(f'{name} cannot be read: it is not an npy file, or is damaged ({error})') from error
     if dtype.kind not in 'fiu':
         raise InputError(f'{name} must hold numbers, got {dtype}')
     count, start = math.prod(shape), stream.tell()

@@ -78,6 +78,10 @@ class Draw:
         return torch.tensor([derive_seed(int(seed), key) for seed in self.seeds], dtype=torch.int64)
 
 
+MAX_EXTINCTION = 1e4  # per unit of depth; times any depth it stays finite
+MAX_HUE = 10  # turns
+
+
 def check_range(name, value, minimum=None, maximum=None):
     """Return ``value`` (a number, or a pair low, high) as a pair of floats.
 
@@ -98,7 +102,10 @@ def check_range(name, value, minimum=None, maximum=None):
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(
             isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
         raise InputTypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
-    low, high = float(pair[0]), float(pair[1])
+    try:
+        low, high = float(pair[0]), float(pair[1])
+    except OverflowError:  # an integer beyond all floats
+        low = high = float('inf')
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f'{name} must be finite, got {value!r}')
     if low > high:

@@ -5,7 +5,7 @@ import torch
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
-from .draw import check_range, fractal_noise, per_sample
+from .draw import MAX_EXTINCTION, check_range, fractal_noise, per_sample
 from .haze import scatter, wavelength_ratio
 
 
@@ -17,12 +17,12 @@ class Dust(Degradation):
     (Angstrom 1929), ``A = (r, r g, r g^k)``: a colour law fitted to photos of sandstorms.
 
     Args:
-        beta (float or pair): Extinction of red per unit of depth, >= 0.
+        beta (float or pair): Extinction of red per unit of depth, 0 to 10,000.
         red (float or pair): r, in (0, 1].
         green (float or pair): g, ratio of green to red, in (0, 1].
-        blue_power (float or pair): k, >= 1; blue to red is g^k.
-        wavelength_exponent (float or pair): 0 to 0.5 for coarse dust, >= 0.
-        depth_offset (float or pair): d_0, >= 0: dust between the lens and the nearest point.
+        blue_power (float or pair): k, 1 to 100; blue to red is g^k.
+        wavelength_exponent (float or pair): 0 to 0.5 for coarse dust; 0 to 10.
+        depth_offset (float or pair): d_0, 0 to 1,000: dust between the lens and the nearest point.
         contrast (float or pair): Patchiness of the cloud in [0, 1], as in :class:`NonHomogeneousHaze`.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
@@ -41,12 +41,12 @@ class Dust(Degradation):
     def __init__(self, beta=(0.5, 2.2), red=(0.6, 0.98), green=(0.55, 0.95), blue_power=(2.5, 4.5),
                  wavelength_exponent=(0., 0.5), depth_offset=(0.05, 0.35), contrast=(0., 0.3), missing_depth='proxy'):
         super().__init__(missing_depth)
-        self.beta = check_range('beta', beta, 0)
+        self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.red = check_range('red', red, 0, 1)
         self.green = check_range('green', green, 1e-3, 1)
-        self.blue_power = check_range('blue_power', blue_power, 1)
-        self.wavelength_exponent = check_range('wavelength_exponent', wavelength_exponent, 0)
-        self.depth_offset = check_range('depth_offset', depth_offset, 0)
+        self.blue_power = check_range('blue_power', blue_power, 1, 100)
+        self.wavelength_exponent = check_range('wavelength_exponent', wavelength_exponent, 0, 10)
+        self.depth_offset = check_range('depth_offset', depth_offset, 0, 1e3)
         self.contrast = check_range('contrast', contrast, 0, 1)
 
     def draw(self, draw, height, width):

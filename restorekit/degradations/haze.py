@@ -6,7 +6,7 @@ from restorekit.functional.colour import hue_to_rgb
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
-from .draw import check_range, fractal_noise, per_sample
+from .draw import MAX_EXTINCTION, MAX_HUE, check_range, fractal_noise, per_sample
 
 # dominant wavelengths of R, G, B relative to red, 0.62 um
 WAVELENGTHS = torch.tensor([1., 0.54 / 0.62, 0.46 / 0.62], dtype=torch.float64)
@@ -45,12 +45,12 @@ class AtmosphericScattering(Degradation):
     ``beta_c = beta (lambda_c / 0.62 um)^-exponent`` (Angstrom 1929): 0 for fog, 1 to 1.5 for fine, bluish haze.
 
     Args:
-        beta (float or pair): Extinction per unit of depth, >= 0. ITS of RESIDE (Li et al. 2019): 0.6 to 1.8.
+        beta (float or pair): Extinction per unit of depth, 0 to 10,000. ITS of RESIDE (Li et al. 2019): 0.6 to 1.8.
         airlight (float or pair): Brightness of A, in [0, 1].
         airlight_jitter (float): Half-width of the uniform jitter per channel. RIDCP (Wu et al. 2023): 0.025.
         airlight_saturation (float or pair): Colour of A, 0 grey to 1 pure.
-        airlight_hue (float or pair): Hue in turns, 0 red, 1/3 green, 2/3 blue.
-        wavelength_exponent (float or pair): Exponent of the extinction.
+        airlight_hue (float or pair): Hue in turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
+        wavelength_exponent (float or pair): Exponent of the extinction, -10 to 10; 4 is Rayleigh scattering.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
     Raises:
@@ -69,12 +69,12 @@ class AtmosphericScattering(Degradation):
     def __init__(self, beta=(0.6, 1.8), airlight=(0.7, 1.), airlight_jitter=0., airlight_saturation=0.,
                  airlight_hue=(0., 1.), wavelength_exponent=0., missing_depth='proxy'):
         super().__init__(missing_depth)
-        self.beta = check_range('beta', beta, 0)
+        self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.airlight = check_range('airlight', airlight, 0, 1)
         self.airlight_jitter = check_range('airlight_jitter', airlight_jitter, 0, 1)[1]
         self.airlight_saturation = check_range('airlight_saturation', airlight_saturation, 0, 1)
-        self.airlight_hue = check_range('airlight_hue', airlight_hue)
-        self.wavelength_exponent = check_range('wavelength_exponent', wavelength_exponent)
+        self.airlight_hue = check_range('airlight_hue', airlight_hue, -MAX_HUE, MAX_HUE)
+        self.wavelength_exponent = check_range('wavelength_exponent', wavelength_exponent, -10, 10)
 
     def draw(self, draw, height, width):
         airlight = draw.uniform('airlight', *self.airlight)[:, None].expand(-1, 3)
@@ -112,7 +112,7 @@ class NonHomogeneousHaze(AtmosphericScattering):
     Args:
         contrast (float or pair): How patchy, in [0, 1]; 0 is :class:`AtmosphericScattering`.
         period (float or pair): Size of the largest patches, fraction of the longer side, in (0, 1].
-        depth_floor (float or pair): Added to the depth, >= 0.
+        depth_floor (float or pair): Added to the depth, 0 to 1,000.
         **kwargs: See :class:`AtmosphericScattering`.
 
     Parameters drawn besides: ``contrast``, ``period``, ``depth_floor``, ``field_seed`` (N,).
@@ -125,7 +125,7 @@ class NonHomogeneousHaze(AtmosphericScattering):
         super().__init__(**kwargs)
         self.contrast = check_range('contrast', contrast, 0, 1)
         self.period = check_range('period', period, 0.01, 1)
-        self.depth_floor = check_range('depth_floor', depth_floor, 0)
+        self.depth_floor = check_range('depth_floor', depth_floor, 0, 1e3)
 
     def draw(self, draw, height, width):
         return dict(super().draw(draw, height, width), contrast=draw.uniform('contrast', *self.contrast),

@@ -7,7 +7,7 @@ from restorekit.functional.filters import guided_filter
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
-from .draw import check_choice, check_range, per_sample
+from .draw import MAX_HUE, check_choice, check_range, per_sample
 
 
 @DEGRADATIONS.register_module()
@@ -19,7 +19,7 @@ class LowLight(Degradation):
       more light, but local contrast and colour stay (Guo et al., CDD-11, 2024).
 
     Args:
-        gamma (float or pair): >= 1; 1 changes nothing.
+        gamma (float or pair): 1 to 100; 1 changes nothing.
         gain (float or pair): In (0, 1].
         mode (str): ``'gamma'`` or ``'retinex'``.
 
@@ -36,7 +36,7 @@ class LowLight(Degradation):
 
     def __init__(self, gamma=(1.5, 3.), gain=1., mode='gamma'):
         super().__init__()
-        self.gamma = check_range('gamma', gamma, 1)
+        self.gamma = check_range('gamma', gamma, 1, 100)
         self.gain = check_range('gain', gain, 1e-3, 1)
         self.mode = check_choice('mode', mode, ('gamma', 'retinex'))
 
@@ -62,7 +62,7 @@ class ColourCast(Degradation):
 
     Args:
         strength (float or pair): 0 none to 1 pure colour.
-        hue (float or pair): In turns, 0 red, 1/3 green, 2/3 blue.
+        hue (float or pair): In turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -78,7 +78,7 @@ class ColourCast(Degradation):
     def __init__(self, strength=(0.05, 0.35), hue=(0., 1.)):
         super().__init__()
         self.strength = check_range('strength', strength, 0, 1)
-        self.hue = check_range('hue', hue)
+        self.hue = check_range('hue', hue, -MAX_HUE, MAX_HUE)
 
     def draw(self, draw, height, width):
         strength = draw.uniform('strength', *self.strength)[:, None]
@@ -96,9 +96,9 @@ class ColourGain(Degradation):
     a wrong white balance. :class:`ColourCast` is the gentle one that never clips.
 
     Args:
-        red (float or pair): Gain of red, > 0.
-        blue (float or pair): Gain of blue, > 0.
-        scale (float or pair): Gain of all colours, > 0.
+        red (float or pair): Gain of red, 0.001 to 100.
+        blue (float or pair): Gain of blue, 0.001 to 100.
+        scale (float or pair): Gain of all colours, 0.001 to 100.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -109,9 +109,11 @@ class ColourGain(Degradation):
         >>> orange, params = ColourGain(red=(1.5, 1.9), blue=(0.1, 0.5))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'gain'
+
     def __init__(self, red=(1.2, 1.9), blue=(0.1, 0.8), scale=1.):
         super().__init__()
-        self.red, self.blue, self.scale = (check_range(name, value, 1e-3) for name, value in
+        self.red, self.blue, self.scale = (check_range(name, value, 1e-3, 100) for name, value in
                                            (('red', red), ('blue', blue), ('scale', scale)))
 
     def draw(self, draw, height, width):

@@ -8,7 +8,7 @@ from restorekit.functional.filters import wide_blur
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
-from .draw import check_range, per_sample
+from .draw import MAX_EXTINCTION, check_range, per_sample
 
 # the atmospheric point spread function as a sum of Gaussians: sigma as a fraction of the longer side, weight
 APSF = ((0.015, 0.6), (0.05, 0.3), (0.15, 0.1))
@@ -27,14 +27,14 @@ class NightHaze(Degradation):
     Smooth terms are computed at 96 points on the longer side and enlarged.
 
     Args:
-        beta (float or pair): Extinction per unit of depth, >= 0.
+        beta (float or pair): Extinction per unit of depth, 0 to 10,000.
         ambient (float or pair): Brightness of the ambient light, in [0, 1].
         ambient_saturation (float or pair): Its colour, blue to violet; 0 is grey.
         lamps (int or pair): Number of lamps, 0 to 6.
-        lamp_brightness (float or pair): w, >= 0.
+        lamp_brightness (float or pair): w, 0 to 100.
         lamp_saturation (float or pair): Colour of the lamps, 0 white to 1 pure, mostly orange.
-        lamp_radius (float or pair): r_0, fraction of the longer side.
-        glow (float or pair): >= 0.
+        lamp_radius (float or pair): r_0, fraction of the longer side, 0.001 to 10.
+        glow (float or pair): 0 to 100.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
     Raises:
@@ -55,14 +55,14 @@ class NightHaze(Degradation):
                  lamp_brightness=(0.4, 1.), lamp_saturation=(0.2, 0.75), lamp_radius=(0.08, 0.25), glow=(0.3, 0.9),
                  missing_depth='proxy'):
         super().__init__(missing_depth)
-        self.beta = check_range('beta', beta, 0)
+        self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.ambient = check_range('ambient', ambient, 0, 1)
         self.ambient_saturation = check_range('ambient_saturation', ambient_saturation, 0, 1)
         self.lamps = tuple(int(end) for end in check_range('lamps', lamps, 0, self.max_lamps))
-        self.lamp_brightness = check_range('lamp_brightness', lamp_brightness, 0)
+        self.lamp_brightness = check_range('lamp_brightness', lamp_brightness, 0, 100)
         self.lamp_saturation = check_range('lamp_saturation', lamp_saturation, 0, 1)
-        self.lamp_radius = check_range('lamp_radius', lamp_radius, 1e-3)
-        self.glow = check_range('glow', glow, 0)
+        self.lamp_radius = check_range('lamp_radius', lamp_radius, 1e-3, 10)
+        self.glow = check_range('glow', glow, 0, 100)
 
     def draw(self, draw, height, width):
         count, lamps = len(draw), self.max_lamps
@@ -137,10 +137,10 @@ class NightGlow(Degradation):
     shrinks the glow and leaves dark what is dark.
 
     Args:
-        glow (float or pair): Strength, >= 0.
+        glow (float or pair): Strength, 0 to 100.
         threshold (float or pair): Brightness above which a pixel counts as light, in [0, 0.95].
-        spread (float or pair): Factor of the widths of h, > 0.
-        veil (float or pair): Brightness of the veil relative to the mean of L, >= 0.
+        spread (float or pair): Factor of the widths of h, 0.01 to 10.
+        veil (float or pair): Brightness of the veil relative to the mean of L, 0 to 100.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -151,12 +151,14 @@ class NightGlow(Degradation):
         >>> glowing, params = NightGlow()(torch.rand(1, 3, 32, 32), seeds=[0])
     """
 
+    headline = 'glow'
+
     def __init__(self, glow=(0.5, 2.5), threshold=(0.2, 0.6), spread=(0.7, 1.6), veil=(0., 0.5)):
         super().__init__()
-        self.glow = check_range('glow', glow, 0)
+        self.glow = check_range('glow', glow, 0, 100)
         self.threshold = check_range('threshold', threshold, 0, 0.95)
-        self.spread = check_range('spread', spread, 1e-2)
-        self.veil = check_range('veil', veil, 0)
+        self.spread = check_range('spread', spread, 1e-2, 10)
+        self.veil = check_range('veil', veil, 0, 100)
 
     def draw(self, draw, height, width):
         return {name: draw.uniform(name, *getattr(self, name)) for name in ('glow', 'threshold', 'spread', 'veil')}

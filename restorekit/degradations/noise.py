@@ -22,7 +22,7 @@ class PoissonGaussianNoise(Degradation):
         linear (bool): Add the noise in linear light rather than to the sRGB values.
 
     Raises:
-        ValueError: If a range is reversed or negative, or ``grey`` is no probability.
+        ValueError: If a range is reversed or negative, or ``grey`` is not a probability.
 
     Parameters drawn: ``shot``, ``read``, ``grey``, ``noise_seed`` (N,).
 

@@ -1,4 +1,4 @@
-"""Under water."""
+"""Images taken under water."""
 
 import torch
 
@@ -25,8 +25,8 @@ class Underwater(Degradation):
     Args:
         types (str or sequence of str): Jerlov water types to draw from: ``I, II, III`` ocean, ``1C`` to ``9C``
             coast. The most turbid, 7C and 9C, are not drawn by default: a few metres hide everything.
-        distance (float or pair): Metres that depth 1 stands for, >= 0.
-        water_depth (float or pair): z, metres, >= 0.
+        distance (float or pair): Metres that depth 1 stands for, 0 to 10,000.
+        water_depth (float or pair): z, metres, 0 to 1,000: deeper there is no daylight.
         brightness (float or pair): Of the veiling light, in [0, 1].
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
@@ -49,8 +49,8 @@ class Underwater(Degradation):
         if not types:
             raise InputError(f'types must name at least one of {", ".join(JERLOV)}')
         self.types = [check_choice('types', name, tuple(JERLOV)) for name in types]
-        self.distance = check_range('distance', distance, 0)
-        self.water_depth = check_range('water_depth', water_depth, 0)
+        self.distance = check_range('distance', distance, 0, 1e4)
+        self.water_depth = check_range('water_depth', water_depth, 0, 1e3)
         self.brightness = check_range('brightness', brightness, 0, 1)
 
     def draw(self, draw, height, width):

@@ -52,7 +52,7 @@ class Rain(Degradation):
 
     Args:
         density (float or pair): Share of pixels that start a streak, in [0, 0.2].
-        length (float or pair): Of a streak, in pixels, >= 1.
+        length (float or pair): Of a streak, in pixels, 1 to 500.
         angle (float or pair): From the vertical in degrees, within [-60, 60].
         strength (float or pair): s, in [0, 1].
         veil (float or pair): v, in [0, 1].
@@ -73,7 +73,7 @@ class Rain(Degradation):
                  airlight=(0.6, 0.9)):
         super().__init__()
         self.density = check_range('density', density, 0, 0.2)
-        self.length = check_range('length', length, 1)
+        self.length = check_range('length', length, 1, 500)
         self.angle = check_range('angle', angle, -60, 60)
         self.strength = check_range('strength', strength, 0, 1)
         self.veil = check_range('veil', veil, 0, 1)

@@ -1,5 +1,6 @@
 """The loop of a test: every image once, in any number of processes, and not again after an interruption."""
 
+import os
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from restorekit.evaluation.journal import Extremes, append_rows
 from restorekit.evaluation.provenance import set_names
 from restorekit.evaluation.report import describe_metric
 from restorekit.files.image_io import write_image
-from restorekit.files.names import file_name
+from restorekit.files.names import file_name, output_name
 from restorekit.functional.images import to_array
 from restorekit.messages import InputTypeError
 from restorekit.registry import LOOPS
@@ -162,8 +163,9 @@ class EvaluationLoop(BaseLoop):
         """Return where below ``images_dir`` each restored image is saved: named like its input, numbered if need be."""
         targets, taken = [], set()
         for domain, name in self.names:
-            parts = map(file_name, (domain, *name.split('/')))
-            stem, number = self.images_dir.joinpath(*parts).with_suffix(''), 1
+            folder, last = os.path.split(name)
+            path = os.path.join(folder, os.path.splitext(last)[0])
+            stem, number = self.images_dir / file_name(domain) / output_name(path, room=len('-999999.png')), 1
             target = stem.with_name(f'{stem.name}.png')
             while target in taken:
                 number += 1

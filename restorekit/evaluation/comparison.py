@@ -105,8 +105,9 @@ def differences(one, other):
         entries = [summary['sets'][name] for summary in (one, other)]
         if entries[0]['list_hash'] != entries[1]['list_hash']:
             sizes = [entry['images'] for entry in entries]
+            hashes = [str(entry['list_hash'])[:12] for entry in entries]
             problems.append(f'the set {name} is not the same list of images ({sizes[0]} images in A, {sizes[1]} in B, '
-                            f'hashes {entries[0]["list_hash"][:12]}... and {entries[1]["list_hash"][:12]}...)')
+                            f'hashes {hashes[0]}... and {hashes[1]}...)')
     return problems
 
 

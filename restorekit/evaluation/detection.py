@@ -1,20 +1,15 @@
-"""Does restoration help a machine? Detection on photos before and after, scored as COCO does.
+"""Does restoration help a machine? Detections on photos, scored as COCO does.
 
-Three parts that know nothing of each other: a detector is any callable ``detector(images) -> results``, where
-``images`` is a list of float (3, H, W) RGB tensors in [0, 1] and a result is
-``dict(boxes=(n, 4) xmin ymin xmax ymax in pixels, labels=(n,) ints, scores=(n,))``; ground truth is
-:class:`~restorekit.datasets.voc.VOCBoxes`; :class:`DetectionScore` compares the two.
+Detectors are in :mod:`restorekit.evaluation.detectors`; ground truth is :class:`~restorekit.datasets.voc.VOCBoxes`;
+:class:`DetectionScore` compares the two.
 """
 
 import contextlib
 import io
-from pathlib import Path
-from unittest import mock
 
 import numpy as np
-import torch
 
-from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
+from restorekit.messages import InputError, MissingDependencyError
 
 # what VOC and road data sets call what COCO's detectors call otherwise
 ALIASES = dict(motorbike='motorcycle', aeroplane='airplane', sofa='couch', tvmonitor='tv', diningtable='dining table',
@@ -34,74 +29,6 @@ def class_indices(categories):
     """
     found = {name: label for label, name in enumerate(categories) if name not in ('N/A', '__background__')}
     return {**{alias: found[name] for alias, name in ALIASES.items() if name in found}, **found}
-
-
-def build_detector(name='fasterrcnn_mobilenet_v3_large_320_fpn', weights=None, device='cpu'):
-    """Build a torchvision detector trained on COCO.
-
-    Args:
-        name (str): Any of torchvision's detection models that has COCO weights.
-        weights (str | Path, optional): File of its weights, read without running code from it. Default: what
-            torchvision downloads, once, into ``torch.hub``'s folder.
-        device (str): Where to put it.
-
-    Returns:
-        tuple: The detector (see the module), in eval mode, and the list of its category names.
-
-    Raises:
-        ValueError: For an unknown name (gives the nearest), or a file of another detector's weights.
-        FileNotFoundError: If the weights are neither here nor downloadable; says where to get and to put them.
-    """
-    from torchvision.models import detection, get_model, get_model_weights, list_models
-
-    from restorekit.checkpoint import load_checkpoint_file, network_state
-    from restorekit.messages import unknown_name_message
-    known = list_models(module=detection)
-    if name not in known:
-        raise InputError(unknown_name_message(name, known, 'detectors of torchvision'))
-    default = get_model_weights(name).DEFAULT
-    state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights))
-    # torchvision builds a detector differently when it is given weights (frozen statistics, their epsilon); these
-    # are handed over in place of those it would unpickle
-    with mock.patch.object(type(default), 'get_state_dict', lambda self, *args, **kwargs: state):
-        try:
-            model = get_model(name, weights=default, progress=False)
-        except (RuntimeError, KeyError) as error:
-            raise InputError(f'{weights or default.url} does not hold the weights of {name}: '
-                             f'{str(error)[:300]}') from error
-    return model.to(device).eval().requires_grad_(False), list(default.meta['categories'])
-
-
-def _download(name, url):
-    target = Path(torch.hub.get_dir(), 'checkpoints', url.rpartition('/')[2])
-    try:
-        return torch.hub.load_state_dict_from_url(url, map_location='cpu', check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise MissingFileError(f'the weights of {name} are not here and could not be downloaded ({error}). Get {url} '
-                               f'where there is a network, then either put the file at {target} or name it with '
-                               '--detector-weights FILE') from error
-
-
-def detect(detector, image, device='cpu'):
-    """Run a detector on one uint8 (H, W, 3) RGB image; returns its result as float64 and int64 arrays.
-
-    Raises:
-        TypeError: If the detector returns something else than the module says.
-    """
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).to(device).float() / 255
-    with torch.no_grad():
-        result = detector([tensor])[0]
-    try:
-        found = {key: np.asarray(torch.as_tensor(result[key]).cpu(), kind)
-                 for key, kind in dict(boxes=np.float64, labels=np.int64, scores=np.float64).items()}
-    except (KeyError, TypeError) as error:
-        raise InputTypeError('a detector returns a list of dict(boxes, labels, scores), one per image, but got '
-                             f'{type(result).__name__}: {error}') from error
-    found['boxes'] = found['boxes'].reshape(-1, 4)
-    if not len(found['boxes']) == len(found['labels']) == len(found['scores']):
-        raise InputTypeError(f'a detector gave {len(found["boxes"])} boxes, {len(found["labels"])} labels and '
-                             f'{len(found["scores"])} scores for one image')
-    return found
 
 
 class DetectionScore:
@@ -159,10 +86,10 @@ class DetectionScore:
         """Match detections with the truth.
 
         Args:
-            results (list[dict]): Of :func:`detect`, one per image.
+            results (list[dict]): Of :func:`~restorekit.evaluation.detectors.detect`, one per image.
 
         Returns:
-            object: For :meth:`summary` and :meth:`difference`.
+            object: For :meth:`summary` and :meth:`bootstrap`.
         """
         from pycocotools.cocoeval import COCOeval
         if len(results) != self.number:
@@ -215,23 +142,40 @@ class DetectionScore:
         return dict(map50=_mean([value['ap50'] for value in measured]), map=_mean([value['ap'] for value in measured]),
                     classes=classes)
 
-    def difference(self, before, after, draws=200, seed=0):
-        """Bootstrap the gain in mAP over images: both sides are scored on the same images drawn with replacement.
+    def bootstrap(self, sides, draws=200, seed=0):
+        """Bootstrap average precisions, and their gains over the first side, over images.
+
+        All sides are scored on the same images, drawn with replacement.
+
+        Args:
+            sides (dict[str, object]): Of :meth:`match`, by name; the first is what the others are compared with.
+            draws (int): Number of draws.
+            seed (int): Of the draws.
 
         Returns:
-            dict: ``map50`` and ``map``, each the 2.5 and 97.5 % quantiles of after minus before; None if no draw has a
-            scored box.
+            dict[str, dict[str, tuple]]: By side and measure (``map50``, ``map``, and each class's name for its AP at
+            IoU 0.5) the 2.5 and 97.5 % quantiles of the value and, as ``(measure, 'gain')``, of its difference to the
+            first side. What no draw has a scored box for is missing.
         """
         random = np.random.default_rng(seed)
-        gains = dict(map50=[], map=[])
+        found = {name: {} for name in sides}
         for _ in range(draws):
             images = random.integers(0, self.number, self.number)
-            one, other = self.summary(before, images), self.summary(after, images)
-            for key, values in gains.items():
-                if one[key] is not None:
-                    values.append(other[key] - one[key])
-        return {key: [float(x) for x in np.quantile(values, [0.025, 0.975])] if values else None
-                for key, values in gains.items()}
+            values = {name: flat(self.summary(matched, images)) for name, matched in sides.items()}
+            first = next(iter(values.values()))
+            for name, side in values.items():
+                for key, value in side.items():
+                    if value is not None:
+                        found[name].setdefault(key, []).append(value)
+                        found[name].setdefault((key, 'gain'), []).append(value - first[key])
+        return {name: {key: tuple(map(float, np.quantile(values, [0.025, 0.975]))) for key, values in side.items()}
+                for name, side in found.items()}
+
+
+def flat(summary):
+    """Return a summary's numbers by measure: ``map50``, ``map``, and each class's AP at IoU 0.5 under its name."""
+    return dict(map50=summary['map50'], map=summary['map'],
+                **{name: one['ap50'] for name, one in summary['classes'].items()})
 
 
 def _coco_box(box):

@@ -2,6 +2,8 @@
 
 import re
 
+from restorekit.text_table import markdown_table
+
 
 def table(summary):
     """Return the lines of the main table, header first: set, metric, n, mean ± sd, interval, input, gain."""
@@ -41,13 +43,12 @@ def not_finite_sentences(summary):
 def markdown(summary):
     """Return ``summary.md``: the table, the worst and best images, and what the numbers depend on."""
     header, *lines = table(summary)
-    text = ['# Test report', '', *map(_escaped, provenance_sentences(summary)), '', '| ' + ' | '.join(header) + ' |',
-            '|---|---|' + '--:|' * (len(header) - 2),
-            *('| ' + ' | '.join(map(_escaped, line)) + ' |' for line in lines), '',
-            *(f'**Warning:** {_escaped(sentence)}\n' for sentence in not_finite_sentences(summary)),
+    text = ['# Test report', '', *map(escaped, provenance_sentences(summary)), '',
+            markdown_table([header, *([escaped(cell) for cell in line] for line in lines)], left=(0, 1)), '',
+            *(f'**Warning:** {escaped(sentence)}\n' for sentence in not_finite_sentences(summary)),
             *(f'- {term}: {meaning}' for term, meaning in NOTES), '']
     for name, entry in summary['sets'].items():
-        text += [f'## {_escaped(name)}', '']
+        text += [f'## {escaped(name)}', '']
         if entry['broken']:
             text += [f'{len(entry["broken"])} images could not be read: {", ".join(map(_code, entry["broken"][:5]))}'
                      f'{" ..." if len(entry["broken"]) > 5 else ""}', '']
@@ -57,14 +58,14 @@ def markdown(summary):
                 if found[kind]:
                     items = ', '.join(f'{_code(item["image"])} {number(item["value"], digits) or "not finite"}'
                                       for item in found[kind])
-                    text += [f'- {kind} by {_escaped(label)}: {items}']
+                    text += [f'- {kind} by {escaped(label)}: {items}']
         text += ['']
     text += ['## Where the numbers come from', '']
-    text += [f'- {_escaped(key)}: {_escaped(value)}' for key, value in provenance_items(summary)]
+    text += [f'- {escaped(key)}: {escaped(value)}' for key, value in provenance_items(summary)]
     return '\n'.join(text) + '\n'
 
 
-def _escaped(text):
+def escaped(text):
     """Text that Markdown shows as it is; an underscore inside a word needs no escape."""
     text = ' '.join(str(text).splitlines())
     return re.sub(r'[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])', r'\\\g<0>', text)

@@ -46,8 +46,8 @@ def atomic_write(path: str | os.PathLike, write: Callable[[BinaryIO], object], s
     except BaseException as error:  # also when interrupted
         if os.path.exists(temporary):
             os.remove(temporary)
-        if isinstance(error, OSError) and error.filename in (None, temporary):
-            error.filename, error.filename2 = path, None  # what the user knows
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, path) from error  # the name that the user knows
         raise
     if sync and os.name == 'posix':  # elsewhere a folder cannot be opened
         descriptor = os.open(folder, os.O_RDONLY)

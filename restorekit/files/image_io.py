@@ -81,7 +81,7 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
     if image is not None:
         return (image, None) if keep_alpha else image
     kind, orientation = header.kind, 1
-    in_rgb = kind in ('PNG', 'JPEG')  # spares the exchange of channels; wrong for TIFF of 16 bits in OpenCV 5.0
+    in_rgb = kind in ('PNG', 'JPEG')  # avoids swapping channels; wrong for TIFF of 16 bits in OpenCV 5.0
     flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR_RGB if in_rgb else cv2.IMREAD_COLOR)
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -159,7 +159,7 @@ def max_pixels():
     A file of some kilobytes can decode to gigabytes (a decompression bomb), so the limit is applied to the header.
 
     Raises:
-        ValueError: If the environment variable is no positive whole number.
+        ValueError: If the environment variable is not a positive whole number.
 
     Example:
         >>> max_pixels()
@@ -212,8 +212,8 @@ def check_pixels(height, width, name, limit=None):
     if height * width > limit:
         raise ImageFileError(
             f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
-            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
-            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
+            f'{limit / 1e6:.1f} against files that decode to gigabytes; to read it, give --max-pixels (where the '
+            f'command has it) or set the environment variable RESTOREKIT_MAX_PIXELS={height * width}')
 
 
 def write_image(path, image, alpha=None, quality=95):
@@ -255,8 +255,8 @@ def _still_header(data, name):
         raise ImageFileError(f'{name} is empty (0 bytes); replace or remove it')
     header = read_header(data)
     if header is None:
-        raise ImageFileError(f'{name} ({len(data)} bytes) is no PNG, JPEG, WebP, TIFF, BMP or GIF file, or is damaged: '
-                             f'it starts with {bytes(data[:8])!r}; convert, replace or remove it')
+        raise ImageFileError(f'{name} ({len(data)} bytes) is not a PNG, JPEG, WebP, TIFF, BMP or GIF file, or is '
+                             f'damaged: it starts with {bytes(data[:8])!r}; convert, replace or remove it')
     if header.frames > 1:
         raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
                              'extract its frames to files of their own, or remove it')

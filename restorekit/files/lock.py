@@ -52,8 +52,8 @@ def lock_folder(folder: str | os.PathLike[str]) -> None:
     try:
         lock.acquire()
     except Timeout as error:
-        raise FolderInUseError(f'{folder} is in use: {_owner(owner)} writes there; wait for it to end, or choose another '
-                               'folder') from error
+        raise FolderInUseError(f'{folder} is in use: {_owner(owner)} writes there; wait for it to end, or choose '
+                               'another folder') from error
     except OSError as error:
         raise ExistingFileError(f'the lock {file} cannot be taken: {error.strerror or error}; remove it, or choose '
                                 'another folder') from error

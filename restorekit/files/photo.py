@@ -402,3 +402,30 @@ def _heif():
     except ImportError as error:
         raise MissingDependencyError('HEIC files need pillow-heif: pip install "restorekit[heic]"') from error
     pillow_heif.register_heif_opener()
+
+
+def describe_photo(path: str | os.PathLike) -> dict:
+    """Return what a photo is: format, size, depth, alpha, pages, and which metadata it has.
+
+    Example:
+        >>> describe_photo('photo.jpg')['width']  # doctest: +SKIP
+        4032
+    """
+    photo = read_photo(path)
+    height, width = photo.pixels.shape[:2]
+    names = {'uint8': '8 bits', 'uint16': '16 bits', 'float32': '32-bit float'}
+    return dict(format=photo.kind, width=width, height=height, depth=names[photo.pixels.dtype.name],
+                channels='grey' if photo.grey else 'RGB', alpha=photo.pages[0].alpha is not None,
+                pages=len(photo.pages), orientation=photo.metadata.orientation,
+                profile=_profile_name(photo.metadata.icc), exif=photo.metadata.exif is not None,
+                xmp=photo.metadata.xmp is not None)
+
+
+def _profile_name(icc):
+    if icc is None:
+        return None
+    from PIL import ImageCms
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return 'damaged'

@@ -40,14 +40,20 @@ def apply_affine_grid(image: torch.Tensor, gain: torch.Tensor, bias: torch.Tenso
         if image.shape[-2] != stop - start:
             raise ValueError(f'rows {start} to {stop} of {height} are {stop - start} rows, but got an image of '
                              f'{image.shape[-2]} rows')
-        below, above, weight = grid_rows(grid.shape[-2], height, np.arange(start, stop))
-        weight = torch.from_numpy(weight).to(grid)[:, None]
-        below, above = (torch.from_numpy(index).to(grid.device) for index in (below, above))
-        grid = F.interpolate(grid, (grid.shape[-2], image.shape[-1]), mode='bilinear', align_corners=False)
-        grid = torch.lerp(grid[:, :, below], grid[:, :, above], weight)
+        grid = enlarge_rows(grid, height, image.shape[-1], rows)
     scaled = grid[:, :3] * image + grid[:, 3:]
     matrix = matrix.to(image.dtype)
     return (matrix[..., None, None] * scaled[:, None]).sum(dim=2)
+
+
+def enlarge_rows(grid: torch.Tensor, height: int, width: int, rows: slice) -> torch.Tensor:
+    """Return ``rows`` of the grid (N, C, gh, gw) enlarged bilinearly to (N, C, height, width), and only these."""
+    start, stop, _ = rows.indices(height)
+    below, above, weight = grid_rows(grid.shape[-2], height, np.arange(start, stop))
+    weight = torch.from_numpy(weight).to(grid)[:, None]
+    below, above = (torch.from_numpy(index).to(grid.device) for index in (below, above))
+    grid = F.interpolate(grid, (grid.shape[-2], width), mode='bilinear', align_corners=False)
+    return torch.lerp(grid[:, :, below], grid[:, :, above], weight)
 
 
 def grid_rows(size: int, height: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

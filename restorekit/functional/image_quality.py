@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from restorekit.messages import InputError
 
+from .images import to_unit
 from .precision import at_least_float32, no_autocast
 from .ssim_strips import ssim_means
 
@@ -160,10 +161,22 @@ def ssim_map(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0
         >>> ssim_map(torch.rand(1, 3, 16, 20), torch.rand(1, 3, 16, 20)).shape
         torch.Size([1, 3, 6, 10])
     """
+    luminance, contrast = ssim_factors(pred, target, window, sigma, padding, data_range, sample_covariance)
+    return luminance * contrast
+
+
+def ssim_factors(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0, sample_covariance=False):
+    """Return the luminance and the contrast-structure factor at every pixel, whose product is :func:`ssim_map`.
+
+    Arguments and shapes as there.
+
+    Example:
+        >>> [tuple(x.shape) for x in ssim_factors(torch.rand(1, 3, 16, 20), torch.rand(1, 3, 16, 20))]
+        [(1, 3, 6, 10), (1, 3, 6, 10)]
+    """
     pred, target, kernel, unbiased, c1, c2 = _ssim_setup(pred, target, window, sigma, padding, data_range,
                                                          sample_covariance)
-    luminance, contrast = _ssim_factors(pred, target, kernel, padding, unbiased, c1, c2, data_range)
-    return luminance * contrast
+    return _ssim_factors(pred, target, kernel, padding, unbiased, c1, c2, data_range)
 
 
 def _ssim_setup(pred, target, window, sigma, padding, data_range, sample_covariance):
@@ -211,14 +224,14 @@ def gaussian_kernel(window, sigma, like):
 
 
 def unit_float(image):
-    """Return an image of any shape as float32 in [0, 1]: uint8 divided by 255, float clamped.
+    """Return an image of any shape as float32 in [0, 1]: integers divided by their greatest value, float clamped.
 
     Example:
         >>> unit_float(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([0., 1.])
     """
     image = image.detach()
-    return image.float().div_(255) if image.dtype == torch.uint8 else image.float().clamp(0, 1)
+    return image.float().clamp(0, 1) if image.is_floating_point() else to_unit(image)
 
 
 def fitting_window(window, size):

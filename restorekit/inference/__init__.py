@@ -1,5 +1,9 @@
 """Inference with trained networks."""
 
+from .batch import FileResult, RestoreReport
+from .load import list_models, load
+from .memory import ImageMemoryError
 from .pipeline import RestorationPipeline, load_network
 
-__all__ = ['RestorationPipeline', 'load_network']
+__all__ = ['FileResult', 'ImageMemoryError', 'RestorationPipeline', 'RestoreReport', 'list_models', 'load',
+           'load_network']

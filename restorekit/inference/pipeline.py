@@ -27,11 +27,12 @@ from .tiling import plan_axis, restore_tiles
 #: Images up to this many pixels are restored whole where the memory allows it.
 WHOLE_PIXELS = 2 ** 22
 #: Larger ones are tiled as soon as a pass takes more than this, however much is free.
-TILE_MEMORY = 2 ** 30
+TILE_MEMORY = 2 ** 29
 _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
-#: Overlap and blend of tiles of networks that declare no receptive field.
-_OVERLAP, _RAMP = 32, 32
+#: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
+#: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
+_OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
 
 
 def load_network(checkpoint, config=None, device='cpu'):
@@ -285,9 +286,7 @@ class RestorationPipeline:
 
     def _restore_with(self, pixels, scale, emit, tile):
         backend = self.backend
-        overlap = (backend.receptive_field - 1) // 2 if backend.receptive_field else _OVERLAP
-        rows, columns = (plan_axis(size, tile, overlap, _RAMP, backend.size_divisor, backend.min_size)
-                         for size in pixels.shape[:2])
+        rows, columns = (self._plan_axis(size, tile) for size in pixels.shape[:2])
         infer = backend
         if backend.tiling == 'approximate' and len(rows.starts) * len(columns.starts) > 1:
             infer = backend.with_held_statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
@@ -302,8 +301,7 @@ class RestorationPipeline:
         height, width = pixels.shape[:2]
         ratio = min(1, math.sqrt(area / (height * width)))
         small = shrink(pixels, max(1, int(height * ratio)), max(1, int(width * ratio))) / np.float32(scale)
-        rows, columns = (plan_axis(size, None, 0, 0, self.backend.size_divisor, self.backend.min_size)
-                         for size in small.shape[:2])
+        rows, columns = (self._plan_axis(size, None) for size in small.shape[:2])
         return _part(small, rows.index, columns.index)
 
     def tiles(self, height: int, width: int, name: str = 'the image') -> list[int | None]:
@@ -313,8 +311,7 @@ class RestorationPipeline:
             ImageMemoryError: If it needs more memory than is free, and cannot be tiled or not small enough.
         """
         backend = self.backend
-        padded = [len(plan_axis(size, None, 0, 0, backend.size_divisor, backend.min_size).index)
-                  for size in (height, width)]
+        padded = self._tile_size(None, (height, width))
         if isinstance(self.tile, int):
             if backend.tiling == 'never':
                 raise InputError(f'{type(self.network).__name__} cannot be tiled: each of its pixels depends on the '
@@ -343,9 +340,13 @@ class RestorationPipeline:
         return fitting
 
     def _tile_size(self, tile, padded):
+        return [self._plan_axis(size, tile).tile for size in padded]
+
+    def _plan_axis(self, size, tile):
         backend = self.backend
-        overlap = (backend.receptive_field - 1) // 2 if backend.receptive_field else _OVERLAP
-        return [plan_axis(size, tile, overlap, _RAMP, backend.size_divisor, backend.min_size).tile for size in padded]
+        overlap = math.ceil((backend.receptive_field - 1) / 2) if backend.receptive_field else _OVERLAP
+        ramp = _EXACT_RAMP if backend.tiling == 'exact' else _RAMP
+        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size)
 
 
 _ALLOWED = ('an image is a file, a PIL image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats in '

@@ -77,12 +77,11 @@ def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int
         return Axis(size, index, before, padded, (0,), 0)
     ramp = ramp // 2 * 2
     shared = 2 * overlap + ramp
-    tile = math.ceil(max(tile, min_size, shared + max(ramp, divisor) + divisor) / divisor) * divisor
+    # so long that the blends of both ends never meet
+    tile = math.ceil(max(tile, min_size, shared + 2 * ramp + 4 * divisor) / divisor) * divisor
     if tile >= padded:
         return Axis(size, index, before, padded, (0,), 0)
-    number = math.ceil((padded - shared) / (tile - shared - divisor + 1)) if divisor > 1 else \
-        math.ceil((padded - shared) / (tile - shared))
-    number = max(number, 2)
+    number = max(2, math.ceil((padded - shared) / (tile - shared - divisor + 1)))
     starts = tuple(round(i * (padded - tile) / (number - 1)) // divisor * divisor for i in range(number))
     return Axis(size, index, before, tile, starts, ramp)
 

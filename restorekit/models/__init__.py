@@ -1,26 +1,10 @@
 """Networks, restorers, losses and the preprocessor."""
 
-from restorekit.compat import patch_runner
-
-from .decoders import (
-    AffineDecoder,
-    ChannelAttention,
-    CIDDecoder,
-    Decoder,
-    DehazeBlock,
-    GridAffineDecoder,
-    PixelAttention,
-    PyramidEnhancer,
-)
-from .encoders import EfficientNetLite, PriorEncoder, Res2Net, TimmEncoder
+from .decoders import *  # noqa: F403
+from .encoders import *  # noqa: F403
+from .initialisation import SafePretrainedInit as SafePretrainedInit
 from .losses import *  # noqa: F403
-from .networks import AODNet, EncoderDecoder, LowResolutionAffine, RestorationNetwork
-from .preprocessor import RestorePreprocessor
-from .restorers import AffineRestorer, CIDRestorer, NonFiniteError, NonFiniteGradientError, NonFiniteLossError, Restorer
+from .networks import *  # noqa: F403
+from .preprocessor import RestorePreprocessor as RestorePreprocessor
+from .restorers import *  # noqa: F403
 
-patch_runner()
-
-__all__ = ['AODNet', 'AffineDecoder', 'AffineRestorer', 'CIDDecoder', 'CIDRestorer', 'ChannelAttention', 'Decoder', 'DehazeBlock',
-           'EfficientNetLite', 'EncoderDecoder', 'GridAffineDecoder', 'LowResolutionAffine', 'NonFiniteError',
-           'NonFiniteGradientError', 'NonFiniteLossError', 'PixelAttention', 'PriorEncoder', 'PyramidEnhancer',
-           'Res2Net', 'RestorationNetwork', 'RestorePreprocessor', 'Restorer', 'TimmEncoder']

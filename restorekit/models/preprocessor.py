@@ -1,9 +1,10 @@
-"""From a collated batch to what a network eats, on the device."""
+"""Turns a collated batch into network input, on the device."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 
 from restorekit.degradations import params_to_json
+from restorekit.functional.images import to_unit
 from restorekit.functional.padding import pad_to_multiple
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError
@@ -38,8 +39,8 @@ class RestorePreprocessor(BaseDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data (dict): ``inputs``: list of uint8 (3, H, W) or uint8 (N, 3, H, W); ``data_samples``: list of
-                RestoreSample, optional; ``target``: dict of the same two keys, optional.
+            data (dict): ``inputs``: list of uint8 or uint16 (3, H, W), or one tensor (N, 3, H, W); ``data_samples``:
+                list of RestoreSample, optional; ``target``: dict of the same two keys, optional.
             training (bool): Whether the batch is trained on.
 
         Returns:
@@ -66,8 +67,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
 
     def _prepare(self, images, samples, training):
         for image in images:
-            if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != 3:
-                raise InputError(f'a batch holds uint8 (3, H, W) images, but got {image.dtype} {tuple(image.shape)}')
+            if image.dtype not in (torch.uint8, torch.uint16) or image.dim() != 3 or image.shape[0] != 3:
+                raise InputError('a batch holds uint8 or uint16 (3, H, W) images, but got '
+                                 f'{image.dtype} {tuple(image.shape)}')
         for sample in samples if training and samples is not None else ():
             if sample.get('broken'):
                 raise InputError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
@@ -76,8 +78,9 @@ class RestorePreprocessor(BaseDataPreprocessor):
         if training and len(sizes) > 1:
             raise InputError(f'images of a training batch must have one size, but have {sorted(sizes)} (height, '
                              'width); put RandomCrop at the end of the geometric transforms of the pipeline')
-        images = [image.float() / 255 for image in images]
-        return (torch.stack(images) if len(sizes) == 1 else images), samples
+        if len(sizes) > 1:
+            return [to_unit(image) for image in images], samples
+        return to_unit(images if isinstance(images, torch.Tensor) else torch.stack(images)), samples
 
     def _degrade(self, clear, samples):
         if any('gt' in sample for sample in samples):
@@ -92,6 +95,11 @@ class RestorePreprocessor(BaseDataPreprocessor):
         return hazy
 
     def _pad(self, images, samples):
+        if isinstance(images, torch.Tensor):  # of one size: a batch stays one tensor
+            images, padding = pad_to_multiple(images, self.size_divisor, self.min_size)
+            for sample in samples or ():
+                sample.set_metainfo(dict(padding=padding))
+            return rescale(images, (0.0, 1.0), self.input_range)
         padded = [pad_to_multiple(image, self.size_divisor, self.min_size) for image in images]
         for sample, (_, padding) in zip(samples or (), padded, strict=False):
             sample.set_metainfo(dict(padding=padding))

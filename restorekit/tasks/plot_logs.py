@@ -17,7 +17,7 @@ def plot_logs(work_dirs: str | Path | Sequence[str | Path], *, keys: Sequence[st
 
     Args:
         work_dirs (str | Path | Sequence): Work dir of a run, or of one phase of it; one or several.
-        keys (Sequence[str], optional): What to show, with shell patterns such as ``'loss*'`` or ``'*PSNR*'``; by default the loss
+        keys (Sequence[str], optional): Keys or patterns such as ``'loss*'`` or ``'*PSNR*'``; default: the loss
             and every metric.
         labels (Sequence[str], optional): A name per run; default: their folders.
         smooth (float): Smoothing weight in [0, 1) of drawn curves of at least 20 points; 0: none.

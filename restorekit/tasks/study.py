@@ -375,7 +375,7 @@ def _train(job, cfg, folder, options):
     cfg.work_dir = str(folder / 'run')
     failed = None
     with contextlib.redirect_stdout(_Nowhere()):  # the run keeps a log of its own
-        runner = MultiPhaseRunner(cfg, resume=True, options=options)
+        runner = MultiPhaseRunner(cfg, resume=True)
         try:
             runner.train()
         except NonFiniteError as error:

@@ -5,6 +5,9 @@ fewer. A file that differs is refused with every differing key named. The output
 decoder declares it (see ``CIDDecoder``).
 """
 
+from __future__ import annotations
+
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -12,6 +15,9 @@ import torch
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.registry import MODELS
+
+State = dict[str, torch.Tensor]
+Report = list[tuple[str, str]]
 
 CID_NETWORK = dict(
     type='EncoderDecoder',
@@ -39,7 +45,7 @@ _PARTS = (
 )
 
 
-def published_to_restorekit(state):
+def published_to_restorekit(state: State) -> tuple[State, Report]:
     """Rename a published state dict of CID to the names of ``CID_NETWORK``.
 
     Args:
@@ -60,7 +66,7 @@ def published_to_restorekit(state):
     return {ours: state[published] for published, ours in report}, report
 
 
-def restorekit_to_published(state):
+def restorekit_to_published(state: State) -> tuple[State, Report]:
     """Rename a state dict of ``CID_NETWORK`` to the published names; the inverse of ``published_to_restorekit``.
 
     Args:
@@ -81,7 +87,8 @@ def restorekit_to_published(state):
     return {name: state[ours] for ours, name in report}, report
 
 
-def convert_cid_file(source, target, reverse=False, force=False):
+def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], reverse: bool = False,
+                     force: bool = False) -> tuple[State, Report]:
     """Convert a checkpoint file of CID.
 
     Reading runs no code from the file. Writing is atomic.
@@ -126,34 +133,34 @@ def convert_cid_file(source, target, reverse=False, force=False):
     return state, report
 
 
-def _published_names():
+def _published_names() -> dict[str, tuple[str, torch.Tensor]]:
     """Return {published name: (our name, a meta tensor of its shape)} in the order of the network."""
     with torch.device('meta'):
         network = MODELS.build(CID_NETWORK)
     return {_to_published(ours): (ours, tensor) for ours, tensor in network.state_dict().items()}
 
 
-def _to_published(key):
+def _to_published(key: str) -> str:
     for published, ours in _PARTS:
         key = key.replace(ours, published)
     published, ours = next(pair for pair in _MODULES if key.startswith(pair[1]))
     return published + key.removeprefix(ours)
 
 
-def _strip(prefix, state):
+def _strip(prefix: str, state: State) -> State:
     if all(key.startswith(prefix) for key in state):
         return {key.removeprefix(prefix): value for key, value in state.items()}
     return state
 
 
-def _check(state, expected, what):
+def _check(state: State, expected: State, what: str) -> None:
     problems = state_dict_problems(state, expected)
     if problems:
         raise InputError(f'these {len(state)} entries are not the {len(expected)} tensors of {what}.\n  '
                          + '\n  '.join(problems))
 
 
-def _save_safetensors(state, path):
+def _save_safetensors(state: State, path: Path) -> None:
     from safetensors.torch import save
 
     from restorekit.files.atomic import atomic_write_bytes

@@ -1,15 +1,13 @@
-import argparse
-
 import numpy as np
 import pytest
 from tiny import PHASES, config, scenes
 
-from restorekit.cli import browse_dataset
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.datasets import CounterSampler
 from restorekit.files.image_io import read_image
 from restorekit.functional.images import to_array
 from restorekit.registry import DATASETS
+from restorekit.tasks import browse_dataset
 
 COMPOSITION = dict(type='Sequential', children=[
     dict(type='OneOf', children=[dict(type='Dust'), dict(type='LowLight', gamma=2.0)]),
@@ -18,9 +16,7 @@ COMPOSITION = dict(type='Sequential', children=[
 
 def call(*arguments):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    browse_dataset.add_arguments(parser)
-    return run_guarded(browse_dataset.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['browse-dataset', *map(str, arguments)])
 
 
 @pytest.fixture
@@ -126,7 +122,7 @@ def test_a_domain_that_is_not_drawn_is_named(tmp_path, sheets, capsys):
     assert call(path, '--number', 1, '--out', tmp_path / 's.png') == 0
     assert len(sheets[0][0]) == 1
     printed = capsys.readouterr().out
-    assert '1 rows from 80 draws' in printed and 'hills was drawn 0 times only' in printed
+    assert '1 rows from 80 draws' in printed and 'hills was drawn only 0 times' in printed
 
 
 def test_held_out_images_are_spread_over_each_set(tmp_path, sheets):
@@ -144,19 +140,10 @@ def test_the_sheet_is_written(tmp_path):
     assert sheet.shape[1] == 3 * 64 + 2 * 4 and (sheet.shape[0] - 24 - 64) % 18 == 0
 
 
-def test_parameters_are_named():
-    applied = browse_dataset.applied
-    assert applied({'beta': 1.234, 'proxy_seed': 3}, 'AtmosphericScattering') == ['AtmosphericScattering beta 1.2']
-    assert applied({'applied': False}, 'Maybe') == []
-    assert applied({'applied': True, '0_Rain': {}}, 'Maybe') == ['Rain']
-    assert applied({'0_OneOf': {'choice': 1, '1_Dust': {'beta': [1.0, 2.0, 3.0]}}, '1_JPEG': {'quality': 40}},
-                   'Sequential') == ['Dust beta 2', 'JPEG quality 40']
-
-
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (('--number', 0), '--number must be at least 1'),
-    (('--phase', 'adapt'), 'has no phases; leave --phase adapt out'),
-    (('--split', 'test'), 'has no test_dataloader; --split may be train or val'),
+    (('--number', 0), 'number must be at least 1'),
+    (('--phase', 'adapt'), "has no phases; leave the phase 'adapt' out"),
+    (('--split', 'test'), 'has no test_dataloader; the split may be train or val'),
     (('--cfg-options', 'train_dataloader.dataset.style=sea'), 'sea')])
 def test_mistakes_are_explained(tmp_path, arguments, message, capsys):
     assert call(write(tmp_path), '--out', tmp_path / 's.png', *arguments) == 1
@@ -173,3 +160,11 @@ def test_a_missing_folder_of_another_split_does_not_matter(tmp_path, sheets):
         type='SingleDataset', image_dir='nowhere')))
     assert call(path, '--out', tmp_path / 's.png') == 0
     assert call(path, '--out', tmp_path / 's.png', '--split', 'val') == 1
+
+
+def test_python_gets_the_sheet(tmp_path):
+    sheet = browse_dataset.browse_dataset(write(tmp_path, phases=PHASES), phase='adapt', number=2, height=32,
+                                          out=tmp_path / 's.png')
+    assert (sheet.phase, sheet.other_phases, sheet.rows) == ('adapt', ['pretrain', 'supervised'], {'source': 2})
+    assert len(sheet.captions) == sheet.draws == 2 and sheet.items == 6
+    assert np.array_equal(read_image(tmp_path / 's.png'), sheet.image)

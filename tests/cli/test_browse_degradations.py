@@ -1,20 +1,16 @@
-import argparse
-
 import cv2
 import numpy as np
 import pytest
 
-from restorekit.cli import browse_degradations
-from restorekit.cli.common import run_guarded
-from restorekit.degradations import OneOf, params_to_json
+from restorekit.cli.main import main
+from restorekit.degradations import build_degradation, params_to_json
 from restorekit.files.image_io import read_image
+from restorekit.tasks import browse_degradations
 
 
 def call(*arguments):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    browse_degradations.add_arguments(parser)
-    return run_guarded(browse_degradations.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['browse-degradations', *map(str, arguments)])
 
 
 def test_a_row_for_the_preset_and_each_operator_in_it(tmp_path, make_images):
@@ -54,20 +50,28 @@ def test_every_operator_is_shown():
 
 
 def test_parameters_are_written_without_seeds_and_by_what_was_applied():
-    chain = OneOf([dict(type='Maybe', p=1., child=dict(type='Dust', red=0.75, green=1., beta=0.5,
-                                                       wavelength_exponent=0., depth_offset=0., contrast=0.))])
-    text = browse_degradations.describe(params_to_json(chain.sample([3], 8, 8))[0])
-    assert text == 'Dust: airlight 0.75 0.75 0.75 beta 0.5 0.5 0.5 depth_offset 0 contrast 0'
+    dust = dict(type='Dust', red=0.75, green=1., beta=0.5, wavelength_exponent=0., depth_offset=0., contrast=0.)
+    chain = build_degradation(dict(type='OneOf', children=[dict(type='Maybe', p=1., child=dust)]))
+    text = chain.describe(params_to_json(chain.sample([3], 8, 8))[0], every=True)
+    assert text == ['Dust: airlight 0.75 0.75 0.75 beta 0.5 0.5 0.5 depth_offset 0 contrast 0']
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (('day', '--columns', 0), '--columns must be at least 1'),
-    (('day', '--draws', 2), '--draws 2 are too few for --columns 5'),
-    (('day', '--depth', 'd.png'), 'give --image too'),
-    (('day', '--colours', 1), '--colours must be within'),
-    (('day', '--style', 'sea'), "--style must be one of city, city_night, highland, got 'sea'"),
+    (('day', '--columns', 0), 'columns must be at least 1'),
+    (('day', '--draws', 2), 'draws must be at least columns (5), but got 2'),
+    (('day', '--depth', 'd.png'), 'give the image too'),
+    (('day', '--colours', 1), 'colours must be within'),
+    (('day', '--style', 'sea'), "style must be one of city, city_night, highland, room, but got 'sea'"),
     (('days',), "unknown preset 'days': did you mean 'day'"),
     (('day', '--image', 'none.png'), 'none.png')])
 def test_mistakes_are_explained(arguments, message, tmp_path, capsys):
     assert call(*arguments, '--out', tmp_path / 'x.png') == 1
     assert message in capsys.readouterr().err
+
+
+def test_python_gets_the_rows():
+    seen = []
+    sheet = browse_degradations.browse_degradations(['day', 'dust'], columns=2, draws=4, height=32,
+                                                    progress=lambda *numbers: seen.append(numbers))
+    assert list(sheet.rows) == ['day', 'dust'] and [len(row) for row in sheet.rows.values()] == [3, 3]
+    assert seen == [(1, 2), (2, 2)] and sheet.image.dtype == np.uint8 and sheet.image.shape[2] == 3

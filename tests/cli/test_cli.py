@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from tiny import PHASES, config
 
 import restorekit
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 from restorekit.files.image_io import read_image
 from restorekit.models import AODNet
 
@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cli')
     cfg = config('unused', iters=2, phases=PHASES)
     cfg.pop('work_dir')
-    Config(cfg).dump(str(folder / 'tiny.py'))
+    RestoreConfig(cfg).dump(str(folder / 'tiny.py'))
     with DefaultScope.overwrite_default_scope('restorekit'):
         assert main(['train', str(folder / 'tiny.py'), '--work-dir', str(folder / 'run')]) == 0
     return folder
@@ -105,8 +105,9 @@ def test_restore_keeps_alpha_and_reads_grey_and_16_bit(checkpoint, tmp_path):
     assert main(['restore', str(tmp_path / 'in'), '-o', str(tmp_path / 'out'), '--checkpoint', checkpoint]) == 0
     alpha = cv2.imread(str(tmp_path / 'out' / 'alpha.png'), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(alpha[..., 3], noise(8, 9, 4)[..., 3])
-    for name in ('grey.png', 'deep.png'):
-        assert cv2.imread(str(tmp_path / 'out' / name), cv2.IMREAD_UNCHANGED).shape == (8, 9, 3)
+    assert cv2.imread(str(tmp_path / 'out' / 'grey.png'), cv2.IMREAD_UNCHANGED).shape == (8, 9)
+    deep = cv2.imread(str(tmp_path / 'out' / 'deep.png'), cv2.IMREAD_UNCHANGED)
+    assert deep.shape == (8, 9, 3) and deep.dtype == np.uint16
 
 
 def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
@@ -118,7 +119,7 @@ def test_a_broken_image_does_not_stop_the_others(checkpoint, tmp_path, fail):
     (folder / 'text.png').write_text('no image at all')
     text = fail('restore', folder, '-o', tmp_path / 'out', '--checkpoint', checkpoint)
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['a.png', 'z.png']
-    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is no PNG')):
+    for name, why in (('empty.png', 'empty'), ('cut.png', 'truncated'), ('text.png', 'is not a PNG')):
         assert f'{folder / name} ' in text and why in text
     assert '3 of 5 images could not be restored' in text
 
@@ -197,8 +198,10 @@ def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path
 
 def test_nan_is_reported_without_a_traceback(trained, tmp_path, fail):
     text = fail('train', trained / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
-                'optim_wrapper.optimizer.lr=1e30')
-    assert 'loss_pixel is nan at iteration' in text and 'training stopped before the weights changed' in text
+                'optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=4',
+                'train_cfg.val_interval=4')
+    assert 'loss_pixel is nan' in text and 'at iteration 3 of 4' in text
+    assert 'training stopped before the weights changed' in text
 
 
 def test_missing_data_root_names_folder_and_config(tmp_path, fail):
@@ -211,7 +214,7 @@ def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_
     write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))
     pair = dict(type='PairedDataset', input_dir=str(tmp_path / 'hazy'), gt_dir=str(tmp_path / 'clear'))
     for dataset in (pair, dict(type='SingleDataset', image_dir=str(tmp_path / 'clear'))):
-        Config(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
+        RestoreConfig(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
             batch_size=1, num_workers=1, dataset=dataset,
             sampler=dict(type='DefaultSampler', shuffle=False)))).dump(str(tmp_path / 'worker.py'))
         text = fail('test', tmp_path / 'worker.py', checkpoint)

@@ -1,20 +1,17 @@
-import argparse
 import json
 
 import cv2
 import numpy as np
 import pytest
 
-from restorekit.cli import degradation_stats
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.files.image_io import write_image
+from restorekit.tasks.degradation_stats import degradation_stats
 
 
 def call(*arguments):
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    degradation_stats.add_arguments(parser)
-    return run_guarded(degradation_stats.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['degradation-stats', *map(str, arguments)])
 
 
 @pytest.fixture
@@ -56,9 +53,24 @@ def test_a_data_set_of_the_config_is_read_without_its_pipeline(folders):
 
 def test_mistakes_are_explained(folders, capsys):
     real = ('--real', folders / 'real')
+    write_image(folders / 'few/0.png', np.zeros((8, 8, 3), np.uint8))
     for arguments, message in [
-            ((folders / 'thick.py', *real, '--count', 0), '--count must be at least 1'),
-            ((folders / 'thick.py', *real, '--count', 1, '--dataset', 'sorce'), "has no data set 'sorce'"),
+            ((folders / 'thick.py', *real, '--count', 0), 'count must be at least 1'),
+            ((folders / 'thick.py', *real, '--count', 1, '--dataset', 'sorce'), "has no dataset 'sorce'"),
+            ((folders / 'thick.py', '--real', folders / 'few', '--count', 1), 'must have at least 6 photos'),
             ((folders / 'thick.py', '--real', folders / 'none', '--count', 1), 'no folder')]:
         assert call(*arguments) == 1
         assert message in capsys.readouterr().err
+
+
+def test_folders_of_one_name_are_two_groups(folders):
+    for k in range(6):
+        write_image(folders / f'other/real/{k}.png', np.full((40, 50, 3), 90, np.uint8))
+    seen = []
+    report = degradation_stats(folders / 'thick.py', [folders / 'real', folders / 'other/real'], count=5, size=16,
+                               progress=lambda *numbers: seen.append(numbers))
+    assert {name: len(items) for name, items in report.groups.items()} == {
+        'real': 8, str(folders / 'other/real'): 6, 'all': 14, 'synthetic': 5}
+    assert seen == [(number, 19) for number in range(1, 20)]
+    assert report.percentiles(str(folders / 'other/real'))['airlight_red'][1] == pytest.approx(90 / 255, abs=1e-4)
+    assert set(report.coverage) == {'real', str(folders / 'other/real'), 'all'}

@@ -1,14 +1,14 @@
-import argparse
 import json
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from reports import cells
 
-from restorekit.cli import detect_compare
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.files.image_io import read_image
+from restorekit.tasks import detect_compare
 
 pytest.importorskip('pycocotools')
 
@@ -18,10 +18,7 @@ BOXES = {'a.png': [('car', 4, 6, 40, 40), ('Person', 44, 10, 60, 46)], 'b.png': 
 
 
 def call(*arguments):
-    """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser()
-    detect_compare.add_arguments(parser)
-    return run_guarded(detect_compare.run, parser.parse_args([str(argument) for argument in arguments]))
+    return main(['detect-compare', *map(str, arguments)])
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def stubs(monkeypatch):
             results.append(dict(boxes=[o[1:] for o in seen], scores=[0.9] * len(seen),
                                 labels=[CATEGORIES.index(o[0].lower()) if o[0] != 'horse' else 1 for o in seen]))
         return results
-    monkeypatch.setattr('restorekit.evaluation.detection.build_detector', lambda *args: (detector, CATEGORIES))
+    monkeypatch.setattr('restorekit.tasks.detect_compare.build_detector', lambda *args: (detector, CATEGORIES))
     monkeypatch.setattr('restorekit.inference.RestorationPipeline', lambda *args, **kwargs: SimpleNamespace(
         restore=lambda image: image + np.uint8(100)))
 
@@ -61,16 +58,19 @@ def test_after_beats_before_where_the_detector_says_so(photos, stubs, tmp_path, 
     assert call(*photos, '--checkpoint', 'c.pth', '--json', tmp_path / 'd.json', '--out', tmp_path / 'out',
                 '--pictures', 2) == 0
     record = json.loads((tmp_path / 'd.json').read_text())
-    assert record['before']['map50'] == record['before']['map'] == 0.5  # the person of two classes
-    assert record['before']['classes'] == dict(car=dict(boxes=2, ap50=0, ap=0), person=dict(boxes=1, ap50=1, ap=1))
-    assert record['after']['classes']['car'] == dict(boxes=2, ap50=1, ap=1)
-    assert record['after']['map'] == 1 and record['difference'] == dict(map50=0.5, map=0.5)
-    low, high = record['interval']['map']
-    assert 0 <= low < 0.5 < high <= 1
+    rows = {row['measure']: row for row in record['rows']}
+    assert list(rows) == ['mAP@0.5', 'mAP@[.5:.95]', 'car AP@0.5', 'person AP@0.5']
+    for measure in ('mAP@0.5', 'mAP@[.5:.95]'):  # the person of two classes
+        assert [rows[measure]['sides'][name]['value'] for name in ('hazy', 'restored')] == [0.5, 1.0]
+        low, high = rows[measure]['sides']['restored']['gain_interval']
+        assert rows[measure]['sides']['restored']['gain'] == 0.5 and 0 <= low < 0.5 < high <= 1
+    car = rows['car AP@0.5']
+    assert car['boxes'] == 2 and car['sides']['hazy'] == dict(value=0, interval=[0, 0])
+    assert car['sides']['restored'] == dict(value=1, interval=[1, 1], gain=1, gain_interval=[1, 1])
     assert (record['images'], record['boxes'], record['unmapped']) == (3, 3, dict(horse=1))
     printed = capsys.readouterr().out
-    assert '| mAP@0.5       |     3 |   50.0 | 100.0 |      +50.0 |' in printed
-    assert '| car AP@0.5    |     2 |    0.0 | 100.0 |     +100.0 |' in printed
+    assert cells(printed)[0] == ['', 'boxes', 'hazy', 'restored', 'gain']
+    assert ['car AP@0.5', '2', '0.0 (0.0 to 0.0)', '100.0', '+100.0 (+100.0 to +100.0)'] in cells(printed)
     assert 'Not scored, since the detector does not know these classes: horse (1)' in printed
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0000_a.png', '0001_b.png']
     picture = read_image(tmp_path / 'out' / '0000_a.png')
@@ -83,7 +83,19 @@ def test_after_beats_before_where_the_detector_says_so(photos, stubs, tmp_path, 
 def test_without_a_checkpoint_the_photos_alone_are_scored(photos, stubs, capsys):
     assert call(*photos) == 0
     printed = capsys.readouterr().out
-    assert '| mAP@0.5       |     3 |   50.0 |' in printed and 'after' not in printed
+    assert ['mAP@0.5', '3'] in [line[:2] for line in cells(printed)] and 'restored' not in printed
+
+
+def test_classical_methods_and_every_second_photo(photos, stubs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(detect_compare, 'BASELINES', dict(clahe=lambda image: image + np.uint8(100),
+                                                          dcp=lambda image: image))
+    assert call(*photos, '--with', 'clahe', 'dcp', '--every', 2, '--bootstrap', 0, '--json', tmp_path / 'd.json') == 0
+    record = json.loads((tmp_path / 'd.json').read_text())
+    assert [side['value'] for side in record['rows'][0]['sides'].values()] == [0.5, 1, 0.5]
+    assert record['images'] == 2 and list(record['rows'][0]['sides']) == ['hazy', 'clahe', 'dcp']
+    assert all(side['interval'] is None for row in record['rows'] for side in row['sides'].values())
+    assert call(*photos, '--with', 'clahee') == 1
+    assert "'clahee' is not in the list of baselines; did you mean 'clahe'?" in capsys.readouterr().err
 
 
 def test_offline_says_how_to_get_the_weights(photos, monkeypatch, capsys):
@@ -97,10 +109,10 @@ def test_offline_says_how_to_get_the_weights(photos, monkeypatch, capsys):
 
 def test_mistakes_are_explained(photos, stubs, tmp_path, capsys):
     assert call(*photos, '--config', 'c.py') == 1
-    assert 'give --checkpoint FILE too' in capsys.readouterr().err
+    assert 'give the checkpoint too' in capsys.readouterr().err
     assert call('--images', tmp_path / 'gone', *photos[2:]) == 1
     error = capsys.readouterr().err
-    assert f'--images: no folder {tmp_path / "gone"} of photos' in error and '--data-root' not in error
+    assert f'no folder {tmp_path / "gone"} of photos' in error and '--data-root' not in error
     cv2.imwrite(str(tmp_path / 'photos' / 'b.png'), np.zeros((40, 64, 3), np.uint8))
     assert call(*photos) == 1
     assert 'b.xml is for an image of 64x48 pixels, but' in capsys.readouterr().err
@@ -116,9 +128,9 @@ def test_without_a_scored_box_there_is_no_number(photos, stubs, tmp_path, capsys
     text = (tmp_path / 'd.json').read_text()
     record = json.loads(text)
     assert 'NaN' not in text and record['boxes'] == 0 and record['difficult'] == 4
-    nothing = dict(map50=None, map=None)
-    assert record['difference'] == record['interval'] == nothing and nothing.items() <= record['before'].items()
+    assert [row['sides'] for row in record['rows'][:2]] == [dict(
+        hazy=dict(value=None, interval=None),
+        restored=dict(value=None, interval=None, gain=None, gain_interval=None))] * 2
     printed = capsys.readouterr().out
-    line = next(line for line in printed.splitlines() if 'mAP@0.5 ' in line)
-    assert [cell.strip() for cell in line.split('|')[1:-1]] == ['mAP@0.5', '0', '-', '-', '-', '-'], printed
+    assert ['mAP@0.5', '0', '-', '-', '-'] in cells(printed)
     assert 'nan' not in printed

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from reports import cells
 from tiny import fork
 
 from restorekit.cli.main import main
@@ -114,7 +115,7 @@ def test_a_report_holds_every_image_and_their_means(data, capsys):
     assert record['versions']['torch'] == torch.__version__ and 'JPEG' in record['decoders']
     assert re.fullmatch('[0-9a-f]{64}', record['checkpoint_sha256'])
     assert all(re.fullmatch('[0-9a-f]{64}', entry['list_hash']) for entry in summary['sets'].values())
-    assert '| day | PSNR@rgb ↑ | 7 |' in (data / 'out' / 'summary.md').read_text()
+    assert ['day', 'PSNR@rgb ↑', '7'] in [line[:3] for line in cells((data / 'out' / 'summary.md').read_text())]
 
 
 def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
@@ -288,8 +289,8 @@ def test_a_data_set_alone_has_no_model(data, fail):
     Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
         type='PairedDataset', input_dir='night/hazy', gt_dir='night/clear')))).dump(str(data / 'nights.py'))
     text = fail('nights.py', 'aod.pth')
-    assert 'nights.py has no model that aod.pth could be loaded into: it is a data set alone.' in text
-    assert 'tools/test.py CONFIG aod.pth --data nights.py' in text
+    assert 'nights.py has no model that aod.pth could be loaded into: it is a dataset alone.' in text
+    assert 'restorekit test CONFIG aod.pth --data nights.py' in text
     # its name is that of its file, wherever it is named
     assert main(['test', 'nights.py', '--predictions', 'input', '--out', 'a']) == 0
     measure('--data', 'nights.py', out='b')
@@ -331,7 +332,8 @@ def test_a_result_that_is_not_finite_is_shown_as_such(data, capsys):
     warning = 'day, Fails@rgb: not finite on 2 of 7 images (1.png, 3.png), so there is no mean'
     assert f'warning: {warning}' in printed and f'**Warning:** {warning}' in summary
     assert f'<b>Warning:</b> {warning}' in page and '<b>not finite</b>' in page
-    assert re.search(r'\| day \| Fails@rgb ↑ \| 7 \| not finite \(2 of 7\) \|  \| \d+\.\d\d \|  \|\n', summary)
+    line = next(line for line in cells(summary) if line[:2] == ['day', 'Fails@rgb ↑'])
+    assert line[2:5] == ['7', 'not finite (2 of 7)', ''] and re.fullmatch(r'\d+\.\d\d', line[5]) and line[6:] == ['']
     assert '`1.png` not finite' in summary
     assert '<td>not finite (2 of 7)</td>' in page and 'not finite (2 of 7)' in printed
     record = json.loads((data / 'out' / 'summary.json').read_text())
@@ -445,7 +447,8 @@ def test_a_set_without_truth_and_a_broken_file(data, capsys):
     measure()
     assert 'finished; 1 file could not be read then; --overwrite measures again' in capsys.readouterr().out
     assert night['metrics']['PSNR@rgb']['n'] == 0 and night['metrics']['PSNR@rgb']['mean'] is None
-    assert '| night | PSNR@rgb | 0 | not measured |' in (data / 'out' / 'summary.md').read_text()
+    assert ['night', 'PSNR@rgb', '0', 'not measured'] in [line[:4] for line in
+                                                          cells((data / 'out' / 'summary.md').read_text())]
     assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()
 
 

@@ -85,7 +85,7 @@ def test_what_is_missing_is_named(tmp_path, stores):
     with pytest.raises(FileNotFoundError, match='no LMDB .*/none.lmdb; give the right one'):
         SingleDataset(str(tmp_path / 'none.lmdb'))
     (tmp_path / 'empty.lmdb').mkdir()
-    with pytest.raises(FileNotFoundError, match='empty.lmdb is no LMDB: it has no data.mdb'):
+    with pytest.raises(FileNotFoundError, match='empty.lmdb is not an LMDB: it has no data.mdb'):
         SingleDataset(str(tmp_path / 'empty.lmdb'))
 
 

@@ -36,7 +36,7 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
     (voc(width=0), 'its image is 0x48 pixels'),
     (voc(width=6.5), 'its image is 6.5x48'),
     (voc().replace('<width>64</width>', ''), 'the image has no <size/width>'),
-    (voc(width='wide'), "the image has 'wide' as <size/width>, which is no finite number"),
+    (voc(width='wide'), "the image has 'wide' as <size/width>, which is not a finite number"),
     (voc(thing(1, 2, 3, 4), thing('nan', 2, 3, 4)), "object 2 has 'nan' as <bndbox/xmin>"),
     (voc(thing(1, 2, 3, 4).replace('<ymax>4</ymax>', '')), 'object 1 has no <bndbox/ymax>'),
     (voc(thing(1, 2, 3, 4, name='')), 'object 1 has no <name>'),

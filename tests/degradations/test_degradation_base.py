@@ -83,7 +83,7 @@ def test_wrong_input_is_refused_with_what_to_do():
         (ValueError, r'shape \(N,3,H,W\)', (image[:, :1], depth)),
         (ValueError, 'depth must have shape', (image, depth[..., :5])),
         (ValueError, 'depth must be finite', (image, depth * float('nan'))),
-        (ValueError, 'depth must be finite and >= 0', (image, -depth)),
+        (ValueError, 'depth must be finite and in', (image, -depth)),
         (TypeError, 'depth must be a float', (image, depth.long())),
         (ValueError, 'params hold 2 samples', (image[:1], depth[:1])),
     ]

@@ -164,5 +164,5 @@ def test_no_npy_breaks_the_reader(tmp_path, content):
 def test_an_npz_is_no_depth_map(tmp_path):
     np.savez(tmp_path / 'a.npz', np.ones((2, 2)))
     (tmp_path / 'a.npz').rename(tmp_path / 'a.npy')
-    with pytest.raises(ValueError, match='a.npy cannot be read: it is no npy file'):
+    with pytest.raises(ValueError, match='a.npy cannot be read: it is not an npy file'):
         read_depth(tmp_path / 'a.npy')

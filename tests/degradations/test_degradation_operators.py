@@ -178,7 +178,7 @@ def test_a_batch_equals_its_singles_at_any_shape_and_type(name, shape, count, se
 
 
 @pytest.mark.parametrize('config, error, message', [
-    ({'type': 'AtmosphericScattering', 'beta': -1}, ValueError, 'beta must be at least 0'),
+    ({'type': 'AtmosphericScattering', 'beta': -1}, ValueError, r'beta must be within \[0, 10000.0\]'),
     ({'type': 'AtmosphericScattering', 'beta': (2, 1)}, ValueError, 'beta must be .low, high.'),
     ({'type': 'AtmosphericScattering', 'airlight': 1.2}, ValueError, r'airlight must be within \[0, 1\]'),
     ({'type': 'NonHomogeneousHaze', 'contrast': 2}, ValueError, 'contrast'),

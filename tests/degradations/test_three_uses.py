@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from restorekit.cli.synthesize import Maker, add_arguments
 from restorekit.datasets import ClearDepthDataset
 from restorekit.datasets.base import pack
 from restorekit.degradations import build_degradation, load_preset
@@ -14,17 +13,14 @@ from restorekit.files.image_io import read_image
 from restorekit.models.preprocessor import RestorePreprocessor
 from restorekit.random import derive_seed
 from restorekit.registry import DEGRADATIONS
+from restorekit.tasks.synthesize import synthesize
 
 
 def test_dataset_preprocessor_and_writer_give_the_same_image(tmp_path, make_images):
-    import argparse
     make_images(tmp_path / 'clear', [f'{k}.png' for k in range(5)], size=(40, 56))
     preset = load_preset('cid_multi_domain')
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    maker = Maker(parser.parse_args(['cid_multi_domain', '--clear', str(tmp_path / 'clear'), '--out',
-                                     str(tmp_path / 'out')]))
-    jobs = maker.plan()
+    assert synthesize('cid_multi_domain', tmp_path / 'clear', tmp_path / 'out', workers=1).failures == []
+    jobs = [(index, str(index)) for index in range(5)]
     seeds = [derive_seed(0, zlib.crc32(name.encode()), 1) for _, name in jobs]
     clear = ClearDepthDataset(str(tmp_path / 'clear'))
     degraded = ClearDepthDataset(str(tmp_path / 'clear'), pipeline=[dict(type='Degrade', degradation=preset)])
@@ -34,7 +30,6 @@ def test_dataset_preprocessor_and_writer_give_the_same_image(tmp_path, make_imag
     prepared = RestorePreprocessor(degradation=preset)(data, training=True)
     online, samples = prepared['inputs'], prepared['data_samples']
     for row, (job, seed) in enumerate(zip(jobs, seeds, strict=True)):
-        assert maker(job) is None
         written = read_image(tmp_path / f'out/hazy/{job[1]}_1.png')
         results = dict(degraded.load(job[0], 0), seed=seed)
         assert np.array_equal(degraded.pipeline[0](results)['inputs'], written)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from restorekit.datasets.voc import VOCBoxes
-from restorekit.evaluation.detection import ALIASES, DetectionScore, build_detector, class_indices, detect
+from restorekit.evaluation.detection import ALIASES, DetectionScore, class_indices
+from restorekit.evaluation.detectors import build_detector, detect
 
 CLASSES = class_indices(['__background__', 'person', 'bicycle', 'car', 'motorcycle', 'N/A'])
 SMALL = 'ssdlite320_mobilenet_v3_large'
@@ -138,12 +139,16 @@ def test_the_bootstrap_resamples_images_of_both_sides_alike():
     only_second = score.summary(perfect, np.array([1, 1, 1]))
     assert only_second['classes']['motorbike']['ap'] is None and only_second['map'] == 1
     assert score.summary(perfect) == whole  # nothing is left behind
-    assert score.difference(perfect, perfect, 20) == dict(map50=[0, 0], map=[0, 0])
-    assert score.difference(nothing, perfect, 20) == dict(map50=[1, 1], map=[1, 1])
+    same = score.bootstrap(dict(one=perfect, two=perfect), 20)
+    assert all(found == ((0, 0) if key[1:] == ('gain',) else (1, 1)) for key, found in same['two'].items())
+    found = score.bootstrap(dict(one=nothing, two=perfect), 20)
+    assert found['one']['map50'] == (0, 0) and found['two']['map', 'gain'] == (1, 1) == found['two']['map']
+    assert found['two']['car', 'gain'] == (1, 1)
     half = score.match([PERFECT[0], result(), result()])
-    low, high = score.difference(half, perfect, 100)['map']
+    low, high = score.bootstrap(dict(one=half, two=perfect), 100)['two']['map', 'gain']
     assert 0 <= low < 0.2 < 0.6 < high <= 1
-    assert score.difference(half, perfect, 10, seed=1) == score.difference(half, perfect, 10, seed=1)
+    sides = dict(one=half, two=perfect)
+    assert score.bootstrap(sides, 10, seed=1) == score.bootstrap(sides, 10, seed=1)
 
 
 def test_a_detector_is_any_callable():

@@ -30,7 +30,7 @@ def test_rows_of_all_processes_are_found_again(tmp_path):
     append_rows(tmp_path, 1, [row(3, 0.0)])  # not behind the torn line
     assert open_report(tmp_path, identity) == (None, [*expected[:3], row(3, 0.0), expected[3]])
     with (tmp_path / '.progress' / 'rank_1.jsonl').open('a') as file:  # edited
-        file.write('{"index": "5"}\n[[[[\n{"index": 6, "domain": "day", "image": "6.png", "broken": false, "values": [1]}\n')
+        file.write('{"index": "5"}\n[[[[\n' + json.dumps(dict(row(6, 1.0), values=[1])) + '\n')
     assert len(open_report(tmp_path, identity)[1]) == 5
     assert open_report(tmp_path, identity, overwrite=True) == (None, [])
     close_report(tmp_path)

@@ -228,7 +228,7 @@ def test_other_formats_are_refused_and_not_decoded(tmp_path, monkeypatch, suffix
         pytest.skip('this OpenCV does not write it')
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
     for read in (read_image, image_size):
-        with pytest.raises(ImageFileError, match=r'a.png \(\d+ bytes\) is no PNG, JPEG, .* starts with .*; convert'):
+        with pytest.raises(ImageFileError, match=r'a.png \(\d+ bytes\) is not a PNG, JPEG, .* starts with .*; convert'):
             read(tmp_path / 'a.png')
 
 

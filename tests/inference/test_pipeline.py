@@ -1,10 +1,14 @@
+import concurrent.futures
 import json
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny import config
 
+import restorekit
 from restorekit import RestorationPipeline, load_network
 from restorekit.checkpoint import CheckpointError, atomic_save, network_json
 from restorekit.files.image_io import read_image
@@ -37,6 +41,11 @@ def checkpoint(network, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def model(checkpoint):
+    return RestorationPipeline(checkpoint, device='cpu')
+
+
 def test_two_lines_from_python(checkpoint, tmp_path):
     restored = RestorationPipeline(checkpoint)(picture(), tmp_path / 'out.png')
     assert restored.shape == (20, 30, 3) and restored.dtype == np.uint8
@@ -59,11 +68,108 @@ def test_output_has_the_size_of_the_input(checkpoint, size):
     assert RestorationPipeline(checkpoint)(picture(*size)).shape == (*size, 3)
 
 
-@pytest.mark.parametrize('bad', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8),
-                                 np.zeros((0, 4, 3), np.uint8), torch.zeros(3, 4, 4)])
-def test_other_arrays_are_refused(checkpoint, bad):
-    with pytest.raises(ValueError, match=r'an image is a file or a uint8 array \(H, W, 3\) in RGB, but got'):
-        RestorationPipeline(checkpoint)(bad)
+@pytest.mark.parametrize('bad', [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.int32), torch.zeros(4, 4),
+                                 np.zeros((0, 4, 3), np.uint8), torch.zeros(1, 4, 4), 3, None])
+def test_other_objects_are_refused(model, bad):
+    with pytest.raises(TypeError, match='an image is a file, a PIL image, an array .*, but got'):
+        model(bad)
+
+
+def test_every_kind_of_image_gives_the_same(model, tmp_path):
+    image = picture()
+    expected = model(image)
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    assert np.array_equal(model(tmp_path / 'a.png'), expected)
+    assert np.array_equal(np.array(model(Image.fromarray(image))), expected)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    assert np.array_equal(model(tensor).permute(1, 2, 0).numpy(), expected)
+    batch = model(torch.stack([tensor, tensor]))
+    assert batch.shape == (2, 3, 20, 30) and torch.equal(batch[1], batch[0])
+    floats = model(image.astype(np.float32) / 255)
+    assert floats.dtype == np.float32 and np.array_equal(np.rint(floats * 255).astype(np.uint8), expected)
+    assert model(image / 255).dtype == np.float64
+    deep = model(image.astype(np.uint16) * 257)
+    assert deep.dtype == np.uint16 and np.abs(deep / 257 - floats * 255).max() < 0.01
+    one, two = model([image, tmp_path / 'a.png'])
+    assert np.array_equal(one, expected) and np.array_equal(two, expected)
+
+
+def test_grey_and_alpha_keep_their_shape(model):
+    grey = picture()[..., 0]
+    assert model(grey).shape == grey.shape and model(grey[..., None]).shape == (*grey.shape, 1)
+    assert model(Image.fromarray(grey)).mode == 'L'
+    alpha = np.dstack([picture(), grey])
+    assert np.array_equal(model(alpha)[..., 3], grey)
+
+
+def test_hidden_colours_do_not_bleed(model):
+    image = np.full((32, 32, 3), 180, np.uint8)
+    alpha = np.full((32, 32), 255, np.uint8)
+    alpha[:, 16:] = 0
+    dirty = image.copy()
+    dirty[:, 16:] = 0  # what paint programs leave where nothing is seen
+    clean, bled = (model(np.dstack([x, alpha])) for x in (image, dirty))
+    assert np.array_equal(clean[:, :16], bled[:, :16])
+    assert not bled[:, 16:, :3].any(), 'what nobody sees stays as it was'
+
+
+def test_strength_mixes_in_linear_light(model):
+    image, full = picture(), model(picture())
+    assert np.array_equal(model(image, strength=0), image) and np.array_equal(model(image, strength=1), full)
+    half = model(image, strength=0.5)
+
+    def linear(x):
+        x = x / 255
+        return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    assert np.abs(linear(half) - (linear(image) + linear(full)) / 2).max() < 0.005
+    with pytest.raises(ValueError, match='strength must be a number from 0 .* but got 1.5'):
+        model(image, strength=1.5)
+
+
+def test_mask_restores_where_it_is_white(model):
+    image, mask = picture(), np.zeros((20, 30), np.uint8)
+    mask[:, :15] = 255
+    restored = model(image, mask=mask)
+    assert np.array_equal(restored[:, 15:], image[:, 15:])
+    assert np.array_equal(restored[:, :14], model(image)[:, :14])
+
+
+def test_pickled_and_in_threads(model):
+    images = [picture(16 + 3 * i, 20, seed=i) for i in range(6)]
+    expected = [model(image) for image in images]
+    copied = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(copied(images[0]), expected[0])
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for got, wanted in zip(pool.map(model, images), expected, strict=True):
+            assert np.array_equal(got, wanted)
+
+
+def test_floats_that_are_no_image_are_refused(model):
+    bad = np.full((4, 4, 3), 0.5, np.float32)
+    bad[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match='holds NaN or infinite values'):
+        model(bad)
+    with pytest.raises(ValueError, match='holds floats from -1 to'):
+        model(np.full((4, 4, 3), -1.0))
+
+
+def test_the_scale_of_floats_is_kept(model):
+    image = picture().astype(np.float32)
+    assert np.allclose(model(image) / 255, model(image / 255), atol=1e-5)
+
+
+def test_load_and_info(checkpoint):
+    model = restorekit.load(checkpoint)
+    assert np.array_equal(model(picture()), RestorationPipeline(checkpoint)(picture()))
+    info = model.info()
+    assert info['network'] == 'EncoderDecoder' and info['tiling'] == 'approximate' and info['parameters'] > 1000
+
+
+def test_folder(model, make_images, tmp_path):
+    make_images(tmp_path / 'in', ['a.png', 'b.png'])
+    report = model.restore_folder(tmp_path / 'in', tmp_path / 'out')
+    assert len(report.results) == 2 and not report.failed
+    assert np.array_equal(read_image(tmp_path / 'out' / 'b.png'), model(tmp_path / 'in' / 'b.png'))
 
 
 def test_network_is_frozen_and_in_eval_mode(checkpoint):

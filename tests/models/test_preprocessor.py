@@ -38,6 +38,12 @@ def test_values_and_padding_are_those_declared():
     assert torch.equal(out['inputs'][0, :, 0, 1:10], inner[:, 1])  # reflected
 
 
+def test_16_bits_keep_their_steps():
+    deep = torch.arange(3 * 8 * 8).reshape(3, 8, 8).to(torch.uint16)
+    out = preprocessor(input_range=(0.0, 1.0))(dict(inputs=[deep], data_samples=[RestoreSample()]))['inputs']
+    assert torch.equal((out[0] * 65535).round().to(torch.int32), deep.to(torch.int32))
+
+
 def test_min_size_is_kept_for_a_single_pixel():
     sample = RestoreSample()
     out = preprocessor(size_divisor=8, min_size=20)(dict(inputs=[image(1, 1)], data_samples=[sample]))
@@ -69,7 +75,7 @@ def test_target_is_prepared_alike():
 @pytest.mark.parametrize('bad', [torch.rand(3, 8, 8), torch.zeros(1, 8, 8, dtype=torch.uint8),
                                  torch.zeros(8, 8, dtype=torch.uint8)])
 def test_only_eight_bit_rgb_is_taken(bad):
-    with pytest.raises(ValueError, match=r'a batch holds uint8 \(3, H, W\) images, but got'):
+    with pytest.raises(ValueError, match=r'a batch holds uint8 or uint16 \(3, H, W\) images, but got'):
         preprocessor()(dict(inputs=[bad], data_samples=[RestoreSample()]))
 
 

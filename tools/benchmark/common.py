@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from restorekit.text_table import markdown_table
+
 
 def parser(doc, rounds):
     """Return a parser with the options of every benchmark."""
@@ -35,11 +37,7 @@ def in_turns(functions, rounds, clock=time.process_time):
 
 def table(rows):
     """Print rows of text (the first is the head) as a Markdown table."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rows.insert(1, ['-' * width for width in widths])
-    for row in rows:
-        print('| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + ' |')
+    print(markdown_table(rows, left=range(len(rows[0]))))
 
 
 def write(path, **figures):

@@ -33,11 +33,11 @@ train_dataloader = dict(
         datasets=dict(
             sots=dict(type='ClearDepthDataset', clear_dir='sots_indoor/clear', depth_dir='sots_indoor/depth', cache=True,
                       include='14[012]?.png', pipeline=[view, flip, still, indoor_haze]),
-            rooms=dict(type='ProceduralScenes', style='room', length=1500, height=192, width=256, scene_seed=11,
+            rooms=dict(type='ProceduralScenes', style='room', length=500, height=192, width=256, scene_seed=11,
                        cache=True, pipeline=[view, flip, still, indoor_haze]),
-            city=dict(type='ProceduralScenes', style='city', length=150, height=192, width=256, scene_seed=12, cache=True,
+            city=dict(type='ProceduralScenes', style='city', length=60, height=192, width=256, scene_seed=12, cache=True,
                       pipeline=[view, flip, still, outdoor_haze]),
-            highland=dict(type='ProceduralScenes', style='highland', length=100, height=192, width=256, scene_seed=13,
+            highland=dict(type='ProceduralScenes', style='highland', length=40, height=192, width=256, scene_seed=13,
                           cache=True, pipeline=[view, flip, still, outdoor_haze]),
             proxy=dict(imagenet, pipeline=[view, flip, colourful, outdoor_haze]),
             ohaze=dict(ohaze, pipeline=[view, flip, colourful]),
@@ -65,7 +65,7 @@ train_dataloader = dict(
             glow=dict(type='ClearDepthDataset', clear_dir='lowlight_real', ann_file='lists/lowlight_train.txt', cache=True,
                       pipeline=[view, flip, dict(type='RandomColour', exposure=[0.5, 1.2]), dict(
                           type='Degrade', degradation=dict(type='Maybe', p=0.8, child=dict(type='NightGlow')))]),
-            city_night=dict(type='ProceduralScenes', style='city_night', length=150, height=192, width=256,
+            city_night=dict(type='ProceduralScenes', style='city_night', length=60, height=192, width=256,
                             scene_seed=14, cache=True, pipeline=[view, flip, dict(
                                 type='Degrade', degradation=dict(type='NightGlow', glow=(0.5, 3.5)))]))))
 val_dataloader = dict(

@@ -1,4 +1,4 @@
-train_cfg = dict(type='ResumableIterLoop', max_iters=6000, val_interval=500)
+train_cfg = dict(type='ResumableIterLoop', max_iters=2400, val_interval=400)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(

@@ -10,7 +10,7 @@ class EstimateDepth:
     """Put a network's estimate of the depth under ``depth``, before :class:`Degrade` needs it.
 
     Give it the whole photo, before any crop: a network sees more of the scene there, and a ``cache_dir`` of the
-    estimator then spares all but the first estimate of each photo.
+    estimator then saves all but the first estimate of each photo.
 
     Args:
         estimator (dict or DepthEstimator): Arguments of :class:`~restorekit.degradations.DepthEstimator`, or an object

@@ -6,6 +6,7 @@ from .checkpoint import SafeCheckpointHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
 from .metric_facts import MetricFactsHook
 from .per_image import PerImageHook
+from .progress import ProgressHook
 
 __all__ = ['AdaptiveBatchNormHook', 'BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook',
-           'PerImageHook', 'SafeCheckpointHook']
+           'PerImageHook', 'ProgressHook', 'SafeCheckpointHook']

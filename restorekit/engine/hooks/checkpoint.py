@@ -60,11 +60,14 @@ class SafeCheckpointHook(CheckpointHook):
             self._remove(old)
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Turn everything in ``checkpoint`` into tensors and plain Python data."""
-        checkpoint.update(plain(dict(checkpoint)))
+        """Turn everything in ``checkpoint`` into tensors and plain Python data, where the runner does not."""
+        if not getattr(runner, 'plain_checkpoints', False):
+            checkpoint.update(plain(dict(checkpoint)))
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Rebuild the log's history and drop config text, which MMEngine would execute."""
+        """Rebuild the log's history and drop config text, which MMEngine would execute, where the runner does not."""
+        if getattr(runner, 'plain_checkpoints', False):
+            return
         checkpoint.setdefault('meta', {}).pop('config', None)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = restore_history(checkpoint['message_hub'])

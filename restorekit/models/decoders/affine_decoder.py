@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from restorekit.models.blocks import DehazeBlock
 from restorekit.registry import MODELS
 
 from .base import Decoder, check_feature_maps
-from .blocks import DehazeBlock
 
 
 @MODELS.register_module()

@@ -31,6 +31,12 @@ class AODNet(RestorationNetwork):
         (1, 3, 17, 33)
     """
 
+    tiling = 'exact'
+    receptive_field = 15  # kernels of 1, 3, 5, 7 and 3: 1 + 0 + 2 + 4 + 6 + 2
+    weights_licence = 'not stated'
+    # the authors' own weights are Caffe's; these are the names of the PyTorch port that most repositories use
+    published_names = ((r'^e_conv(\d)\.', r'conv\1.'),)
+
     def __init__(self, channels=3, b=1.0, init_cfg=None):
         super().__init__(init_cfg)
         if not isinstance(channels, int) or channels < 1:

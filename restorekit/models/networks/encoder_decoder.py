@@ -34,6 +34,8 @@ class EncoderDecoder(RestorationNetwork):
         ((1, 3, 64, 64), (1, 256, 4, 4))
     """
 
+    tiling = 'approximate'
+
     def __init__(self, encoder, decoder, init_cfg=None):
         super().__init__(init_cfg)
         for name, cfg in (('encoder', encoder), ('decoder', decoder)):

@@ -40,18 +40,23 @@ class AffineRestorer(Restorer):
     Args:
         network (dict): From ``MODELS``; its first coefficient is the gain.
         gain_weight (float): Weight of that loss; 0 switches it off.
+        loss_stride (int): The losses compare images shrunk by this factor, by area. The coefficients are smooth, so
+            that little is lost, and the losses cost a fraction.
         **kwargs: See :class:`Restorer`.
     """
 
-    def __init__(self, network, gain_weight: float = 0.1, **kwargs):
+    def __init__(self, network, gain_weight: float = 0.1, loss_stride: int = 1, **kwargs):
         super().__init__(network, **kwargs)
-        self.gain_weight = gain_weight
+        self.gain_weight, self.loss_stride = gain_weight, loss_stride
 
     def loss(self, inputs, data_samples, target=None):
         """Compute the named losses on a batch, and that on the gain."""
         coefficients = self.network.coefficients(inputs)
-        pred = self.to_unit(self.network.apply_coefficients(inputs, *coefficients), data_samples)
-        losses = self.supervised_losses(pred, self.ground_truth(data_samples))
+        seen, gt = inputs, self.ground_truth(data_samples)
+        if self.loss_stride > 1:
+            seen, gt = (F.avg_pool2d(x, self.loss_stride, ceil_mode=True, count_include_pad=False) for x in (seen, gt))
+        pred = self.network.apply_coefficients(seen, *coefficients)
+        losses = self.supervised_losses(self.to_unit(pred, None), gt)
         if self.gain_weight:
             nothing = torch.full((1, 1, *inputs.shape[-2:]), torch.nan, device=inputs.device)
             t = torch.cat([(sample.transmission[None] if 'transmission' in sample else nothing).expand(1, 3, -1, -1)

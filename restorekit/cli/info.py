@@ -1,0 +1,23 @@
+"""Say what a checkpoint or a photo is."""
+
+
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.add_argument('file', metavar='FILE', help='checkpoint or image')
+
+
+def run(args):
+    """Print a line for each fact."""
+    from restorekit.tasks.restore import describe
+    facts = describe(args.file)
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        print(f'{key.replace("_", " "):<{width}}  {_shown(value)}')
+
+
+def _shown(value):
+    if value is None:
+        return '-'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    return f'{value:,}' if isinstance(value, int) else value

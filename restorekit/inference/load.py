@@ -1,0 +1,75 @@
+"""Finding a model by name or file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from restorekit.messages import InputError, MissingFileError
+
+from .pipeline import RestorationPipeline
+
+#: The model that comes with restorekit.
+DEFAULT_MODEL = 'haze'
+_FILES = ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin', '.onnx')
+
+
+def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.PathLike | None = None,
+         config: str | os.PathLike | None = None, device: str | None = None, tile: str | int = 'auto',
+         precision: str = 'auto', strength: float = 1.0, protect_highlights: bool | None = None
+         ) -> RestorationPipeline:
+    """Load a model, by its name or from a checkpoint.
+
+    Args:
+        name_or_path (str | Path, optional): A checkpoint file, or a name of :func:`list_models`; default: the model
+            that comes with restorekit.
+        checkpoint (str | Path, optional): A checkpoint file; not beside a name.
+        config, device, tile, precision, strength: See
+            :class:`~restorekit.inference.pipeline.RestorationPipeline`.
+        protect_highlights (bool, optional): Default: what the model recommends.
+
+    Raises:
+        UserError: If there is no such model or file, or it cannot be used.
+
+    Example::
+
+        model = restorekit.load('work_dirs/run/latest.pth')
+        clear = model('hazy.jpg')
+    """
+    if name_or_path is not None and checkpoint is not None:
+        raise InputError(f'give a model ({name_or_path}) or a checkpoint ({checkpoint}), not both')
+    if checkpoint is None and name_or_path is not None and \
+            (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
+        checkpoint = name_or_path
+    recommended = False
+    if checkpoint is None:
+        checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
+                                              asked=name_or_path is not None)
+    return RestorationPipeline(checkpoint, config, device, tile=tile, precision=precision, strength=strength,
+                               protect_highlights=recommended if protect_highlights is None else protect_highlights)
+
+
+def list_models(pattern: str = '*') -> list[str]:
+    """Return the names of the models that :func:`load` knows, those that match a glob.
+
+    Example:
+        >>> isinstance(list_models('no such model'), list)
+        True
+    """
+    import fnmatch
+    try:
+        from restorekit.zoo import index
+    except ImportError:
+        return []
+    return sorted(name for name in index.list_models() if fnmatch.fnmatchcase(name, pattern))
+
+
+def _model_file(name, asked):
+    try:
+        from restorekit.zoo import index
+    except ImportError as error:
+        raise MissingFileError((f'there is no model {name!r}: ' if asked else '') + 'restorekit comes without a model '
+                               'yet; train one (restorekit train cid/cid_quickstart) and give its checkpoint with '
+                               '--checkpoint') from error
+    entry = index.find_model(name)
+    return entry.path, getattr(entry, 'protect_highlights', False)
