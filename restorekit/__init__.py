@@ -6,10 +6,10 @@ it is first used (PEP 562).
 
 import importlib
 
-from . import compat
+from .config import register_package
 from .version import __version__
 
-compat.patch_mmengine()
+register_package()
 
 # public name -> the module that defines it
 _LAZY = {
@@ -22,7 +22,7 @@ _LAZY = {
     **{task: f'restorekit.tasks.{task}' for task in (
         'train', 'test', 'restore', 'measure', 'compare', 'study', 'check_data', 'synthesize', 'extract_patches',
         'make_lmdb', 'browse_dataset', 'browse_degradations', 'degradation_stats', 'plot_logs', 'detect_compare',
-        'show_config', 'convert')},
+        'show_config', 'convert', 'pack')},
 }
 
 __all__ = ['__version__', *_LAZY]

@@ -1,100 +1,108 @@
-"""The only file that patches mmengine.
+"""The only file that patches mmengine, and that does nothing else.
 
-Each shim is installed only where the thing fails (a feature test, never a version number), and keeps what it replaced
-as ``__wrapped__``. ``patch_mmengine`` needs no torch; ``patch_runner`` does. Both may be called any number of times.
+Nothing here changes mmengine for another project in the same process: what is replaced for good answers differently
+for the package name ``restorekit`` only, and what fails on newer Pythons is mended only while restorekit itself calls
+mmengine. Each patch of the second kind is made only where the thing fails (a feature test, never a version number).
 """
 
+import functools
 import importlib.metadata
 import importlib.util
+import inspect
 import os.path as osp
 import sys
+import threading
 import types
 from contextlib import contextmanager
-from pathlib import Path
 
 PACKAGE = 'restorekit'
-PACKAGE_ROOT = Path(__file__).resolve().parent
 
 
-def mim_root():
-    """Return the folder that holds ``configs`` and ``model-index.yml``: ``restorekit/.mim`` of an installed wheel, else
-    the root of the repository (an editable install builds no ``.mim``).
+# ---- for good: the package name restorekit
 
-    Raises:
-        FileNotFoundError: If neither has a ``configs`` folder.
+def add_package(find_config, find_metainfo, folder):
+    """Let mmengine's own functions find restorekit's configs: ``get_config('restorekit::cid/cid_quickstart')``.
+
+    Args:
+        find_config (Callable): From a config's name to its file; raises FileNotFoundError.
+        find_metainfo (Callable): From a config's name to its entry in the model index; raises ValueError.
+        folder (str): Where the package is.
     """
-    installed, repository = PACKAGE_ROOT / '.mim', PACKAGE_ROOT.parent
-    if (installed / 'configs').is_dir():
-        return installed
-    if (repository / 'configs').is_dir() and (repository / 'pyproject.toml').is_file():  # not site-packages/configs
-        return repository
-    raise FileNotFoundError(f'restorekit has no configs: neither {installed / "configs"} nor {repository / "configs"} '
-                            'holds them. Install the wheel again, or work from a clone of the repository.')
-
-
-def packaged_config(name):
-    """Return the file of our config ``name`` (with or without ``.py``), None if there is none."""
-    root = mim_root() / 'configs'
-    return next((path for path in (root / name, root / f'{name}.py') if path.is_file()), None)
-
-
-def patch_mmengine():
-    """Make mmengine's torch-free half whole: what is installed, where our configs are, how configs read and write."""
-    from mmengine.config import Config, config, utils
+    from mmengine.config import utils
     from mmengine.utils import package_utils
-
-    for shim in (is_installed, get_installed_path, package2module):
-        original = getattr(package_utils, shim.__name__, None)
-        if _mentions(original, 'pkg_resources'):  # gone in setuptools 82, and blind to editable installs
-            _replace(original, shim)
-
-    if PACKAGE not in utils.MODULE2PACKAGE:
-        utils.MODULE2PACKAGE[PACKAGE] = PACKAGE
-        for shim in (_get_external_cfg_path, _get_external_cfg_base_path, _get_cfg_metainfo):
-            _replace(getattr(utils, shim.__name__), shim)
-
-    known = utils._is_builtin_module
-    if not all(map(known, ('os', 'math', 'copy', 'functools'))):  # so in any virtual environment
-        _replace(known, _is_builtin_module)
-
-    try:
-        Config._merge_a_into_b({'a': {}}, {'a': 1})
-    except TypeError:
-        merge = Config._merge_a_into_b
-        Config._merge_a_into_b = staticmethod(_merge_a_into_b)
-        _merge_a_into_b.__wrapped__ = merge
-
-    if Config({'b': 1, 'a': 1}, format_python_code=False).pretty_text.startswith('a'):
-        config.sorted = _unsorted  # a dumped config must keep the order of its dicts: phases run in it
+    if PACKAGE in utils.MODULE2PACKAGE:
+        return
+    utils.MODULE2PACKAGE[PACKAGE] = PACKAGE
+    ours = {
+        package_utils.is_installed: lambda package: True,
+        package_utils.get_installed_path: lambda package: folder,
+        utils._get_external_cfg_path: lambda package_path, name: find_config(name),
+        utils._get_external_cfg_base_path: lambda package_path, name: find_config(name),
+        utils._get_cfg_metainfo: lambda package_path, name: find_metainfo(name),
+    }
+    for original, replacement in ours.items():
+        _rebind(original, _for_restorekit(original, replacement, folder))
 
 
-def patch_runner():
-    """Make mmengine's runner half whole (imports torch): newer Pythons, and checkpoints that cannot run code."""
-    from mmengine.logging import HistoryBuffer
-    from mmengine.runner import checkpoint
+def _for_restorekit(original, replacement, folder):
+    @functools.wraps(original)
+    def function(package, *args, **kwargs):
+        ours = package == PACKAGE or osp.abspath(package) == folder
+        return replacement(package, *args, **kwargs) if ours else original(package, *args, **kwargs)
+    return function
+
+
+# ---- while restorekit calls mmengine
+
+@contextmanager
+def config_reading():
+    """While it lasts, mmengine reads configs on newer Pythons: installed packages, the standard library's modules."""
+    from mmengine.config import utils
+    from mmengine.utils import package_utils
+    with _lock:
+        shims = {getattr(package_utils, shim.__name__): shim for shim in (is_installed, get_installed_path)}
+        shims = {original: shim for original, shim in shims.items() if _mentions(original, 'pkg_resources')}
+        known = utils._is_builtin_module
+        if not all(map(known, ('os', 'math', 'copy', 'functools'))):  # so in any virtual environment
+            shims[known] = lambda name: name.split('.')[0] in sys.stdlib_module_names or known(name)
+        with _replaced(shims):
+            yield
+
+
+@contextmanager
+def runner_building():
+    """While it lasts, mmengine builds models and optimizers on newer Pythons."""
     from mmengine.utils import dl_utils
+    original = dl_utils.mmcv_full_available
+    with _lock, _replaced({original: mmcv_full_available} if _mentions(original, 'find_loader') else {}):
+        yield
 
-    from . import checkpoint as ours
 
-    if _mentions(dl_utils.mmcv_full_available, 'find_loader'):  # gone in Python 3.14
-        _replace(dl_utils.mmcv_full_available, mmcv_full_available)
-    if _find_spec('distutils') is None and _mentions(dl_utils.collect_env, 'distutils'):  # gone in Python 3.12
-        _replace(dl_utils.collect_env, _collect_env)
+_lock = threading.RLock()  # one thread at a time replaces and sets back
 
-    if _mentions(HistoryBuffer.update, 'append'):  # copies the whole history, of every scalar, at every iteration
-        _append_to_history.__wrapped__ = HistoryBuffer.update
-        HistoryBuffer.update = _append_to_history
 
-    schemes = checkpoint.CheckpointLoader
-    if schemes._schemes[''] is not ours.load_from_local:
-        schemes.register_scheme(prefixes='', loader=ours.load_from_local, force=True)
-        schemes.register_scheme(prefixes=('http://', 'https://'), loader=ours.load_from_http, force=True)
-        _replace(checkpoint.load_from_local, ours.load_from_local)
-        _replace(checkpoint.load_from_http, ours.load_from_http)  # torchvision:// and openmmlab:// go through it
+@contextmanager
+def _replaced(shims):
+    for original, shim in shims.items():
+        _rebind(original, shim)
+    try:
+        yield
+    finally:
+        for original, shim in shims.items():
+            _rebind(shim, original)
+
+
+def _rebind(original, replacement):
+    """Rebind ``original`` in every loaded module of mmengine that holds it."""
+    for name, module in list(sys.modules.items()):
+        if name.partition('.')[0] == 'mmengine' and isinstance(module, types.ModuleType):
+            for key, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, key, replacement)
 
 
 def _mentions(function, name):
-    return function is not None and name in function.__code__.co_names
+    return name in inspect.unwrap(function).__code__.co_names
 
 
 def _find_spec(module):
@@ -104,17 +112,8 @@ def _find_spec(module):
         return None
 
 
-def _replace(original, replacement):
-    """Rebind ``original`` in every loaded module of mmengine that holds it."""
-    replacement.__wrapped__ = original
-    for name, module in list(sys.modules.items()):
-        if name.partition('.')[0] == 'mmengine' and isinstance(module, types.ModuleType):
-            for key, value in list(vars(module).items()):
-                if value is original:
-                    setattr(module, key, replacement)
 
-
-# ---- installed packages, without pkg_resources
+# ---- installed packages, without pkg_resources, which is gone in setuptools 82 and blind to editable installs
 
 def is_installed(package):
     """Say whether ``package`` is installed, or is a module that can be imported."""
@@ -159,113 +158,8 @@ def package2module(package):
     return names[0]
 
 
-# ---- our configs under the name restorekit::
-
-def _is_ours(package_path):
-    return Path(package_path).resolve() == PACKAGE_ROOT
-
-
-def _get_external_cfg_path(package_path, cfg_file):
-    if not _is_ours(package_path):
-        return _get_external_cfg_path.__wrapped__(package_path, cfg_file)
-    path = packaged_config(cfg_file)
-    if path is None:
-        raise FileNotFoundError(f'restorekit::{cfg_file} is not among the configs in {mim_root() / "configs"}')
-    return str(path)
-
-
-def _get_external_cfg_base_path(package_path, cfg_name):
-    if not _is_ours(package_path):
-        return _get_external_cfg_base_path.__wrapped__(package_path, cfg_name)
-    return _get_external_cfg_path(package_path, cfg_name)
-
-
-def _get_cfg_metainfo(package_path, cfg_path):
-    """Return the model of our index whose config is ``cfg_path``; mmengine takes a ValueError to mean there is none."""
-    if not _is_ours(package_path):
-        return _get_cfg_metainfo.__wrapped__(package_path, cfg_path)
-    from mmengine.fileio import load
-    root = mim_root()
-    wanted = Path(_get_external_cfg_path(package_path, cfg_path))
-    index = root / 'model-index.yml'
-    for metafile in load(index)['Import'] if index.is_file() else ():
-        for model in load(root / metafile)['Models']:
-            if 'Config' in model and root / model['Config'] == wanted:
-                return {**model, 'Config': str(wanted)}  # absolute: mmengine joins it to a folder that may not exist
-    raise ValueError(f'no metafile names the config {cfg_path}')
-
-
-# ---- the standard library in configs
-
-def _is_builtin_module(module_name):
-    return module_name.split('.')[0] in sys.stdlib_module_names or _is_builtin_module.__wrapped__(module_name)
-
-
-def _merge_a_into_b(a, b, allow_list_keys=False):
-    """Merge a child config into its base, as ``__wrapped__``; a dict replaces what is none, and a data set another.
-
-    mmengine refuses the first, and gives a data set the arguments of the one whose ``type`` it has not.
-    """
-    def replaces(key, new, old):
-        if not isinstance(new, dict) or isinstance(old, list):
-            return False
-        return not isinstance(old, dict) or (
-            key == 'dataset' and 'type' in new and 'type' in old and new['type'] != old['type'])
-
-    if isinstance(b, dict) and not allow_list_keys:  # as it is when options are merged, whose keys may be typos
-        a = {key: {**value, '_delete_': True} if key in b and replaces(key, value, b[key]) else value
-             for key, value in a.items()}
-    return _merge_a_into_b.__wrapped__(a, b, allow_list_keys)
-
-
-def _unsorted(items, key=None):
-    """What ``sorted`` means in the one place where ``mmengine.config.config`` says it: in the writing of dicts."""
-    return list(items)
-
-
-# ---- newer Pythons
+# ---- pkgutil.find_loader is gone in Python 3.14
 
 def mmcv_full_available():
     """Say whether mmcv is installed with its compiled operators."""
     return _find_spec('mmcv._ext') is not None
-
-
-def _collect_env():
-    """Collect the environment as mmengine does, which only needs the name of one of distutils' errors."""
-    with _distutils_errors():
-        return _collect_env.__wrapped__()
-
-
-# ---- long runs
-
-def _append_to_history(self, log_val, count=1):
-    """Append a value and its count to a HistoryBuffer, in room that is doubled when it is full."""
-    if not isinstance(log_val, (int, float)) or not isinstance(count, (int, float)):
-        _append_to_history.__wrapped__(self, log_val, count)  # its error
-    import numpy as np
-    room, kept = self._log_history.base, len(self._log_history)
-    owner, end = self.__dict__.get('_room', (None, 0))
-    if owner != id(self) or room is None or end == room.shape[1]:  # new, a copy, or full
-        room, end = np.empty((2, max(1024, 2 * kept))), kept
-        room[0, :kept], room[1, :kept] = self._log_history, self._count_history
-    room[:, end] = log_val, count
-    end += 1
-    start = end - min(kept + 1, self.max_length)
-    self._log_history, self._count_history = room[0, start:end], room[1, start:end]
-    self._room = id(self), end
-
-
-@contextmanager
-def _distutils_errors():
-    distutils, errors = types.ModuleType('distutils'), types.ModuleType('distutils.errors')
-    errors.DistutilsPlatformError = type('DistutilsPlatformError', (Exception,), {})
-    distutils.errors = errors
-    names = {'distutils': distutils, 'distutils.errors': errors}
-    before = {name: sys.modules[name] for name in names if name in sys.modules}
-    sys.modules.update(names)
-    try:
-        yield
-    finally:
-        for name in names:
-            del sys.modules[name]
-        sys.modules.update(before)

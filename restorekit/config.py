@@ -1,18 +1,95 @@
-"""Configs by name, with errors that say the file and the line (no torch needed)."""
+"""Configs by name, merged by one rule, with errors that say the file and the line (no torch needed)."""
 
 import ast
+import importlib
 import json
+import keyword
+import math
+import os
+import sys
+import tempfile
 import traceback
+import types
+import warnings
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.fileio import load
 
 from . import compat
-from .messages import MissingFileError, UserError, nearest
+from .merging import join_options, lay_options, lay_over, merge, tidy
+from .messages import MissingFileError, UserError, did_you_mean, nearest, unknown_name_message
+
+PACKAGE_ROOT = Path(__file__).resolve().parent
+LINE = 120  # characters of a line of a written config
 
 
 class ConfigError(UserError, ValueError):
     """A config holds a mistake; the message names the file, the key and the nearest valid name."""
+
+
+class RestoreConfig(Config):
+    """MMEngine's config that follows restorekit's merge rule and writes its dicts in the order they were read in.
+
+    The order matters: phases and the steps of a pipeline run in it. MMEngine's class sorts the keys.
+    """
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as Python text that reads back as the same config."""
+        return ''.join(f'{key} = {_python(value, len(key) + 3, 0)}\n' for key, value in self.to_dict().items())
+
+    def merge_from_dict(self, options: dict, allow_list_keys: bool = True) -> None:
+        """Lay options with dotted keys over the config, as :func:`load_config` does with its ``options``."""
+        data = lay_options(self._cfg_dict, join_options(options))
+        object.__setattr__(self, '_cfg_dict', ConfigDict(data))
+
+
+def mim_root():
+    """Return the folder that holds ``configs`` and ``model-index.yml``: ``restorekit/.mim`` of an installed wheel, else
+    the root of the repository (an editable install builds no ``.mim``).
+
+    Raises:
+        FileNotFoundError: If neither has a ``configs`` folder.
+    """
+    installed, repository = PACKAGE_ROOT / '.mim', PACKAGE_ROOT.parent
+    if (installed / 'configs').is_dir():
+        return installed
+    if (repository / 'configs').is_dir() and (repository / 'pyproject.toml').is_file():  # not site-packages/configs
+        return repository
+    raise MissingFileError(f'restorekit has no configs: neither {installed / "configs"} nor {repository / "configs"} '
+                           'holds them. Install the wheel again, or work from a clone of the repository.')
+
+
+def packaged_config(name):
+    """Return the file of our config ``name`` (with or without ``.py``), None if there is none."""
+    root = mim_root() / 'configs'
+    return next((path for path in (root / name, root / f'{name}.py') if path.is_file()), None)
+
+
+def _package_file(name):
+    """Return the file of our config ``name`` as text, as mmengine wants it."""
+    path = packaged_config(name)
+    if path is None:
+        raise MissingFileError(f'restorekit::{name} is not among the configs in {mim_root() / "configs"}')
+    return str(path)
+
+
+def _package_metainfo(name):
+    """Return the model of our index whose config is ``name``; mmengine takes a ValueError to mean there is none."""
+    root = mim_root()
+    wanted = Path(_package_file(name))
+    index = root / 'model-index.yml'
+    for metafile in load(index)['Import'] if index.is_file() else ():
+        for model in load(root / metafile)['Models']:
+            if 'Config' in model and root / model['Config'] == wanted:
+                return {**model, 'Config': str(wanted)}  # absolute: mmengine joins it to a folder that may not exist
+    raise ConfigError(f'no metafile names the config {name}')
+
+
+def register_package():
+    """Make our configs known to mmengine's own functions under the name ``restorekit::``."""
+    compat.add_package(_package_file, _package_metainfo, str(PACKAGE_ROOT))
 
 
 def configs_root():
@@ -21,7 +98,7 @@ def configs_root():
     Raises:
         FileNotFoundError: If there is none.
     """
-    return compat.mim_root() / 'configs'
+    return mim_root() / 'configs'
 
 
 def find_config(name):
@@ -41,7 +118,7 @@ def find_config(name):
     if path.is_file():
         return path.resolve()
     wanted = str(name).removeprefix('restorekit::')
-    found = compat.packaged_config(wanted)
+    found = packaged_config(wanted)
     if found is not None:
         return found
     raise MissingFileError(f'There is no config {str(name)!r}: neither a file (seen from {Path.cwd()}) nor a name in '
@@ -64,14 +141,16 @@ def _near_configs(wanted):
 def load_config(name, options=None, data_root=None):
     """Load a config by path or name.
 
+    Its ``_base_`` files, its phases and the options are merged by one rule: :func:`~restorekit.merging.merge`.
+
     Args:
         name (str | Path): As for :func:`find_config`.
         options (dict | None): Changes, with dotted keys, as ``--cfg-options`` gives them:
-            ``{'train_dataloader.batch_size': 2}``.
+            ``{'train_dataloader.batch_size': 2}``. They hold in every phase; ``phases.NAME.KEY`` is for one.
         data_root (str | Path | None): Where the data sets are; becomes ``cfg.data_root``.
 
     Returns:
-        mmengine.Config: With ``default_scope='restorekit'`` unless the file says otherwise.
+        RestoreConfig: With ``default_scope='restorekit'`` unless the file says otherwise.
 
     Raises:
         FileNotFoundError: If the config or one of its ``_base_`` is missing.
@@ -84,7 +163,10 @@ def load_config(name, options=None, data_root=None):
     files = {}
     _check_bases(path, files)
     try:
-        cfg = Config.fromfile(str(path))
+        with compat.config_reading():
+            cfg = _read_config(path)
+    except UserError:
+        raise
     except Exception as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
@@ -92,13 +174,136 @@ def load_config(name, options=None, data_root=None):
         raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
     cfg.setdefault('default_scope', 'restorekit')
     if options:
+        tree = join_options(options)
+        phases = cfg.get('phases') or {}
+        for phase in tree.get('phases') or {}:
+            if phase not in phases:
+                raise ConfigError(f'{path}: ' + unknown_name_message(phase, phases, 'phases of this config'))
         try:
-            cfg.merge_from_dict(dict(options))
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            cfg.merge_from_dict(options)
+        except UserError as error:
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
+    if isinstance(cfg.get('phases'), dict):
+        base = {key: value for key, value in dict.items(cfg._cfg_dict) if key != 'phases'}
+        cfg.phases = {name: tidy(phase, base) for name, phase in dict.items(cfg.phases)}
+    import_modules(cfg.get('custom_imports'), path)
     return cfg
+
+
+def phase_config(cfg, name):
+    """Return the complete config of a phase: the config with the phase's overrides laid over it, without ``phases``.
+
+    Args:
+        cfg (Config): A config with ``phases``.
+        name (str): One of them.
+
+    Raises:
+        ConfigError: If there is no such phase, or it is not a dict.
+    """
+    phases = cfg.get('phases') or {}
+    if name not in phases:
+        raise ConfigError(f'{cfg.filename}: ' + unknown_name_message(name, phases, 'phases of this config'))
+    override = phases[name] if phases[name] is not None else {}
+    if not isinstance(override, dict):
+        raise ConfigError(f'{cfg.filename}: phase {name!r} must be a dict of overrides, but got {override!r}')
+    base = {key: value for key, value in cfg.to_dict().items() if key != 'phases'}
+    override = override.to_dict() if isinstance(override, ConfigDict) else override
+    return RestoreConfig(merge(base, override), filename=cfg.filename)
+
+
+def _read_config(path):
+    if Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
+        lazy = Config.fromfile(str(path), lazy_import=True)
+        cfg = RestoreConfig(lazy._cfg_dict, filename=str(path))
+        object.__setattr__(cfg, '_imported_names', lazy._imported_names)
+        return cfg
+    data, text, variables = _read_chain(path)
+    return RestoreConfig(data, cfg_text=text, filename=str(path), env_variables=variables)
+
+
+def _read_chain(path):
+    """Read a config and all its bases; returns the merged dict, the text of all files, and what the environment set."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = str(Path(folder, path.name))
+        Config._substitute_predefined_vars(str(path), copy)
+        variables = Config._substitute_env_variables(copy, copy)
+        placeholders = Config._pre_substitute_base_vars(copy, copy)
+        bases = Config._get_base_files(copy)
+        source = Path(copy).read_text(encoding='utf-8')
+        own = None if path.suffix == '.py' else load(copy)
+    base, texts = ConfigDict(), []
+    for name in bases:
+        file, scope = (packaged_config(name.removeprefix('restorekit::')), None) if name.startswith('restorekit::') \
+            else Config._get_cfg_path(name, str(path))
+        data, text, more = _read_chain(Path(file))
+        base.update(Config._dict_to_config_dict(ConfigDict(data), scope))
+        variables.update(more)
+        texts.append(text)
+    if own is None:
+        tree = ast.parse(source)
+        tree.body = [node for node in tree.body if not _sets_base(node)]
+        names = {'_base_': base}
+        exec(compile(tree, str(path), 'exec'), names)
+        own = {key: value for key, value in names.items() if not key.startswith('__') and key != '_base_'
+               and not isinstance(value, (types.FunctionType, types.ModuleType))}
+    own.pop('_base_', None)
+    Config._parse_scope(own)
+    if '_deprecation_' in own:
+        warnings.warn(f'{path} is deprecated: {own.pop("_deprecation_")}', DeprecationWarning, stacklevel=2)
+    own = Config._substitute_base_vars(own, placeholders, base)
+    return lay_over(base, own), '\n'.join([*texts, f'{path}\n{path.read_text(encoding="utf-8")}']), variables
+
+
+def _sets_base(node):
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_'
+
+
+def import_modules(imports, where):
+    """Import what ``custom_imports`` of a config names; modules beside the config and in the working directory count.
+
+    Args:
+        imports (dict | list | str | None): ``dict(imports=[...], allow_failed_imports=False)``, or the names alone.
+        where (str | Path): The config's file.
+
+    Raises:
+        ConfigError: If a module is missing or fails; says what failed, in which file and line.
+    """
+    if not imports:
+        return
+    if not isinstance(imports, dict):
+        imports = dict(imports=imports)
+    for key in imports:
+        if key not in ('imports', 'allow_failed_imports'):
+            raise ConfigError(f'{where}: custom_imports has no {key!r}; '
+                              + did_you_mean(key, ['imports'], 'it takes imports and allow_failed_imports'))
+    names = imports.get('imports') or []
+    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(where))):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    for name in [names] if isinstance(names, str) else names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            if isinstance(error, ImportError) and imports.get('allow_failed_imports'):
+                warnings.warn(f'{where}: custom_imports: {name} was not imported: {error}', stacklevel=2)
+                continue
+            raise ConfigError(_failed_import(name, error, where)) from error
+
+
+def _failed_import(name, error, where):
+    own = os.path.dirname(os.path.abspath(importlib.__file__))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if not frame.filename.startswith(('<', own)) and frame.filename != __file__]
+    if isinstance(error, SyntaxError):
+        place = f'{error.filename}, line {error.lineno}'
+    elif frames:
+        place = f'{frames[-1].filename}, line {frames[-1].lineno}'
+    else:
+        return (f'{where}: custom_imports names {name!r}, but there is no such module ({error}). Put it beside the '
+                f'config or in the working directory {os.getcwd()}, or add its folder to PYTHONPATH.')
+    return f'{where}: custom_imports: {name!r} fails in {place}: {type(error).__name__}: {error}'
 
 
 def _check_bases(path, files):
@@ -156,7 +361,7 @@ def _base_path(base, path, line):
         if not base.startswith('restorekit::'):
             return None
         name = base.removeprefix('restorekit::')
-        base_path = compat.packaged_config(name) or configs_root() / name
+        base_path = packaged_config(name) or configs_root() / name
     else:
         base_path = path.parent / base
     if not base_path.is_file():
@@ -196,9 +401,34 @@ def config_from_json(text):
         raise ConfigError(f'the recorded config is not JSON: {error}') from error
     if not isinstance(data, dict):
         raise ConfigError(f'the recorded config is a {type(data).__name__}, not a dict')
-    return Config(data)
+    return RestoreConfig(data)
 
 
 def _dotted_name(value):
     module, name = getattr(value, '__module__', None), getattr(value, '__qualname__', None)
     return f'{module}.{name}' if module and name else str(value)
+
+
+def _python(value, used, indent):
+    """Write ``value`` as Python, which begins after ``used`` characters of a line; more lines follow at ``indent``."""
+    if isinstance(value, dict):
+        named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
+        opening, closing = ('dict(', ')') if named else ('{', '}')
+        items = [(f'{key}=' if named else f'{key!r}: ', item) for key, item in value.items()]
+    elif isinstance(value, (list, tuple)):
+        opening, closing = ('[', ']') if isinstance(value, list) else ('(', ')')
+        items = [('', item) for item in value]
+        if isinstance(value, tuple) and len(value) == 1:
+            return f'({_python(value[0], used + 1, indent)},)'
+    elif isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    elif isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    else:
+        return repr(value if isinstance(value, (str, int, float, complex, bytes, type(None))) else _dotted_name(value))
+    line = opening + ', '.join(f'{key}{_python(item, 0, 0)}' for key, item in items) + closing
+    if '\n' not in line and used + len(line) <= LINE and not any(isinstance(item, dict) for _, item in items):
+        return line
+    space = ' ' * (indent + 4)
+    lines = [f'{space}{key}{_python(item, indent + 4 + len(key), indent + 4)},\n' for key, item in items]
+    return f'{opening}\n{"".join(lines)}{" " * indent}{closing}'

@@ -37,6 +37,7 @@ class Registry(_root.Registry):
             KeyError: If nothing is registered under ``key``; the message gives the nearest names.
         """
         scope, name = self.split_scope_key(key)
+        scope = 'mmengine' if scope == 'mmcv' else scope  # mmcv registers in the root
         registry = self if scope in (None, self.scope) else self._get_root_registry()._search_child(scope)
         if registry is not None:
             registry.import_from_location()
@@ -45,6 +46,17 @@ class Registry(_root.Registry):
                 return registry._module_dict[name]
             registry = registry.parent if scope is None else None
         raise UnknownNameError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build ``cfg`` as MMEngine does; where no default scope is set, ``restorekit`` is it for this call.
+
+        So a component of MMEngine or mmcv that builds others through MMEngine's registries finds ours as well.
+        """
+        scope = _root.DefaultScope.get_current_instance()
+        if scope is not None and scope.scope_name != 'mmengine':
+            return super().build(cfg, *args, **kwargs)
+        with _root.DefaultScope.overwrite_default_scope('restorekit'):
+            return super().build(cfg, *args, **kwargs)
 
     def __contains__(self, key: str) -> bool:
         return self.split_scope_key(key)[1] in self.names()

@@ -12,11 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from restorekit.compat import patch_runner
-
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
-patch_runner()
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Finding, loading and recording configs."""
 
+import copy
 import json
+import pickle
+import re
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
-from restorekit import compat, config
+from restorekit import config
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ phases = dict(
     }
     for name, text in files.items():
         write(tmp_path / 'configs' / name, text)
-    monkeypatch.setattr(compat, 'mim_root', lambda: tmp_path)
+    monkeypatch.setattr(config, 'mim_root', lambda: tmp_path)
     return tmp_path / 'configs'
 
 
@@ -83,8 +86,11 @@ def test_default_scope_is_ours_unless_said(root, tmp_path):
 
 
 def test_option_that_does_not_fit_is_named(root):
-    with pytest.raises(ValueError, match=r"(?s)'model.type.x': 1.*cid_quickstart.py"):
-        config.load_config('cid/cid_quickstart', {'model.type.x': 1})
+    with pytest.raises(config.ConfigError, match=r"(?s)'hooks.1.x': 1.*cid_quickstart.py: the list has 1 items"):
+        write(root / '_base_/runtime.py', "hooks = [dict(type='A')]\n")
+        config.load_config('cid/cid_quickstart', {'hooks.1.x': 1})
+    with pytest.raises(config.ConfigError, match="'adpt' is not in the phases of this config; did you mean 'adapt'"):
+        config.load_config('cid/cid_quickstart', {'phases.adpt.seed': 1})
 
 
 def test_syntax_error_in_a_base_names_file_and_line(root):
@@ -180,14 +186,92 @@ def test_a_child_config_may_replace_text_by_a_dict_and_a_data_set_by_another(tmp
         "pairing='stem', pipeline=[1]))\noptimizer = dict(type='Adam', lr=1)\nsteps = [1, 2]\n")
     (tmp_path / 'same.py').write_text(
         "_base_ = 'base.py'\ntrain_dataloader = dict(dataset=dict(type='PairedDataset', pairing=dict(input='x')))\n"
-        "optimizer = dict(type='SGD')\n")
+        "optimizer = dict(type='SGD', momentum=0.9)\n")
     (tmp_path / 'other.py').write_text(
         "_base_ = 'base.py'\ntrain_dataloader = dict(dataset=dict(type='SingleDataset', image_dir='c'))\n")
     (tmp_path / 'list.py').write_text("_base_ = 'base.py'\nsteps = dict(a=1)\n")
     same, other = (config.load_config(tmp_path / f'{name}.py') for name in ('same', 'other'))
     assert same.train_dataloader.dataset == dict(
         type='PairedDataset', input_dir='a', gt_dir='b', pairing=dict(input='x'), pipeline=[1])
-    assert same.optimizer == dict(type='SGD', lr=1)  # as ever
+    assert same.optimizer == dict(type='SGD', momentum=0.9)
     assert other.train_dataloader == dict(batch_size=2, dataset=dict(type='SingleDataset', image_dir='c'))
-    with pytest.raises(config.ConfigError, match='steps is a dict in the child config but is of type'):
-        config.load_config(tmp_path / 'list.py')
+    assert config.load_config(tmp_path / 'list.py').steps == dict(a=1)
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """Write a module beside a config that imports it; returns the function that loads the config."""
+    monkeypatch.setattr(config.sys, 'path', list(config.sys.path))
+
+    def load(text, imports="dict(imports=['my_own_net'])"):
+        if text is not None:
+            (tmp_path / 'my_own_net.py').write_text(text)
+        config.sys.modules.pop('my_own_net', None)
+        config.importlib.invalidate_caches()
+        return config.load_config(write(tmp_path / 'c.py', f'custom_imports = {imports}\n'))
+    yield load
+    config.sys.modules.pop('my_own_net', None)
+
+
+@pytest.mark.parametrize('imports', ["dict(imports=['my_own_net'])", "['my_own_net']", "'my_own_net'"])
+def test_a_module_beside_the_config_is_imported(own_module, imports):
+    own_module('value = 3\n', imports)
+    assert config.sys.modules['my_own_net'].value == 3
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('\nimport not_there_package\n', "'my_own_net' fails in .*/my_own_net.py, line 2: .*named 'not_there_package'"),
+    ('from json import not_a_name\n', "my_own_net.py, line 1: ImportError: cannot import name 'not_a_name'"),
+    ('import json\njson.NoSuchLayer\n', "my_own_net.py, line 2: AttributeError: .*'NoSuchLayer'"),
+    ('x = (\n', 'my_own_net.py, line 1: SyntaxError'),
+    (None, "custom_imports names 'my_own_net', but there is no such module.*beside the config")])
+def test_a_module_that_fails_says_what_failed_and_where(own_module, text, message):
+    with pytest.raises(config.ConfigError, match=r'c.py: custom_imports.*') as error:
+        own_module(text)
+    assert re.search(message, str(error.value)), error.value
+
+
+def test_a_misspelt_key_of_custom_imports_is_named(own_module):
+    with pytest.raises(config.ConfigError, match="custom_imports has no 'import'; did you mean 'imports'"):
+        own_module('', "{'import': ['a']}")
+
+
+def test_written_config_reads_back_as_itself_in_its_order(tmp_path):
+    data = {'b': {'type': 'B', 'x': (1,), 'a': [], 'lambda': 1}, 'a': [{'type': 'A', 'p': 0.5}, {'2-3': None}],
+            'inf': float('inf'), 'deep': {'long': ['a long text ' * 4] * 4, 'nested': [[(1, 2)], {}]},
+            'c': True, 'quote': "it's"}
+    cfg = config.RestoreConfig(data)
+    cfg.dump(tmp_path / 'c.py')
+    text = (tmp_path / 'c.py').read_text()
+    again = config.load_config(tmp_path / 'c.py').to_dict()
+    assert again.pop('default_scope') == 'restorekit' and json.dumps(again) == json.dumps(cfg.to_dict())
+    assert again['b']['x'] == (1,) and max(map(len, text.splitlines())) <= 120
+    assert "a = [\n    dict(type='A', p=0.5),\n    {'2-3': None},\n]\n" in text
+
+
+def test_children_of_yaml_bases_variables_and_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv('RK_TEST_STEPS', '7')
+    write(tmp_path / 'base.yaml', 'model:\n  type: A\n  width: 4\nloss:\n  type: L1Loss\n')
+    path = write(tmp_path / 'child.py', """_base_ = 'base.yaml'
+name = '{{fileBasenameNoExtension}}'
+steps = {{'$RK_TEST_STEPS:3'}}
+model = dict(width=_base_.model.width * 2, loss={{_base_.loss}})
+""")
+    cfg = config.load_config(path)
+    assert cfg.name == 'child' and cfg.steps == 7 and cfg.env_variables == {'RK_TEST_STEPS': '7'}
+    assert cfg.model == dict(type='A', width=8, loss=dict(type='L1Loss', _scope_=None)) or \
+        cfg.model == dict(type='A', width=8, loss=dict(type='L1Loss'))
+    assert 'type: A' in cfg.text and '_base_.model.width * 2' in cfg.text
+
+
+def test_options_stay_with_the_config(root, tmp_path):
+    cfg = config.load_config('cid/cid_quickstart', {'train_cfg.max_iters': 5, 'phases.adapt.seed': 1})
+    cfg.dump(tmp_path / 'dumped.py')
+    copies = [cfg, cfg.copy(), copy.deepcopy(cfg), pickle.loads(pickle.dumps(cfg)),
+              config.load_config(tmp_path / 'dumped.py'), config.config_from_json(config.config_to_json(cfg))]
+    for again in copies:
+        assert isinstance(again, config.RestoreConfig)
+        assert [config.phase_config(again, name).train_cfg.max_iters for name in again.phases] == [5, 5, 5]
+        assert config.phase_config(again, 'adapt').seed == 1 and 'phases' not in config.phase_config(again, 'adapt')
+    with pytest.raises(config.ConfigError, match="'adpt' is not in the phases of this config; did you mean 'adapt'"):
+        config.phase_config(cfg, 'adpt')

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 import torch
-from mmengine.config import Config
 from tiny import config
 
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 from restorekit.registry import DEGRADATIONS, MODELS
 from restorekit.testing import check_degradation, check_loss
 
@@ -67,7 +67,7 @@ def test_one_file_and_one_config_line_each(mine):
     cfg.pop('work_dir')
     cfg['model']['losses']['quartic'] = dict(type='QuarticLoss', loss_weight=2.0)
     cfg['train_dataloader']['dataset']['pipeline'][-1] = dict(type='Degrade', degradation=dict(type='Darker'))
-    Config(cfg).dump(str(mine / 'mine.py'))
+    RestoreConfig(cfg).dump(str(mine / 'mine.py'))
     assert main(['train', str(mine / 'mine.py'), '--work-dir', str(mine / 'run')]) == 0
     state = load_checkpoint_file(mine / 'run' / 'iter_2.pth')
     assert float(state['message_hub']['log_scalars']['train/loss_quartic']['log'][-1]) > 0
@@ -79,10 +79,10 @@ def test_one_file_and_one_config_line_each(mine):
 def test_a_mistake_in_ones_own_component_is_found_like_any_other(mine, capsys):
     cfg = config('unused', custom_imports=dict(imports=['my_losses']))
     cfg['model']['losses']['quartic'] = dict(type='QuarticLoss', los_weight=2.0)
-    Config(cfg).dump(str(mine / 'mine.py'))
+    RestoreConfig(cfg).dump(str(mine / 'mine.py'))
     assert main(['train', str(mine / 'mine.py'), '--work-dir', str(mine / 'run')]) == 1
     assert "QuarticLoss takes no 'los_weight'; did you mean 'loss_weight'" in capsys.readouterr().err
     cfg['custom_imports'] = dict(imports=['my_loses'])
-    Config(cfg).dump(str(mine / 'mine.py'))
+    RestoreConfig(cfg).dump(str(mine / 'mine.py'))
     assert main(['train', str(mine / 'mine.py'), '--work-dir', str(mine / 'run')]) == 1
     assert 'my_loses' in capsys.readouterr().err

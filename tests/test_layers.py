@@ -18,7 +18,7 @@ ROOMS = [
 MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')
                  for path in PACKAGE.rglob('*.py'))
 #: Imports against the order that are known and shall go; nothing may be added.
-KNOWN = {('restorekit.compat', 'restorekit.checkpoint')}
+KNOWN = set()
 
 
 def file_of(module):

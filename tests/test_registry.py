@@ -1,4 +1,6 @@
 import pytest
+from mmengine.registry import HOOKS as ROOT
+from mmengine.registry import DefaultScope
 
 from restorekit.registry import DEGRADATIONS, HOOKS, MODELS, OPTIMIZERS
 
@@ -15,10 +17,30 @@ def test_mmengine_components_are_found_and_suggested():
 
 
 def test_error_reaches_the_user_through_mmengines_registries():
-    from mmengine.registry import HOOKS as ROOT
-    with pytest.raises(KeyError, match="did you mean 'SafeCheckpointHook'"):
-        ROOT.build(dict(type='SafeChekpointHook'))
-    assert type(ROOT.build(dict(type='StripHook'))).__name__ == 'StripHook'
+    with DefaultScope.overwrite_default_scope('restorekit'):  # as our runner sets it
+        with pytest.raises(KeyError, match="did you mean 'SafeCheckpointHook'"):
+            ROOT.build(dict(type='SafeChekpointHook'))
+        assert type(ROOT.build(dict(type='StripHook'))).__name__ == 'StripHook'
+    with DefaultScope.overwrite_default_scope('mmengine'), \
+            pytest.raises(KeyError, match='StripHook is not in the mmengine::hook registry. Please check'):
+        ROOT.build(dict(type='StripHook'))
+
+
+def test_what_we_build_may_build_ours_through_mmengines_registries():
+    @HOOKS.register_module()
+    class Holder:
+        def __init__(self, inner):
+            self.inner, self.scope = ROOT.build(inner), DefaultScope.get_current_instance().scope_name
+
+    try:
+        for scope, inside in (('mmengine', 'restorekit'), ('other', 'other')):
+            inner = 'StripHook' if scope == 'mmengine' else 'EMAHook'
+            with DefaultScope.overwrite_default_scope(scope):
+                holder = HOOKS.build(dict(type='Holder', inner=dict(type=inner)))
+                assert DefaultScope.get_current_instance().scope_name == scope
+            assert type(holder.inner).__name__ == inner and holder.scope == inside
+    finally:
+        del HOOKS._module_dict['Holder']
 
 
 def test_dotted_paths_are_never_imported():

@@ -13,12 +13,12 @@ from .network import (
     network_state,
 )
 from .plain import HISTORY, CheckpointWriteError, atomic_save, plain, restore_history
-from .read import CheckpointError, load_checkpoint_file, load_from_http, load_from_local
+from .read import CheckpointError, load_checkpoint_file, load_from_http
 from .state_dict import state_dict_problems, weights_digest
 
 __all__ = [
     'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'build_described_network',
-    'load_checkpoint_file', 'load_from_http', 'load_from_local', 'load_network_weights', 'network_config_from_json',
+    'load_checkpoint_file', 'load_from_http', 'load_network_weights', 'network_config_from_json',
     'network_description', 'network_json', 'network_state', 'plain', 'restore_history', 'state_dict_problems',
     'weights_digest',
 ]

@@ -104,14 +104,8 @@ def _load_safetensors(path, size, map_location):
         raise _damaged(path, size, error) from error
 
 
-def load_from_local(filename, map_location=None):
-    """mmengine's checkpoint loader for files: :func:`load_checkpoint_file`."""
-    return load_checkpoint_file(filename, map_location)
-
-
 def load_from_http(filename, map_location=None, model_dir=None, progress=None):
-    """mmengine's checkpoint loader for http(s): :func:`~restorekit.files.download.download`, then
-    :func:`load_checkpoint_file`."""
+    """Download a checkpoint (:func:`~restorekit.files.download.download`), then :func:`load_checkpoint_file`."""
     from mmengine.dist import barrier, get_dist_info
     rank, _ = get_dist_info()
     try:

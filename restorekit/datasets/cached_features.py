@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from restorekit.checkpoint import load_checkpoint_file, load_network_weights, network_state, weights_digest
-from restorekit.config import config_to_json
+from restorekit.config import config_from_json, config_to_json
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError
 from restorekit.random import derive_seed, seeded_generators
@@ -44,12 +45,13 @@ class CachedFeatures(RestoreDataset):
     another one, which is made at first use; and the restorer refuses maps of another encoder than its network's. It is
     made under a lock, so that several processes make it once.
 
-    An item is that of the dataset, uint8 images and all, with ``map_0``, ``map_1``, ... (C, h, w) float32 in its
+    An item is the one of the dataset, uint8 images and all, with ``map_0``, ``map_1``, ... (C, h, w) float32 in its
     sample. All items have one size, which the network takes without padding.
 
     Args:
         dataset (dict): The dataset, its pipeline ending in images of one size.
-        network (dict): Config of a network with ``encode``, such as :class:`EncoderDecoder`; only its encoder matters.
+        network (dict | None): Config of a network with ``encode``, such as :class:`EncoderDecoder`; only its encoder
+            matters. None keeps the images alone, for any network and trainable encoders.
         cache (str): Folder of the caches.
         copies (int): Draws of each item: other crops and degradations.
         weights (str, optional): Checkpoint of the network. Default: what ``init_weights`` gives, which must then not
@@ -61,19 +63,18 @@ class CachedFeatures(RestoreDataset):
         CacheError: If the images differ in size, do not fit the network, or files of the cache are damaged.
     """
 
-    def __init__(self, dataset: dict, network: dict, cache: str, copies: int = 1, weights: str | None = None,
+    def __init__(self, dataset: dict, network: dict | None, cache: str, copies: int = 1, weights: str | None = None,
                  seed: int = 0, domain: str | None = None):
         super().__init__(domain=domain, seed=seed)
         if copies < 1:
             raise InputError(f'CachedFeatures: copies must be at least 1, but got {copies}')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        model = _network(network, weights)
-        encoder = dict(network)
-        encoder.pop('decoder', None)
+        model = None if network is None else _network(network, weights)
+        encoder = None if network is None else {key: value for key, value in network.items() if key != 'decoder'}
         self.record = dict(
             format=FORMAT, version=__version__, dataset=json.loads(config_to_json(dict(dataset=dataset)))['dataset'],
-            files=content_digest(self.dataset), encoder=json.loads(config_to_json(encoder)),
-            weights=weights_digest(model.encoder), copies=copies, seed=seed)
+            files=content_digest(self.dataset), encoder=encoder and json.loads(config_to_json(encoder)),
+            weights=model and weights_digest(model.encoder), copies=copies, seed=seed)
         key = hashlib.sha256(json.dumps(self.record, sort_keys=True).encode()).hexdigest()
         self.folder = Path(cache) / key[:24]
         self.copies = copies
@@ -108,13 +109,14 @@ class CachedFeatures(RestoreDataset):
         try:
             found = json.loads((self.folder / RECORD).read_text())
             self.items = json.loads((self.folder / ITEMS).read_text())
-            names = sorted(path.name for path in self.folder.glob('map_*.npy'))
+            names = list(self.folder.glob('map_*.npy'))
             self.maps = [np.load(self.folder / f'map_{i}.npy', mmap_mode='r') for i in range(len(names))]
             self.inputs = np.load(self.folder / 'inputs.npy', mmap_mode='r')
             gts = self.folder / 'gts.npy'
             self.gts = np.load(gts, mmap_mode='r') if gts.is_file() else None
             arrays = [self.inputs, *self.maps, *([] if self.gts is None else [self.gts])]
-            if found != self.record or not names or {len(array) for array in arrays} != {len(self.items)}:
+            lengths = {len(array) for array in arrays}
+            if found != self.record or bool(names) != bool(found['encoder']) or lengths != {len(self.items)}:
                 raise ValueError('it belongs to something else, or not all of it is there')
         except (OSError, ValueError) as error:
             raise CacheError(f'the cache of features {self.folder} cannot be used: {error}. Remove that folder; it is '
@@ -145,8 +147,10 @@ class CachedFeatures(RestoreDataset):
                 # not fixed, so that a broken file may be replaced; the number of the draw makes each copy another
                 batch.append(self.dataset[Draw(number % n, number, derive_seed(self.seed, number))])
             images = torch.stack(self._checked(batch, model))
-            unit = rescale(images.float() / 255, (0.0, 1.0), model.input_range)
-            parts = dict(inputs=images, **{f'map_{i}': maps.float() for i, maps in enumerate(model.encode(unit))})
+            parts = dict(inputs=images)
+            if model is not None:
+                unit = rescale(images.float() / 255, (0.0, 1.0), model.input_range)
+                parts.update({f'map_{i}': maps.float() for i, maps in enumerate(model.encode(unit))})
             gts = [item['data_samples'].get('gt') for item in batch]
             if all(gt is not None for gt in gts):
                 parts['gts'] = torch.stack(gts)
@@ -169,7 +173,7 @@ class CachedFeatures(RestoreDataset):
         if any(tuple(image.shape[-2:]) != self._size for image in images):
             raise CacheError(f'cached items must have one size, but some are {self._size} and some {size} (height, '
                              'width); end the geometric transforms of the pipeline with a crop to one size')
-        if any(side % model.size_divisor or side < model.min_size for side in size):
+        if model is not None and any(side % model.size_divisor or side < model.min_size for side in size):
             raise CacheError(f'images of {size} (height, width) do not fit the network without padding: sides must be '
                              f'multiples of {model.size_divisor} of at least {model.min_size}')
         return images
@@ -183,12 +187,25 @@ def content_digest(dataset: RestoreDataset) -> str:
         for role, path in sorted(dataset.files(index).items()):
             if path not in seen and os.path.isfile(path):
                 seen.add(path)
-                digest.update(f'{role} {Path(path).name} {os.path.getsize(path)}'.encode())
-                digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+                stat = os.stat(path)
+                digest.update(f'{role} {Path(path).name} {stat.st_size}'.encode())
+                digest.update(_file_digest(path, stat.st_size, stat.st_mtime_ns))
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=2**16)
+def _file_digest(path, size, changed):
+    return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
 def _network(config, weights):
+    changed = None if weights is None else os.stat(weights).st_mtime_ns
+    return _built_network(config_to_json(dict(network=config)), weights, changed)
+
+
+@functools.lru_cache(maxsize=4)  # of a mixture every dataset has the same
+def _built_network(config, weights, changed):
+    config = config_from_json(config).network
     with seeded_generators(0):
         network = MODELS.build(config)
         if not hasattr(network, 'encode') or not hasattr(network, 'encoder'):

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from mmengine import registry as root_registries
 from mmengine.registry import Registry
-from mmengine.utils import import_modules_from_strings
 from torch.utils.data import Dataset
 
 from restorekit import registry as registries
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, import_modules
 from restorekit.messages import MissingFileError, nearest, unknown_name_message
 
 # what MMEngine's Runner and restorekit read at the top level of a config
@@ -40,7 +39,7 @@ def check_config(cfg, where, phase=False):
         ConfigError: At the first mistake.
     """
     if cfg.get('custom_imports'):
-        import_modules_from_strings(**cfg['custom_imports'])
+        import_modules(cfg['custom_imports'], where)
     known_keys = TOP_LEVEL_KEYS | (PHASE_KEYS if phase else frozenset())
     for key in cfg:
         near = nearest(key, known_keys, n=1, cutoff=0.8)
@@ -81,13 +80,18 @@ def _check_known(node, known, place, where):
             raise ConfigError(f'{where}: {place} has no {key!r}; {hint}')
 
 
-def check_paths(cfg, where):
+def check_paths(cfg, where, splits=('train', 'val', 'test')):
     """Check that the folders and files the datasets of a config name are there.
+
+    Args:
+        cfg (Config | dict): The config, its data root joined.
+        where (str): Its file (and phase), for messages.
+        splits (Sequence[str]): Look at these datasets only.
 
     Raises:
         FileNotFoundError: Names the folder looked for, the key, the config and the data root.
     """
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in (f'{split}_dataloader' for split in splits):
         for place, key, path in _data_paths(cfg.get(loader), loader):
             if not Path(path).exists():
                 root = cfg.get('data_root')
@@ -154,6 +158,9 @@ def _components():
             if isinstance(registry, Registry):
                 registry.import_from_location()
                 found.update(registry.module_dict)
+                if module is root_registries:
+                    found.update({f'{scope}.{name}': component for name, component in registry.module_dict.items()
+                                  for scope in ('mmengine', 'mmcv')})
     return found
 
 
@@ -161,7 +168,7 @@ def _check(node, place, where, components):
     if isinstance(node, dict):
         name = node.get('type')
         if isinstance(name, str):
-            component = components.get(name.split('.')[-1] if '.' in name else name)
+            component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
                 message = unknown_name_message(name, components, 'registries')
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')

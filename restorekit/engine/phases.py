@@ -7,13 +7,12 @@ import time
 import uuid
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
-from restorekit.compat import patch_runner
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.messages import ExistingFileError, MissingFileError, WriteError, unknown_name_message
@@ -25,58 +24,6 @@ from .runner import RestoreRunner
 
 STATE_FILE = 'run_state.json'
 SINGLE_PHASE = 'train'
-
-
-def merge(base, override):
-    """Merge ``override`` onto a copy of ``base`` as MMEngine does, and replace a component of another ``type``.
-
-    Dicts merge, everything else replaces. ``_delete_=True`` replaces a dict whole; so does another ``type``, since
-    the arguments of one component are never meant for another.
-
-    Example:
-        >>> merge(dict(loss=dict(type='A', a=1), n=1), dict(loss=dict(type='B')))
-        {'loss': {'type': 'B'}, 'n': 1}
-    """
-    merged = dict(base)
-    for key, value in override.items():
-        old = merged.get(key)
-        if isinstance(value, dict):
-            merges = isinstance(old, dict) and value.get('type', old.get('type')) == old.get('type')
-            value = merge(old if merges and not value.get('_delete_') else {}, value)
-            value.pop('_delete_', None)
-        merged[key] = copy.deepcopy(value)
-    return merged
-
-
-def phase_overrides(cfg, name, options=None):
-    """Return the complete config of phase ``name``: the config, then the phase's overrides, then ``options``."""
-    phases = cfg.get('phases') or {}
-    if name not in phases:
-        raise ConfigError(f'{cfg.filename}: ' + unknown_name_message(name, phases, 'phases of this config'))
-    override = phases[name].to_dict() if isinstance(phases[name], ConfigDict) else phases[name] or {}
-    if not isinstance(override, dict):
-        raise ConfigError(f'{cfg.filename}: phase {name!r} must be a dict of overrides, but is {override!r}')
-    base = {key: value for key, value in cfg.to_dict().items() if key != 'phases'}
-    merged = _config(merge(base, override), cfg.filename)
-    for key, value in (options or {}).items():
-        if not key.startswith('phases.') and not _below_none(merged, key):
-            merged.merge_from_dict({key: value})
-    return merged
-
-
-def _below_none(cfg, key):
-    """Whether the dotted ``key`` lies below something that this phase set to None, so that it has no meaning there."""
-    node = cfg
-    for part in key.split('.')[:-1]:
-        node = node.get(part, {}) if hasattr(node, 'get') else {}
-        if node is None:
-            return True
-    return False
-
-
-def _config(data, filename):
-    # laying out the text of a long config by yapf, which MMEngine does four times per runner, can take a minute
-    return Config(data, filename=filename, format_python_code=False)
 
 
 class MetricsRecorder(Hook):
@@ -107,8 +54,6 @@ class MultiPhaseRunner:
         resume (bool): Continue what ``work_dir`` holds.
         phase (str, optional): Run this phase alone.
         allow_config_change (bool): Resume although a config differs from the one its phase was started with.
-        options (dict, optional): Overrides that hold in every phase (``--cfg-options``); keys starting with
-            ``phases.`` were for one phase and are ignored here.
 
     Raises:
         ConfigError: For a mistake in any phase's config, before the first one starts; from ``train``, if ``resume``
@@ -116,11 +61,10 @@ class MultiPhaseRunner:
         FileExistsError: If ``work_dir`` holds a run and ``resume`` is False.
     """
 
-    def __init__(self, cfg, resume=False, phase=None, options=None, allow_config_change=False):
-        patch_runner()
+    def __init__(self, cfg, resume=False, phase=None, allow_config_change=False):
         self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
         self.where = str(self.cfg.filename or 'config')
-        self.resume, self.options, self.allow_config_change = resume, options or {}, allow_config_change
+        self.resume, self.allow_config_change = resume, allow_config_change
         self.hooks = []  # further hooks (objects) of every phase
         self.announce = _log  # is told the start of each phase and the like, on the main process
         self.work_dir = Path(self.cfg.work_dir)
@@ -143,8 +87,8 @@ class MultiPhaseRunner:
     def phase_config(self, name):
         """Return the complete, checked config of one phase."""
         where = self.where if self.single else f'{self.where}, phase {name!r}'
-        cfg = _config(self.cfg.to_dict(), self.cfg.filename) if self.single else \
-            phase_overrides(self.cfg, name, self.options)
+        cfg = RestoreConfig(self.cfg.to_dict(), filename=self.cfg.filename) if self.single else \
+            phase_config(self.cfg, name)
         init_from = cfg.get('init_from', 'previous')
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \

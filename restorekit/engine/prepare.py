@@ -9,7 +9,7 @@ from restorekit.registry import MODELS
 from .config_check import check_config, check_paths, join_data_root
 
 
-def prepare(cfg, where, phase=False, paths=True):
+def prepare(cfg, where, phase=False, splits=('train', 'val', 'test')):
     """Check a config and make it ready to run, in place; train, test, browse-dataset and check-data all call this.
 
     Its names and arguments are checked, the data root is joined before the paths of its datasets, these are looked
@@ -20,10 +20,10 @@ def prepare(cfg, where, phase=False, paths=True):
         cfg (Config): The complete config of one run.
         where (str): Its file (and phase), for messages.
         phase (bool): Whether the keys ``frozen`` and ``init_from`` are allowed.
-        paths (bool): Refuse a config whose data folders are missing.
+        splits (Sequence[str]): Look for the folders of these datasets.
 
     Returns:
-        Config: The same.
+        BaseModel | None: The model on the meta device; None if the config has none.
 
     Raises:
         ConfigError: At the first mistake.
@@ -31,13 +31,10 @@ def prepare(cfg, where, phase=False, paths=True):
     """
     check_config(cfg, where, phase=phase)
     join_data_root(cfg)
-    if paths:
-        check_paths(cfg, where)
-    if 'frozen' in cfg:
+    check_paths(cfg, where, splits)
+    if 'frozen' in cfg and cfg.get('model') is not None:
         cfg.model.frozen = cfg.pop('frozen')
-    if cfg.get('model') is not None:
-        build_on_meta(cfg.model)
-    return cfg
+    return None if cfg.get('model') is None else build_on_meta(cfg.model)
 
 
 def build_on_meta(model):
@@ -48,5 +45,5 @@ def build_on_meta(model):
     try:
         with torch.device('meta'):
             return MODELS.build(copy.deepcopy(model))
-    except NotImplementedError:  # torch's answer to a look at values that are not there
+    except RuntimeError:  # what torch answers to a look at values that are not there
         return MODELS.build(copy.deepcopy(model))

@@ -16,10 +16,12 @@ from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
 from torch.utils.data import DataLoader
 
+from restorekit import compat
 from restorekit.checkpoint import (
     CheckpointWriteError,
     atomic_save,
     load_checkpoint_file,
+    load_from_http,
     load_network_weights,
     network_json,
     network_state,
@@ -32,6 +34,7 @@ from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
+from .history import Histories
 from .loader import CarryingLoader
 
 CHECKPOINT_FORMAT = 1
@@ -76,8 +79,15 @@ class RestoreRunner(Runner):
         if is_model_wrapper(model):
             return model
         if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
-            return revert_sync_batchnorm(model.to(get_device()))
+            with compat.runner_building():
+                return revert_sync_batchnorm(model.to(get_device()))
         return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+
+    def build_message_hub(self, message_hub=None):
+        """Build the message hub; its histories grow in constant time."""
+        hub = super().build_message_hub(message_hub)
+        hub._log_scalars = Histories(hub.log_scalars)
+        return hub
 
     def _init_model_weights(self):
         """Initialise, unless a checkpoint is about to be loaded (pretrained weights need not be there then)."""
@@ -88,7 +98,8 @@ class RestoreRunner(Runner):
         """Build the optimizer over what is trainable."""
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
             optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
-        return super().build_optim_wrapper(optim_wrapper)
+        with compat.runner_building():
+            return super().build_optim_wrapper(optim_wrapper)
 
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
@@ -114,7 +125,8 @@ class RestoreRunner(Runner):
         Raises:
             RuntimeError: If the file is a checkpoint of another network; names the keys.
         """
-        checkpoint = load_checkpoint_file(filename, map_location=map_location)
+        read = load_from_http if '://' in str(filename) else load_checkpoint_file
+        checkpoint = read(filename, map_location=map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resume and isinstance(checkpoint, dict) and 'state_dict' in checkpoint
         if not resuming:
@@ -154,8 +166,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they are '
-                                 'not saved over good ones')
+            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
+                                 'are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

@@ -13,6 +13,7 @@ from restorekit.messages import InputError, unknown_name_message
 from .facts import metric_class
 
 COLOURS = ('rgb', 'y-bt601')
+CROP_PLACES = ('top-left', 'centre')
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Protocol:
         name (str): Shown in the key of every number, as in ``PSNR@rgb``.
         quantize (bool): Round to 8 bits per channel.
         crop_border (int): Pixels cut from each side.
-        crop_multiple (int): Keep the top left part whose height and width are multiples of this.
+        crop_multiple (int): Keep a part whose height and width are multiples of this.
+        crop_place (str): Where that part lies: 'top-left', or 'centre', which cuts half of what is left over from each
+            side; of an odd number one pixel from the start and the others from the end, as CID's program does.
         resize (tuple[int, int] | None): (height, width) to resize to, bilinear with antialiasing as Pillow does.
         colour (str): 'rgb', or 'y-bt601': luma of ITU-R BT.601 in limited range, as MATLAB's ``rgb2ycbcr``:
-            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1]; with ``quantize`` luma is rounded
-            to 8 bits too, as MATLAB does for uint8 images.
+            Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1].
+        round_luma (bool): With ``quantize``, round luma to 8 bits too, as MATLAB does for uint8 images.
         ssim_pool (int | None): For SSIM alone, average over blocks first: r = max(1, round(min(H, W) / ssim_pool)),
             to (int(H / r), int(W / r)).
         ssim_window (int): Side of SSIM's window in pixels, odd.
@@ -51,8 +54,10 @@ class Protocol:
     quantize: bool = False
     crop_border: int = 0
     crop_multiple: int = 1
+    crop_place: str = 'top-left'
     resize: tuple[int, int] | None = None
     colour: str = 'rgb'
+    round_luma: bool = True
     ssim_pool: int | None = None
     ssim_window: int = 11
     ssim_sigma: float | None = 1.5
@@ -63,9 +68,10 @@ class Protocol:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
             raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
                              f'got {self.name!r}')
-        if self.colour not in COLOURS:
-            raise InputError(f'protocol {self.name!r}: colour must be one of {", ".join(map(repr, COLOURS))}, '
-                             f'got {self.colour!r}')
+        for name, known in (('colour', COLOURS), ('crop_place', CROP_PLACES)):
+            if getattr(self, name) not in known:
+                raise InputError(f'protocol {self.name!r}: {name} must be one of {", ".join(map(repr, known))}, '
+                                 f'but got {getattr(self, name)!r}')
         if self.resize is not None:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
@@ -87,8 +93,13 @@ class Protocol:
 
     @property
     def fingerprint(self):
-        """Eight characters that tell settings apart, whatever the name."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:8]
+        """Eight characters that tell settings apart, whatever the name.
+
+        Choices at their default do not count, so that a choice added later changes no fingerprint.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        chosen = {choice: value for choice, value in self.settings.items() if value != defaults[choice]}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def ssim_options(self):
@@ -130,7 +141,7 @@ class Protocol:
         if self.colour == 'y-bt601':
             factors = image.new_tensor([65.481, 128.553, 24.966]).view(3, 1, 1)
             luma = (image * factors).sum(dim=1, keepdim=True) + 16
-            image = (luma.round() if self.quantize else luma) / 255
+            image = (luma.round() if self.quantize and self.round_luma else luma) / 255
         return image
 
     def _crop(self, image):
@@ -141,7 +152,11 @@ class Protocol:
             cut = f'cuts {border} pixels from each side' + (
                 f' and keeps multiples of {multiple}' if multiple > 1 else '')
             raise InputError(f'protocol {self.name!r} {cut}, which leaves nothing of an image of {height}x{width}')
-        return image[..., border:border + kept[0], border:border + kept[1]]
+        start = [border, border]
+        if self.crop_place == 'centre':
+            spare = [side - 2 * border - inner for side, inner in zip((height, width), kept, strict=True)]
+            start = [border + (1 if left % 2 else left // 2) for left in spare]
+        return image[..., start[0]:start[0] + kept[0], start[1]:start[1] + kept[1]]
 
 
 #: Every choice of a protocol, and the ones that decide what the images are before a metric is computed.
@@ -157,14 +172,18 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol('rgb-uint8', quantize=True),
     # luma of the 8-bit image, as MATLAB scripts of super-resolution and deraining report
     Protocol('y-matlab', colour='y-bt601', quantize=True),
+    # BasicSR, MMagic: luma of the 8-bit image, not rounded again
+    Protocol('y-basicsr', colour='y-bt601', quantize=True, round_luma=False),
     # FFA-Net, AECR-Net, DEA-Net: SSIM with zeros around the image
     Protocol('ffa', ssim_padding='zero'),
     # DehazeFormer, gUNet, MixDehazeNet, ConvIR: SSIM of images averaged to about 256 pixels
     Protocol('dehazeformer', ssim_pool=256),
     # SFSNiD: both images resized to 256 x 256 by torchvision's Resize, SSIM with zeros around
     Protocol('size-256', resize=(256, 256), ssim_padding='zero'),
-    # Dehamer, CID: the top left part in multiples of 16, SSIM by scikit-image's defaults
+    # Dehamer: the top left part in multiples of 16, SSIM by scikit-image's defaults
     Protocol('crop16', crop_multiple=16, **UNIFORM),
+    # CID: the central part in multiples of 16
+    Protocol('crop16-centre', crop_multiple=16, crop_place='centre', **UNIFORM),
     # GridDehazeNet, DW-GAN: full resolution, SSIM by scikit-image's defaults
     Protocol('skimage7', **UNIFORM),
 )}

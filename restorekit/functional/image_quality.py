@@ -161,10 +161,22 @@ def ssim_map(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0
         >>> ssim_map(torch.rand(1, 3, 16, 20), torch.rand(1, 3, 16, 20)).shape
         torch.Size([1, 3, 6, 10])
     """
+    luminance, contrast = ssim_factors(pred, target, window, sigma, padding, data_range, sample_covariance)
+    return luminance * contrast
+
+
+def ssim_factors(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0, sample_covariance=False):
+    """Return the luminance and the contrast-structure factor at every pixel, whose product is :func:`ssim_map`.
+
+    Arguments and shapes as there.
+
+    Example:
+        >>> [tuple(x.shape) for x in ssim_factors(torch.rand(1, 3, 16, 20), torch.rand(1, 3, 16, 20))]
+        [(1, 3, 6, 10), (1, 3, 6, 10)]
+    """
     pred, target, kernel, unbiased, c1, c2 = _ssim_setup(pred, target, window, sigma, padding, data_range,
                                                          sample_covariance)
-    luminance, contrast = _ssim_factors(pred, target, kernel, padding, unbiased, c1, c2, data_range)
-    return luminance * contrast
+    return _ssim_factors(pred, target, kernel, padding, unbiased, c1, c2, data_range)
 
 
 def _ssim_setup(pred, target, window, sigma, padding, data_range, sample_covariance):

@@ -28,7 +28,7 @@ from .tiling import plan_axis, restore_tiles
 #: Images up to this many pixels are restored whole where the memory allows it.
 WHOLE_PIXELS = 2 ** 22
 #: Larger ones are tiled as soon as a pass takes more than this, however much is free.
-TILE_MEMORY = 2 ** 30
+TILE_MEMORY = 2 ** 29
 _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width

@@ -81,15 +81,14 @@ def browse_dataset(config: str | os.PathLike[str], *, data_root: str | None = No
         raise InputError(f"split must be 'train', 'val' or 'test', but got {split!r}")
     prepare_process()
     import_from_here(config)
-    from restorekit.compat import patch_runner
     from restorekit.files.image_io import write_image
     from restorekit.registry import DATASETS, MODELS
     from restorekit.visualization import contact_sheet
-    patch_runner()
     training = split == 'train'
-    cfg, other_phases = _split_config(config, split, phase, data_root, dict(options or {}))
+    cfg, model, other_phases = _split_config(config, split, phase, data_root, dict(options or {}))
     dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
-    preprocessor = MODELS.build(cfg.model).data_preprocessor
+    preprocessor = MODELS.build(cfg.model.get('data_preprocessor') or dict(type='RestorePreprocessor'))
+    preprocessor.bind(model.network)
     draws = _training_draws(cfg, dataset, start) if training else _held_out_draws(dataset, number)
     kept, read = _collect(dataset, preprocessor, draws, number, training)
     rows = [row for items in kept.values() for row in items]
@@ -104,11 +103,10 @@ def browse_dataset(config: str | os.PathLike[str], *, data_root: str | None = No
 
 
 def _split_config(config: str | os.PathLike[str], split: str, phase: str | None, data_root: str | None,
-                  options: dict[str, Any]) -> tuple[Any, list[str]]:
-    """Return the phase's config with its data root joined, and the names of the other phases."""
-    from restorekit.config import load_config
-    from restorekit.engine import check_config, check_paths, join_data_root
-    from restorekit.engine.phases import phase_overrides
+                  options: dict[str, Any]) -> tuple[Any, Any, list[str]]:
+    """Return the phase's config, ready to run, its model without weights, and the names of the other phases."""
+    from restorekit.config import load_config, phase_config
+    from restorekit.engine import prepare
     cfg = load_config(config, options=options, data_root=data_root)
     phases = list(cfg.get('phases') or {})
     if phase and not phases:
@@ -116,20 +114,14 @@ def _split_config(config: str | os.PathLike[str], split: str, phase: str | None,
     name = phase or (phases[0] if phases else None)
     where = str(config)
     if name is not None:
-        cfg = phase_overrides(cfg, name, options)
-        cfg.pop('frozen', None)
+        cfg = phase_config(cfg, name)
         where = f'{where}, phase {name!r}'
-    check_config(cfg, where, phase=name is not None)
     if cfg.get(f'{split}_dataloader') is None:
         there = [key for key in ('train', 'val', 'test') if cfg.get(f'{key}_dataloader') is not None]
         raise InputError(f'{where} has no {split}_dataloader; the split may be {" or ".join(there) or "nothing"}')
-    for other in ('train', 'val', 'test'):  # a folder that only another split needs may be missing
-        if other != split:
-            cfg.pop(f'{other}_dataloader', None)
-    join_data_root(cfg)
-    check_paths(cfg, where)
+    model = prepare(cfg, where, phase=name is not None, splits=(split,))  # only another split may lack its folders
     cfg.phase_name = name
-    return cfg, [other for other in phases if other != name]
+    return cfg, model, [other for other in phases if other != name]
 
 
 def _training_draws(cfg: Any, dataset: Any, start: int) -> Iterator[tuple[int, Any]]:

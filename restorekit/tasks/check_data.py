@@ -237,15 +237,13 @@ def leaks(entries: Sequence[DatasetEntry]) -> list[str]:
 def _load(config: str | os.PathLike[str], data_root: str | None) -> list[dict[str, Any]]:
     """Return the complete config of each phase."""
     import restorekit.datasets  # noqa: F401  registers them
-    from restorekit.config import load_config
-    from restorekit.engine.config_check import check_config, join_data_root
-    from restorekit.engine.phases import phase_overrides
+    from restorekit.config import load_config, phase_config
+    from restorekit.engine import prepare
     import_from_here(config)
     cfg = load_config(config, data_root=data_root)
-    configs = [phase_overrides(cfg, name) for name in cfg.get('phases') or ()] or [cfg]
+    configs = [phase_config(cfg, name) for name in cfg.get('phases') or ()] or [cfg]
     for part in configs:
-        check_config(part, str(config), phase=True)
-        join_data_root(part)
+        prepare(part, str(config), phase=True, splits=())  # what is missing is in the report
     return [part.to_dict() for part in configs]
 
 

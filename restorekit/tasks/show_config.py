@@ -30,9 +30,6 @@ def show_config(config: PathLike, *, phase: str | None = None, options: dict[str
         >>> restorekit.show_config('cid/cid_quickstart', phase='adapt').frozen  # doctest: +SKIP
         ['network.encoder']
     """
-    from restorekit.config import load_config
+    from restorekit.config import load_config, phase_config
     cfg = load_config(config, options=options)
-    if phase is None:
-        return cfg
-    from restorekit.engine.phases import phase_overrides
-    return phase_overrides(cfg, phase, options)
+    return cfg if phase is None else phase_config(cfg, phase)

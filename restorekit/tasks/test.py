@@ -99,14 +99,12 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
 
     from mmengine.dist import is_main_process
 
-    from restorekit.compat import patch_runner
     from restorekit.distributed import run_on_main
     from restorekit.engine import ProgressHook, RestoreRunner, prepare
     from restorekit.evaluation.journal import close_report, open_report
     from restorekit.evaluation.provenance import config_hash, set_hashes
     from restorekit.evaluation.report import describe_metric, summarise, write_report
     from restorekit.evaluation.report_tables import not_finite_sentences
-    patch_runner()
     cfg = _test_config(cfg, str(config), checkpoint, predictions, data)
     cfg.test_evaluator = _evaluators(cfg, str(config), protocols, metrics)
     digest = config_hash({**cfg.to_dict(), 'test_dataloader': cfg.test_dataloader.dataset})  # not how it is read
@@ -172,9 +170,7 @@ def _check_arguments(checkpoint: PathLike | None, predictions: PathLike | None, 
 def _test_config(cfg: Config, where: str, checkpoint: PathLike | None, predictions: PathLike | None,
                  data: Sequence[str | Path] | None) -> Config:
     """Return the config of a test alone: the test set, or else the validation set; nothing of training."""
-    from mmengine.config import Config
-
-    from restorekit.config import ConfigError
+    from restorekit.config import ConfigError, RestoreConfig
     from restorekit.evaluation.selection import dataset_base, join_sets, name_set
     kept = {key: value for key, value in cfg.to_dict().items()
             if key not in ('phases', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
@@ -202,7 +198,7 @@ def _test_config(cfg: Config, where: str, checkpoint: PathLike | None, predictio
                 default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook'), logger=dict(type='LoggerHook')),
                 visualizer=dict(type='Visualizer'),
                 experiment_name=f'test_{uuid.uuid4().hex[:6]}')  # MMEngine keeps singletons under this name
-    return Config(kept, filename=cfg.filename, format_python_code=False)  # its layout by yapf takes long
+    return RestoreConfig(kept, filename=cfg.filename)
 
 
 def _evaluators(cfg: Config, where: str, protocols: Sequence[str], metrics: Sequence[str]) -> list[dict[str, Any]]:

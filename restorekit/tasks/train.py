@@ -84,7 +84,7 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
     """
     from restorekit.config import load_config
     import_from_here(config)
-    cfg = load_config(config, options=_checked_options(config, options or {}), data_root=data_root)
+    cfg = load_config(config, options=options, data_root=data_root)
     if amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if seed is not None:
@@ -94,15 +94,12 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
     cfg.launcher = launcher
     prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
-    from restorekit.compat import patch_runner
     from restorekit.distributed import broadcast_object, init_distributed, run_on_main
     from restorekit.engine import MultiPhaseRunner, ProgressHook
-    patch_runner()
     init_distributed(launcher)
     folder = work_dir or cfg.get('work_dir') or _default_work_dir(cfg, resume or phase is not None)
     cfg.work_dir = broadcast_object(str(folder))
-    runner = MultiPhaseRunner(cfg, resume=resume, phase=phase, options=options,
-                              allow_config_change=allow_config_change)
+    runner = MultiPhaseRunner(cfg, resume=resume, phase=phase, allow_config_change=allow_config_change)
     if progress is not None:
         runner.hooks.append(ProgressHook(progress))
     if announce is not None:
@@ -110,17 +107,6 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
     runner.train()
     report: TrainReport = run_on_main(_report, runner)
     return report
-
-
-def _checked_options(config: PathLike, options: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options of a phase that the config does not have; return the options."""
-    from restorekit.config import ConfigError, load_config
-    from restorekit.messages import unknown_name_message
-    named = {key.split('.')[1] for key in options if key.startswith('phases.')}
-    phases = (load_config(config).get('phases') or {}) if named else {}
-    for name in sorted(named - set(phases)):
-        raise ConfigError('--cfg-options: ' + unknown_name_message(name, phases, f'phases of {config}'))
-    return options
 
 
 def _default_work_dir(cfg: Config, again: bool) -> Path:

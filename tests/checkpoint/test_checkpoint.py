@@ -19,11 +19,9 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from torch import nn
 
 from restorekit import checkpoint as ck
-from restorekit import compat
 from restorekit.files.atomic import atomic_write_text
 from restorekit.registry import MODELS
 
-compat.patch_runner()
 torch.set_num_threads(1)
 
 
@@ -70,7 +68,7 @@ def test_stock_training_checkpoint_loads_with_its_history(tmp_path):
     stock = stock_checkpoint()
     path = save(stock, tmp_path / 'stock.pth')
     with pytest.raises(pickle.UnpicklingError, match='HistoryBuffer'):  # why the loader is needed
-        ck.load_from_local.__wrapped__(str(path), 'cpu')
+        torch.load(path, 'cpu', weights_only=True)
     allowed = set(torch.serialization.get_safe_globals())
     loaded = ck.load_checkpoint_file(path)
     assert set(torch.serialization.get_safe_globals()) == allowed  # ours were allowed for that one call
@@ -89,20 +87,35 @@ def test_stock_training_checkpoint_loads_with_its_history(tmp_path):
     MessageHub(f'resumed-{os.urandom(4).hex()}').load_state_dict(loaded['message_hub'])
 
 
-def test_mmengine_loads_through_us(tmp_path):
-    from mmengine.runner import checkpoint
-    path = save(stock_checkpoint(), tmp_path / 'stock.pth')
-    assert checkpoint._load_checkpoint(str(path), 'cpu')['message_hub']['log_scalars']['train/loss'].mean() == 3.
+def test_pretrained_weights_of_init_cfg_are_read_as_data(tmp_path):
+    from mmengine.model import BaseModule
+    from mmengine.registry import DefaultScope
+
+    class Net(BaseModule):
+        def __init__(self, **init_cfg):
+            super().__init__(dict(type='Pretrained', **init_cfg))
+            self.conv = nn.Linear(1, 1)
+
+    state = {'network.encoder.conv.weight': torch.full((1, 1), 3.), 'network.encoder.conv.bias': torch.zeros(1),
+             'network.decoder.w': torch.ones(1)}
+    path = save(dict(stock_checkpoint(), state_dict=state), tmp_path / 'stock.pth')
     evil = save(Attack(os.mkdir, str(tmp_path / 'ran')), tmp_path / 'evil.pth')
-    with pytest.raises(ck.CheckpointError, match='posix.mkdir'):
-        checkpoint.load_checkpoint(nn.Linear(1, 1), str(evil))
+    with DefaultScope.overwrite_default_scope('restorekit'):
+        for prefix in ('network.encoder', 'encoder.'):
+            net = Net(checkpoint=str(path), prefix=prefix)
+            net.init_weights()
+            assert net.conv.weight.item() == 3.
+        with pytest.raises(ck.CheckpointError, match="no tensor below prefix='backbone'"):
+            Net(checkpoint=str(path), prefix='backbone').init_weights()
+        with pytest.raises(ck.CheckpointError, match='posix.mkdir'):
+            Net(checkpoint=str(evil)).init_weights()
     assert not (tmp_path / 'ran').exists()
 
 
-def test_download_goes_through_the_same_loader():
-    from mmengine.runner import checkpoint
-    assert checkpoint.load_from_http is ck.load_from_http
-    assert checkpoint.CheckpointLoader._get_checkpoint_loader('https://x.org/a.pth') is ck.load_from_http
+def test_download_goes_through_the_same_loader(tmp_path, monkeypatch):
+    source = save(stock_checkpoint(), tmp_path / 'net.pth')
+    monkeypatch.setattr('restorekit.checkpoint.read.download', lambda url, folder: source)
+    assert ck.load_from_http('https://x.org/net.pth')['message_hub']['runtime_info']['iter'] == 7
 
 
 @pytest.mark.parametrize('legacy', [False, True])

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from tiny import PHASES, config
 
 import restorekit
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 from restorekit.files.image_io import read_image
 from restorekit.models import AODNet
 
@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cli')
     cfg = config('unused', iters=2, phases=PHASES)
     cfg.pop('work_dir')
-    Config(cfg).dump(str(folder / 'tiny.py'))
+    RestoreConfig(cfg).dump(str(folder / 'tiny.py'))
     with DefaultScope.overwrite_default_scope('restorekit'):
         assert main(['train', str(folder / 'tiny.py'), '--work-dir', str(folder / 'run')]) == 0
     return folder
@@ -198,8 +198,10 @@ def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path
 
 def test_nan_is_reported_without_a_traceback(trained, tmp_path, fail):
     text = fail('train', trained / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
-                'optim_wrapper.optimizer.lr=1e30')
-    assert 'loss_pixel is nan at iteration' in text and 'training stopped before the weights changed' in text
+                'optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=4',
+                'train_cfg.val_interval=4')
+    assert 'loss_pixel is nan' in text and 'at iteration 3 of 4' in text
+    assert 'training stopped before the weights changed' in text
 
 
 def test_missing_data_root_names_folder_and_config(tmp_path, fail):
@@ -212,7 +214,7 @@ def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_
     write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))
     pair = dict(type='PairedDataset', input_dir=str(tmp_path / 'hazy'), gt_dir=str(tmp_path / 'clear'))
     for dataset in (pair, dict(type='SingleDataset', image_dir=str(tmp_path / 'clear'))):
-        Config(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
+        RestoreConfig(dict(_base_=[str(trained / 'tiny.py')], test_dataloader=dict(
             batch_size=1, num_workers=1, dataset=dataset,
             sampler=dict(type='DefaultSampler', shuffle=False)))).dump(str(tmp_path / 'worker.py'))
         text = fail('test', tmp_path / 'worker.py', checkpoint)

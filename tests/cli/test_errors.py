@@ -3,11 +3,11 @@
 import errno
 
 import pytest
-from mmengine.config import Config
 from tiny import config, scenes
 
 from restorekit.cli.common import run_guarded, user_sentence
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 from restorekit.datasets import ProceduralScenes
 from restorekit.messages import (
     ExistingFileError,
@@ -45,7 +45,7 @@ def train(tmp_path, kind, workers):
     cfg = config('unused', workers=workers, iters=6)
     cfg['train_dataloader']['dataset'] = scenes(type=kind)
     cfg.pop('work_dir')
-    Config(cfg).dump(str(tmp_path / 'planted.py'))
+    RestoreConfig(cfg).dump(str(tmp_path / 'planted.py'))
     return main(['train', str(tmp_path / 'planted.py'), '--work-dir', str(tmp_path / 'run')])
 
 

@@ -108,6 +108,15 @@ def test_items_are_draws_of_the_dataset_and_copies_differ(folder, network):
     assert not torch.equal(data[1]['inputs'], data[4]['inputs'])
 
 
+def test_without_a_network_the_images_are_cached_alone(folder, network):
+    data = cached(folder, (None, None, None))
+    with_maps = cached(folder, network)
+    assert data.folder != with_maps.folder and torch.equal(data[4]['inputs'], with_maps[4]['inputs'])
+    model = CIDRestorer(network[1], losses=dict(pixel=dict(type='L1Loss'))).train()  # its encoder may learn
+    found = gradients(model, pseudo_collate([data[i] for i in range(4)]))
+    assert any('encoder' in name for name in found)
+
+
 def count(folder):
     return len([path for path in (folder / 'cache').iterdir() if path.is_dir()])
 

@@ -80,11 +80,6 @@ def test_a_mistake_in_a_file_names_the_file_and_the_phase(tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
-def test_what_custom_imports_cannot_find_is_named():
-    with pytest.raises(ImportError, match='no_such_module_of_mine'):
-        check_config(tiny(custom_imports=dict(imports=['no_such_module_of_mine'])), 'a.py')
-
-
 def paired(**kwargs):
     dataset = dict(dict(type='PairedDataset', input_dir='train/hazy', gt_dir='train/clear'), **kwargs)
     return Config(dict(train_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[dataset])),

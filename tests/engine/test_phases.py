@@ -6,9 +6,8 @@ from mmengine.config import Config
 from tiny import PHASES, config
 
 from restorekit.checkpoint import load_checkpoint_file
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, load_config
 from restorekit.engine import MultiPhaseRunner, before_after, results_table
-from restorekit.engine.phases import merge, phase_overrides
 
 
 def state(path):
@@ -128,33 +127,18 @@ def test_resume_is_bit_identical(finished, tmp_path, kill, monkeypatch):
             assert torch.equal(moments['exp_avg_sq'], got['optimizer']['state'][i]['exp_avg_sq'])
 
 
-def test_merge_replaces_a_component_of_another_type():
-    base = dict(loss=dict(type='A', a=1), data=dict(x=1, y=dict(z=2)), steps=[1, 2])
-    assert merge(base, dict(loss=dict(type='B', b=2))) == dict(base, loss=dict(type='B', b=2))
-    assert merge(base, dict(loss=dict(a=3))) == dict(base, loss=dict(type='A', a=3))
-    assert merge(base, dict(data=dict(y=dict(_delete_=True, w=1)), steps=[3])) == dict(
-        base, data=dict(x=1, y=dict(w=1)), steps=[3])
-    assert merge(base, dict(loss=None, new=dict(k=dict(_delete_=True, v=1)))) == dict(
-        base, loss=None, new=dict(k=dict(v=1)))
-    assert base['loss'] == dict(type='A', a=1)
-
-
-def test_options_hold_in_every_phase_and_address_one():
-    cfg = Config(config('x', phases=PHASES))
-    cfg.merge_from_dict({'train_cfg.max_iters': 9, 'phases.adapt.train_cfg': dict(val_interval=7)})
-    options = {'train_cfg.max_iters': 9, 'phases.adapt.train_cfg': dict(val_interval=7)}
-    assert phase_overrides(cfg, 'pretrain', options).train_cfg == dict(
-        type='ResumableIterLoop', max_iters=9, val_interval=2)
-    assert phase_overrides(cfg, 'adapt', options).train_cfg.val_interval == 7
-    with pytest.raises(ConfigError, match="'adpt' is not in the phases of this config; did you mean 'adapt'"):
-        phase_overrides(cfg, 'adpt')
+def test_options_of_load_config_hold_in_every_phase(tmp_path):
+    cfg = load_config('cid/cid_quickstart', {'train_cfg.max_iters': 5, 'work_dir': str(tmp_path / 'run')})
+    runner = MultiPhaseRunner(cfg)
+    assert [(name, part.train_cfg.max_iters) for name, part in runner.configs.items()] == [
+        ('pretrain', 5), ('supervised', 5), ('adapt', 5)]
 
 
 @pytest.mark.parametrize(('phases', 'phase', 'message'), [
     (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "'supervise' is no earlier phase"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
-    (dict(PHASES, adapt=3), None, 'must be a dict of overrides, but is 3')])
+    (dict(PHASES, adapt=3), None, 'must be a dict of overrides, but got 3')])
 def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):
     with pytest.raises(ConfigError, match=message):
         MultiPhaseRunner(Config(config(tmp_path / 'run', phases=phases)), phase=phase)
@@ -187,16 +171,6 @@ def test_broken_state_file_is_not_overwritten(tmp_path):
     with pytest.raises(ConfigError, match='run_state.json is not the state of a run'):
         MultiPhaseRunner(Config(config(tmp_path)))
     assert (tmp_path / 'run_state.json').read_text() == '{"pha'
-
-
-def test_options_below_what_a_phase_dropped_are_left_out():
-    phases = dict(PHASES, supervised=dict(train_dataloader=dict(dataset=dict(target=None))))
-    cfg = Config(config('x', phases=phases))
-    cfg.train_dataloader.dataset = PHASES['pretrain']['train_dataloader']['dataset']
-    options = {'train_dataloader.dataset.target.length': 5, 'train_cfg.max_iters': 7}
-    assert phase_overrides(cfg, 'adapt', options).train_dataloader.dataset.target.length == 5
-    supervised = phase_overrides(cfg, 'supervised', options)
-    assert supervised.train_dataloader.dataset.target is None and supervised.train_cfg.max_iters == 7
 
 
 @pytest.mark.parametrize(('change', 'error', 'message'), [

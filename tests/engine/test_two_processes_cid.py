@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from tiny import PHASES, config, scenes
 
 import restorekit
 from restorekit.cli.main import main
+from restorekit.config import RestoreConfig
 
 ROOT = Path(restorekit.__file__).parents[1]
 HOOK = """
@@ -50,7 +50,7 @@ def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     cfg.pop('work_dir')
     cfg['custom_hooks'].append(dict(type='DumpWeights'))
     cfg['val_dataloader']['dataset'] = scenes(length=5, scene_seed=9, domain='source')  # odd: one rank has one more
-    Config(cfg).dump(str(tmp_path / 'two.py'))
+    RestoreConfig(cfg).dump(str(tmp_path / 'two.py'))
     out = launch('train.py', tmp_path, 'two.py', '--work-dir', tmp_path / 'run')
     assert out.count('=== Phase') == 3 and out.count('Checkpoint:') == 1  # only one process speaks
     for phase in PHASES:
@@ -64,7 +64,7 @@ def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     checkpoint = tmp_path / 'run' / 'adapt' / 'iter_2.pth'
     cfg.pop('custom_imports')
     cfg['custom_hooks'].pop()
-    Config(cfg).dump(str(tmp_path / 'one.py'))
+    RestoreConfig(cfg).dump(str(tmp_path / 'one.py'))
     launch('test.py', tmp_path, 'one.py', checkpoint, '--out', tmp_path / 'two')
     assert main(['test', str(tmp_path / 'one.py'), str(checkpoint), '--out', str(tmp_path / 'one')]) == 0
     one, two = (json.loads((tmp_path / name / 'summary.json').read_text())['metrics'] for name in ('one', 'two'))

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from restorekit.evaluation import ImageMetric
+from restorekit.evaluation import PSNR, SSIM, ImageMetric
 from restorekit.evaluation.metrics import base
+from restorekit.messages import InputError
 from restorekit.registry import METRICS
 from restorekit.testing import check_metric
 
@@ -120,3 +121,26 @@ def test_an_image_too_small_for_a_metric_is_left_out_and_counted(monkeypatch):
 
 def test_a_mean_of_infinities_of_both_signs_is_no_error():
     assert base.mean([1.0, 2.0]) == 1.5 and math.isnan(base.mean([math.inf, -math.inf, 1.0]))
+
+
+def test_update_compute_and_reset():
+    generator = torch.Generator().manual_seed(0)
+    pred, gt = torch.rand(4, 3, 12, 14, generator=generator), torch.rand(4, 3, 12, 14, generator=generator)
+    one, other = PSNR('rgb-uint8'), PSNR('rgb-uint8', baseline=False)
+    one.update(pred[:3], gt[:3])
+    one.update(pred[3], gt[3])  # a single image
+    other.process(None, [dict(pred=a, gt=b) for a, b in zip(pred, gt, strict=True)])
+    assert one.compute() == other.evaluate(4)['PSNR@rgb-uint8']
+    assert one.compute() == one.compute()  # nothing is forgotten by it
+    one.reset()
+    with pytest.raises(InputError, match='PSNR@rgb-uint8: no image has been measured'):
+        one.compute()
+    with pytest.raises(InputError, match=r'PSNR takes images \(N, 3, H, W\).* got \(3, 12, 14\) and \(4, 3, 12, 14\)'):
+        one.update(pred[0], gt)
+    with pytest.raises(InputError, match='PSNR compares with the ground truth, but got none'):
+        one.update(pred)
+    small = SSIM()
+    small.min_size = 20
+    small.update(pred, gt)
+    with pytest.raises(InputError, match='at least 20 pixels'):
+        small.compute()

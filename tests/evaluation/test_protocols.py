@@ -40,6 +40,29 @@ def test_y_matlab_equals_the_written_out_conversion():
         np.testing.assert_allclose(y[0, 0].numpy() * 255, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize('side', [10, 32])
+def test_y_basicsr_gives_the_numbers_of_mmagics_tests(side):
+    """8-bit images of ones and of twos: luma differs by 219 / 255, and is not rounded."""
+    pred, gt = (torch.full((3, side, side), level, dtype=torch.uint8) for level in (1, 2))
+    psnr, ssim = _measured('y-basicsr', pred, gt)
+    assert psnr == pytest.approx(49.4527218, abs=2e-4) and ssim == pytest.approx(0.9987801, abs=2e-7)
+    assert _measured('y-matlab', pred, gt)[0] == pytest.approx(48.1308, abs=1e-4)  # rounded, it differs by 1
+
+
+@pytest.mark.parametrize('size, start', [((36, 20), (2, 2)), ((37, 23), (1, 1)), ((32, 31), (0, 1)),
+                                         ((46, 47), (7, 1))])
+def test_the_central_crop_of_cid(size, start):
+    """An even remainder is cut in halves; of an odd one a pixel from the start and the others from the end."""
+    pred, gt = _images(size=size)
+    kept = [side // 16 * 16 for side in size]
+    prepared, truth = get_protocol('crop16-centre').prepare(pred, gt)
+    rows, columns = (slice(at, at + length) for at, length in zip(start, kept, strict=True))
+    assert torch.equal(prepared[0], pred[:, rows, columns].clamp(0, 1)) and truth.shape == prepared.shape
+    own, _ = Protocol('mine', crop_border=3, crop_multiple=8, crop_place='centre').prepare(pred, gt)
+    assert torch.equal(own[0], Protocol('mine', crop_multiple=8, crop_place='centre').prepare(
+        pred[:, 3:-3, 3:-3], gt[:, 3:-3, 3:-3])[0][0])
+
+
 @pytest.mark.parametrize('level, luma', [(0, 16), (255, 235)])
 def test_luma_is_of_limited_range(level, luma):
     image = torch.full((3, 4, 4), level, dtype=torch.uint8)
@@ -115,19 +138,22 @@ def _reference(name, pred, gt):
     """PSNR and SSIM by a protocol, without restorekit and without torch."""
     x, y = _channels(pred, gt)
     ssim = _gaussian_ssim
-    if name in ('rgb-uint8', 'y-matlab'):
+    if name in ('rgb-uint8', 'y-matlab', 'y-basicsr'):
         x = np.rint(x * 255) / 255
+    if name in ('y-matlab', 'y-basicsr'):
+        x, y = ((16 + 65.481 * r + 128.553 * g + 24.966 * b)[None] / 255 for r, g, b in (x, y))
     if name == 'y-matlab':
-        x, y = (np.rint(16 + 65.481 * r + 128.553 * g + 24.966 * b)[None] / 255 for r, g, b in (x, y))
-    if name == 'crop16':
+        x, y = np.rint(x * 255) / 255, np.rint(y * 255) / 255
+    if name in ('crop16', 'crop16-centre'):
         height, width = (side - side % 16 for side in x.shape[1:])
-        x, y = x[:, :height, :width], y[:, :height, :width]
+        top, left = (0, 0) if name == 'crop16' else (1 if side % 2 else side % 16 // 2 for side in x.shape[1:])
+        x, y = x[:, top:top + height, left:left + width], y[:, top:top + height, left:left + width]
     if name == 'size-256':
         x, y = _resized(x), _resized(y)
     psnr = peak_signal_noise_ratio(y, x, data_range=1.0)
     if name in ('ffa', 'size-256'):
         ssim = _written_out_ssim
-    if name in ('crop16', 'skimage7'):
+    if name in ('crop16', 'crop16-centre', 'skimage7'):
         ssim = _uniform_ssim
     if name == 'dehazeformer':
         x, y = _block_means(x), _block_means(y)
@@ -198,7 +224,7 @@ def test_an_own_protocol_from_a_config():
 
 @pytest.mark.parametrize('choices, message', [
     ({'crop_border': 4}, "a protocol needs a name.*Write dict"),
-    ({'name': 'mine', 'crop': 4}, "'crop' is not in the list of what a protocol decides; did you mean 'crop_border'"),
+    ({'name': 'mine', 'crop_boarder': 4}, "'crop_boarder' is not in the list of what .*; did you mean 'crop_border'"),
     ({'name': 'rgb', 'crop_border': 4}, "'rgb' exists with other choices .crop_border is 4 in the one, 0 in the")])
 def test_an_own_protocol_that_cannot_be(choices, message):
     with pytest.raises(ValueError, match=message):
@@ -208,7 +234,8 @@ def test_an_own_protocol_that_cannot_be(choices, message):
 def test_fingerprints_tell_settings_apart_and_not_names():
     prints = {name: protocol.fingerprint for name, protocol in PROTOCOLS.items()}
     assert len(set(prints.values())) == len(PROTOCOLS)
-    assert Protocol('other').fingerprint == prints['rgb'] == '03c2abf3'
+    assert prints['ffa'] == '0b276b9b'
+    assert Protocol('other').fingerprint == prints['rgb'] == '44136fa3'
     again = Protocol('again', **PROTOCOLS['size-256'].settings)
     assert again.fingerprint == prints['size-256'] and again.resize == (256, 256)
 
@@ -245,7 +272,8 @@ def test_settings_of_ssim_decide_no_psnr():
 
 
 def test_names():
-    assert set(PROTOCOLS) == {'rgb', 'rgb-uint8', 'y-matlab', 'ffa', 'dehazeformer', 'size-256', 'crop16', 'skimage7'}
+    assert set(PROTOCOLS) == {'rgb', 'rgb-uint8', 'y-matlab', 'y-basicsr', 'ffa', 'dehazeformer', 'size-256', 'crop16',
+                              'crop16-centre', 'skimage7'}
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
     assert get_protocol(PROTOCOLS['rgb']) is PROTOCOLS['rgb']
     with pytest.raises(ValueError, match="'rgb-uint' is not in the list of protocols.*did you mean 'rgb-uint8'"):
@@ -253,7 +281,7 @@ def test_names():
 
 
 @pytest.mark.parametrize('options, message', [
-    ({'colour': 'lab'}, "colour must be one of 'rgb', 'y-bt601', got 'lab'"),
+    ({'colour': 'lab'}, "colour must be one of 'rgb', 'y-bt601', but got 'lab'"),
     ({'crop_border': -1}, 'crop_border .* must not be negative'), ({'ssim_window': 8}, 'window must be odd'),
     ({'crop_multiple': 0.5}, 'crop_multiple is a whole number and must be at least 1, got 0.5'),
     ({'resize': [256]}, r'\(height, width\), got'),

@@ -1,6 +1,7 @@
 """Domain weights, alignment between sources, adaptation at test time."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,7 +160,9 @@ class Runner:
 def test_batch_norm_gets_the_statistics_of_the_images_and_its_own_back(share):
     network = Plain().eval()
     network.norm.running_mean.fill_(0.5)
-    hook, runner = AdaptiveBatchNormHook(Shifted(), batches=6, batch_size=4, share=share), Runner(network)
+    runner = Runner(network)
+    runner.train_dataloader = SimpleNamespace(dataset=SimpleNamespace(target=Shifted()))
+    hook = AdaptiveBatchNormHook(batches=6, batch_size=4, share=share)
     hook.before_val_epoch(runner)
     batches = [torch.stack(batch['inputs']).double() / 255 for batch in hook._images()]
     mean = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches]).mean(dim=0)
@@ -170,11 +173,14 @@ def test_batch_norm_gets_the_statistics_of_the_images_and_its_own_back(share):
     hook.after_val_epoch(runner)
     assert network.norm.running_mean.tolist() == [0.5] * 3 and network.norm.running_var.tolist() == [1] * 3
     assert network.norm.momentum == 0.1
+    runner.train_dataloader = SimpleNamespace(dataset=SimpleNamespace())
+    with pytest.raises(InputError, match="dataset='target' needs a DomainPairDataset with a target"):
+        AdaptiveBatchNormHook().before_val_epoch(runner)
 
 
 def test_without_images_each_image_is_normalised_by_its_own_statistics():
     network = Plain().eval()
-    hook, runner = AdaptiveBatchNormHook(), Runner(network)
+    hook, runner = AdaptiveBatchNormHook(dataset=None), Runner(network)
     x = 3 * torch.randn(1, 3, 16, 16) + 2
     hook.before_val_epoch(runner)
     out = network(x)
@@ -187,7 +193,7 @@ def test_without_images_each_image_is_normalised_by_its_own_statistics():
     with pytest.raises(InputError, match='Conv2d has no BatchNorm layer'):
         hook.before_val_epoch(runner)
     with pytest.raises(InputError, match='share in'):
-        AdaptiveBatchNormHook(share=0.5)
+        AdaptiveBatchNormHook(None, share=0.5)
 
 
 def test_a_mixed_pair_is_the_scene_in_thinner_haze():

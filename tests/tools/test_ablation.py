@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from restorekit.config import load_config
+from restorekit.config import load_config, phase_config
 from restorekit.engine import MultiPhaseRunner
-from restorekit.engine.phases import phase_overrides
 
 FILE = Path(__file__).parents[2] / 'tools' / 'research' / 'ablation.py'
 spec = importlib.util.spec_from_file_location('ablation', FILE)
@@ -24,7 +23,7 @@ def test_variants_differ_in_their_part_and_share_the_rest():
     args = arguments(pretrain_iters=30, iters=10, crop=48, batch=4)
     options = ablation.options_of(args, load_config('cid/cid_ablation'))
     cfg = load_config('cid/cid_ablation', options)
-    phases = {name: phase_overrides(cfg, name) for name in cfg.phases}
+    phases = {name: phase_config(cfg, name) for name in cfg.phases}
     assert [phases[name].train_cfg.max_iters for name in phases] == [30, 30, 10, 10, 10, 10, 10]
     for name, phase in phases.items():
         assert phase.train_dataloader.batch_size == 4

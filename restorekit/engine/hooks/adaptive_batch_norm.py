@@ -28,7 +28,8 @@ class AdaptiveBatchNormHook(Hook):
     shift adaptation", 2020). Without a ``dataset`` every image is normalised with its own statistics (``a`` = 1 only).
 
     Args:
-        dataset (dict, optional): Of ``DATASETS``; unlabelled images of one size, as :class:`SingleDataset` with a crop.
+        dataset (dict | str | None): Of ``DATASETS``: unlabelled images of one size, as :class:`SingleDataset` with a
+            crop; 'target': the target images of the training data (:class:`DomainPairDataset`).
         batches (int): Batches that are looked at.
         batch_size (int): Images of each.
         share (float): a in (0, 1].
@@ -37,7 +38,7 @@ class AdaptiveBatchNormHook(Hook):
         InputError: For an option out of range; from the first validation, if the network has no BatchNorm.
     """
 
-    def __init__(self, dataset: dict | None = None, batches: int = 8, batch_size: int = 8, share: float = 1.0):
+    def __init__(self, dataset: dict | str | None = 'target', batches: int = 8, batch_size: int = 8, share: float = 1.0):
         if batches < 1 or batch_size < 1 or not 0 < share <= 1 or (dataset is None and share != 1):
             raise InputError('AdaptiveBatchNormHook: batches and batch_size must be at least 1 and share in (0, 1] (1 '
                              f'without a dataset), but got {batches}, {batch_size} and {share}')
@@ -51,6 +52,11 @@ class AdaptiveBatchNormHook(Hook):
         layers = [layer for layer in model.network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
         if not layers:
             raise InputError(f'AdaptiveBatchNormHook: {type(model.network).__name__} has no BatchNorm layer')
+        if self.dataset == 'target':
+            self.dataset = getattr(runner.train_dataloader.dataset, 'target', None)
+            if self.dataset is None:
+                raise InputError("AdaptiveBatchNormHook: dataset='target' needs a DomainPairDataset with a target to "
+                                 'train on; or name a dataset')
         if self.dataset is not None and world_size() > 1:
             raise InputError('AdaptiveBatchNormHook runs in one process')
         self._saved = [(layer, layer.momentum, layer.track_running_stats, copy.deepcopy(layer.state_dict()))

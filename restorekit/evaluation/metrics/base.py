@@ -21,6 +21,8 @@ class ImageMetric(BaseMetric):
     (metainfo ``broken``), and images that are smaller than ``min_size`` as the metric sees them, are not measured; a
     warning says once how many.
 
+    Beside MMEngine's calls there are ``update(pred, gt)``, ``compute()`` and ``reset()``, as in torchmetrics.
+
     ``process`` appends one row per sample to ``results``: dict(index, img_path, domain, value, baseline), the two
     numbers None where not measured; ``index`` is the sample's ``test_index``. On the CPU every image is measured
     alone, elsewhere images of one size together and without waiting for each, so that on the CPU a number never
@@ -105,6 +107,48 @@ class ImageMetric(BaseMetric):
         for (row, field, *_), value in zip(jobs, self._values([job[2:] for job in jobs]), strict=True):
             row[field] = value
         self.results += rows
+
+    def update(self, pred, gt=None):
+        """Measure images.
+
+        Args:
+            pred (Tensor): (N, 3, H, W) or (3, H, W) RGB, float in [0, 1] or uint8.
+            gt (Tensor, optional): Ground truth, of the same shape; not for a metric that needs none.
+
+        Raises:
+            InputError: Without the ground truth that the metric needs, or if shapes do not fit.
+
+        Example:
+            >>> import torch
+            >>> from restorekit.evaluation import PSNR
+            >>> metric = PSNR()
+            >>> metric.update(torch.full((2, 3, 8, 8), 0.1), torch.zeros(2, 3, 8, 8))
+            >>> round(metric.compute(), 3)
+            20.0
+        """
+        preds, gts = (image[None] if image is not None and image.ndim == 3 else image for image in (pred, gt))
+        if preds.ndim != 4 or preds.shape[1] != 3 or (gts is not None and gts.shape != preds.shape):
+            raise InputError(f'{type(self).__name__} takes images (N, 3, H, W) and ground truth of the same shape, but '
+                             f'got {tuple(pred.shape)} and {None if gt is None else tuple(gt.shape)}')
+        if gts is None and self.needs_gt:
+            raise InputError(f'{type(self).__name__} compares with the ground truth, but got none')
+        self.process(None, [dict(pred=image, gt=None if gts is None else gts[i]) for i, image in enumerate(preds)])
+
+    def compute(self):
+        """Return the mean over all images since the last ``reset``, of this process.
+
+        Raises:
+            InputError: If no image could be measured.
+        """
+        values = [row['value'] for row in self.results if row['value'] is not None]
+        if not values:
+            raise InputError(f'{self.label}: no image has been measured, so there is no mean; call update first, with '
+                             f'images of at least {self.min_size} pixels')
+        return mean(values)
+
+    def reset(self):
+        """Forget all images."""
+        self.results.clear()
 
     def _checked(self, image, gt, path, what):
         if gt is not None and image.shape != gt.shape:

@@ -17,6 +17,7 @@ class ChannelAttention(nn.Module):
     ``y = x * sigmoid(W2 relu(W1 mean(x)))``, with C / 8 hidden channels, at least 8 (FFA-Net, Qin et al., AAAI 2020).
 
     Example:
+        >>> import torch
         >>> tuple(ChannelAttention(16)(torch.rand(1, 16, 4, 4)).shape)
         (1, 16, 4, 4)
     """
@@ -35,6 +36,7 @@ class PixelAttention(nn.Module):
     ``y = x * sigmoid(W2 relu(W1 x))`` with 1x1 convolutions and C / 8 hidden channels, at least 8 (FFA-Net, AAAI 2020).
 
     Example:
+        >>> import torch
         >>> tuple(PixelAttention(16)(torch.rand(1, 16, 4, 4)).shape)
         (1, 16, 4, 4)
     """
@@ -56,6 +58,7 @@ class DehazeBlock(nn.Module):
         channels (int): Channels in and out.
 
     Example:
+        >>> import torch
         >>> tuple(DehazeBlock(16)(torch.rand(1, 16, 4, 4)).shape)
         (1, 16, 4, 4)
     """

@@ -1,96 +1,124 @@
-"""Alignment by a domain classifier that the features try to fool."""
+"""Adversarial losses."""
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from restorekit.functional.precision import at_least_float32
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
-from .alignment import Alignment
+from .weighting import check_loss_inputs, weight_at, weighted_reduce
+
+KINDS = ('hinge', 'lsgan', 'vanilla', 'relativistic')
 
 
-class _Reversal(torch.autograd.Function):
-    """Identity whose gradient is multiplied by -strength."""
-
-    @staticmethod
-    def forward(ctx, x, strength):
-        ctx.strength = strength
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return -ctx.strength * gradient, None
+def _reduce(error, weight):
+    return weighted_reduce(error, weight_at(weight, error.shape[-2:]))
 
 
-def reverse_gradient(x: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
-    """Return ``x``; its gradient is multiplied by ``-strength`` on the way back.
+def generator_loss(fake: Tensor, real: Tensor | None = None, kind: str = 'hinge',
+                   weight: Tensor | None = None) -> Tensor:
+    """Return what the generator pays for scores (N, 1, h, w) of its images.
+
+    'hinge': -mean(fake); 'lsgan': mean (fake - 1)^2; 'vanilla': mean softplus(-fake); 'relativistic': both sides of the
+    average relativistic loss, for which the scores of real images are needed too. See :class:`AdversarialLoss`.
 
     Example:
-        >>> x = torch.ones(1, requires_grad=True)
-        >>> reverse_gradient(x, 0.5).sum().backward()
-        >>> x.grad.item()
-        -0.5
+        >>> generator_loss(torch.tensor([[[[3.0]]]]), kind='lsgan').item()
+        4.0
     """
-    return _Reversal.apply(x, strength)
+    fake = at_least_float32(fake)
+    if kind == 'hinge':
+        return -_reduce(fake, weight)
+    if kind == 'lsgan':
+        return _reduce((fake - 1).square(), weight)
+    if kind == 'vanilla':
+        return _reduce(F.softplus(-fake), weight)
+    real = at_least_float32(real)
+    return (_reduce(F.softplus(real.mean() - fake), weight) + _reduce(F.softplus(real - fake.mean()), weight)) / 2
+
+
+def discriminator_loss(fake: Tensor, real: Tensor, kind: str = 'hinge') -> Tensor:
+    """Return what the discriminator pays for the scores of generated and real images, both (N, 1, h, w).
+
+    Example:
+        >>> discriminator_loss(torch.tensor([[[[-0.5]]]]), torch.tensor([[[[2.0]]]])).item()
+        0.25
+    """
+    fake, real = at_least_float32(fake, real)
+    if kind == 'hinge':
+        return (F.relu(1 + fake).mean() + F.relu(1 - real).mean()) / 2
+    if kind == 'lsgan':
+        return (fake.square().mean() + (real - 1).square().mean()) / 2
+    if kind == 'relativistic':
+        fake, real = fake - real.mean(), real - fake.mean()
+    return (F.softplus(fake).mean() + F.softplus(-real).mean()) / 2
+
+
+def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
+    """Return R1: the mean over images of the squared norm of the gradient of their scores (Mescheder et al., 2018).
+
+    Args:
+        scores (Tensor): Of real images, (N, 1, h, w), computed with gradients.
+        images (Tensor): Those images, which require gradients.
+
+    Example:
+        >>> x = torch.ones(2, 3, 4, 4, requires_grad=True)
+        >>> gradient_penalty((2 * x[:, :1, :1, :1]), x).item()
+        4.0
+    """
+    gradient, = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return at_least_float32(gradient).square().sum(dim=(1, 2, 3)).mean()
 
 
 @MODELS.register_module()
-class DomainAdversarialLoss(Alignment):
-    r"""loss_weight * cross-entropy of a domain classifier behind a gradient reversal.
+class AdversarialLoss(nn.Module):
+    r"""Make a discriminator take the prediction for a real image.
 
-    .. math:: L = \tfrac12\big(-\tfrac1n \sum_i \log D(z^s_i) - \tfrac1m \sum_j \log (1 - D(z^t_j))\big)
-
-    D, a small network, descends L; what makes the embedding z ascends :math:`\lambda L`, with
-    :math:`\lambda = 2 / (1 + e^{-10 p}) - 1`, p growing from 0 to 1 over ``warmup_iters`` calls (Ganin et al.,
-    "Domain-adversarial training of neural networks", 2016). Each domain has half of the loss, whatever its number of
-    rows. Computed in float32 with autocast off.
+    Kinds, with scores D: 'hinge' (Lim and Ye, 2017), 'lsgan' (Mao et al., ICCV 2017), 'vanilla' (Goodfellow et al.,
+    2014) and 'relativistic' (average relativistic, Jolicoeur-Martineau, ICLR 2019, as in ESRGAN). It needs
+    :class:`AdversarialRestorer`, which trains the discriminator with :meth:`discriminator_loss`.
 
     Args:
-        embedding_dim (int): d; given by the restorer.
-        hidden (int): Width of the classifier's hidden layer.
-        warmup_iters (int): Calls in training until the reversal has its full strength; 0: from the first.
-        **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
+        kind (str): See above.
+        r1_weight (float): Weight of the gradient penalty R1 on real images, in the discriminator's loss; 0: none.
+        loss_weight (float): Factor of the generator's loss.
+
+    Forward:
+        pred, target, weight: As in :class:`L1Loss`; a weight multiplies the scores' terms.
+        discriminator (callable): Images (N, 3, H, W) in [0, 1] to scores (N, 1, h, w).
 
     Raises:
-        ValueError: For an option out of range, or batches that are too small or differ in d.
+        InputError: For another kind.
 
     Example:
-        >>> loss = DomainAdversarialLoss(embedding_dim=8)
-        >>> round(float(loss(torch.zeros(4, 8), torch.zeros(4, 8))), 4)
-        0.6931
+        >>> AdversarialLoss()(*torch.rand(2, 1, 3, 8, 8), discriminator=lambda x: x.mean(1, keepdim=True)).item() < 0
+        True
     """
 
-    needs_embedding_dim = True
+    compares = False
 
-    def __init__(self, embedding_dim: int, hidden: int = 64, warmup_iters: int = 0, **kwargs):
-        super().__init__(embedding_dim=embedding_dim, **kwargs)
-        if not embedding_dim or hidden < 1 or warmup_iters < 0:
-            raise InputError('DomainAdversarialLoss: embedding_dim and hidden must be at least 1 and warmup_iters at '
-                             f'least 0, but got {embedding_dim}, {hidden} and {warmup_iters}')
-        self.warmup_iters = warmup_iters
-        self.classifier = nn.Sequential(nn.Linear(embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-        nn.init.zeros_(self.classifier[-1].weight)
-        nn.init.zeros_(self.classifier[-1].bias)
-        self.register_buffer('num_calls', torch.zeros((), dtype=torch.long))
+    def __init__(self, kind: str = 'hinge', r1_weight: float = 0.0, loss_weight: float = 0.01):
+        super().__init__()
+        if kind not in KINDS:
+            raise InputError(f'AdversarialLoss: kind must be one of {", ".join(map(repr, KINDS))}, but got {kind!r}')
+        self.kind, self.r1_weight, self.loss_weight = kind, r1_weight, loss_weight
 
-    @property
-    def strength(self) -> float:
-        """The present strength of the reversal, in [0, 1]."""
-        if self.warmup_iters == 0:
-            return 1.0
-        progress = min(1.0, int(self.num_calls) / self.warmup_iters)
-        return 2 / (1 + math.exp(-10 * progress)) - 1
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None, *,
+                discriminator: nn.Module) -> Tensor:
+        check_loss_inputs(pred, target, weight)
+        real = discriminator(target) if self.kind == 'relativistic' else None
+        return self.loss_weight * generator_loss(discriminator(pred), real, self.kind, weight)
 
-    def distance(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the cross-entropy of the classifier; see the class."""
-        strength = self.strength
-        if self.training:
-            self.num_calls += 1
-        ours, theirs = (self.classifier(reverse_gradient(rows.float(), strength)).squeeze(1)
-                        for rows in (source, target))
-        return (F.softplus(-ours).mean() + F.softplus(theirs).mean()) / 2
+    def discriminator_loss(self, fake: Tensor, real: Tensor, discriminator: nn.Module) -> dict[str, Tensor]:
+        """Return the named losses of the discriminator for images (N, 3, H, W) in [0, 1], generated and real."""
+        penalise = self.r1_weight > 0 and torch.is_grad_enabled()
+        real = real.detach().requires_grad_(penalise)
+        scores = discriminator(fake.detach()), discriminator(real)
+        losses = dict(loss_discriminator=discriminator_loss(*scores, self.kind))
+        if penalise:
+            losses['loss_r1'] = self.r1_weight / 2 * gradient_penalty(scores[1], real)
+        return losses

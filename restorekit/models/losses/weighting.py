@@ -1,5 +1,12 @@
 """What the weights of every reconstruction loss mean."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
 from restorekit.functional.image_quality import check_image_pair
 from restorekit.messages import InputError
 
@@ -48,3 +55,22 @@ def weighted_reduce(error, weight=None, reduction='mean'):
     if reduction == 'none':
         return error
     return error.mean() if reduction == 'mean' else error.mean(dim=(1, 2, 3))
+
+
+def weight_at(weight: torch.Tensor | None, size: Sequence[int]) -> torch.Tensor | None:
+    """Return a weight for maps of another size and number of channels.
+
+    Args:
+        weight (Tensor | None): None or (N,) are returned as they are; (N, C, H, W) is averaged over C and over areas.
+        size (Sequence[int]): Height and width of the maps.
+
+    Returns:
+        Tensor | None: (N, 1, *size) in the last case.
+
+    Example:
+        >>> tuple(weight_at(torch.ones(2, 3, 8, 8), (4, 4)).shape)
+        (2, 1, 4, 4)
+    """
+    if weight is None or weight.ndim == 1:
+        return weight
+    return F.interpolate(weight.mean(dim=1, keepdim=True), tuple(size), mode='area')

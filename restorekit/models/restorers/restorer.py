@@ -1,16 +1,19 @@
 """The plain restorer: any network, any named losses."""
 
 import copy
+import inspect
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import nn
 
 from restorekit.checkpoint.state_dict import weights_digest
 from restorekit.functional.images import to_unit
-from restorekit.functional.padding import unpad
+from restorekit.functional.padding import pad_to_multiple, unpad
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError, nearest
+from restorekit.models.losses.features import Frozen
 from restorekit.registry import MODELS
 
 
@@ -26,9 +29,28 @@ class NonFiniteGradientError(NonFiniteError):
     """A gradient became NaN or infinite."""
 
 
+def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
+    """Return what a loss asks for beyond prediction, truth and weight: its keyword-only arguments, or its ``needs``.
+
+    Example:
+        >>> from restorekit.models.losses import ContrastiveLoss, L1Loss
+        >>> extra_arguments(L1Loss()), extra_arguments(ContrastiveLoss({'relu1_1': 1}, pretrained=None))
+        ((), ('input',))
+    """
+    if hasattr(loss, 'needs'):
+        return tuple(loss.needs)
+    parameters = inspect.signature(loss.forward).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
 @MODELS.register_module()
 class Restorer(BaseModel):
     """Train any restoration network with named losses, and restore with it.
+
+    Of a network with several outputs (``forward_all``) each is compared with the ground truth, resized by area where
+    the output is smaller, and the losses are summed. A loss gets what its keyword-only arguments name: ``input``, the
+    degraded images (N, 3, H, W) in [0, 1], and ``embedding``, the network's embedding map; restorers that have more
+    (a teacher, a discriminator) hand over more.
 
     Args:
         network (dict): From ``MODELS``; see :class:`RestorationNetwork` for its contract.
@@ -40,7 +62,7 @@ class Restorer(BaseModel):
         init_cfg (dict, optional): See MMEngine.
 
     Raises:
-        ValueError: If ``frozen`` names no module; the message gives the nearest names.
+        ValueError: If ``frozen`` names no module, or a loss asks for what this restorer does not have.
     """
 
     def __init__(self, network, losses=None, frozen=(), data_preprocessor=None, init_cfg=None):
@@ -49,6 +71,10 @@ class Restorer(BaseModel):
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network = MODELS.build(network) if isinstance(network, dict) else network
         self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()})
+        #: Of each loss, what it asks for beyond prediction, truth and weight.
+        self.asked = {name: extra_arguments(loss) for name, loss in self.losses.items()}
+        self._check_asked()
+        self._needed = {argument for asked in self.asked.values() for argument in asked}
         if hasattr(self.data_preprocessor, 'bind'):
             self.data_preprocessor.bind(self.network)
         self.frozen = tuple(frozen)
@@ -90,10 +116,51 @@ class Restorer(BaseModel):
             return self.network(inputs)
         raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
 
+    #: Who has what a loss may ask for.
+    providers = dict(input='Restorer', embedding='Restorer', teacher='DistillationRestorer',
+                     discriminator='AdversarialRestorer')
+    #: What this restorer hands to losses that ask for it.
+    provides = ('input', 'embedding')
+
+    def _check_asked(self):
+        for name, asked in self.asked.items():
+            for argument in asked:
+                if argument not in self.provides:
+                    near = self.providers.get(argument)
+                    raise InputError(
+                        f'the loss {name} ({type(self.losses[name]).__name__}) asks for {argument!r}, which a '
+                        f'{type(self).__name__} does not have' + (f'; use a {near}' if near else ''))
+        if any('embedding' in asked for asked in self.asked.values()) and self.network.embedding_dim is None:
+            raise InputError(f'{type(self.network).__name__} has no embedding, which a loss asks for; use a network '
+                             'that defines embed(x)')
+
+    def init_weights(self):
+        """Initialise as ``init_cfg`` says, and read the files that losses need."""
+        super().init_weights()
+        for module in self.losses.modules():
+            if isinstance(module, Frozen) and hasattr(module, 'load'):
+                module.load()
+
     def loss(self, inputs, data_samples, target=None, features=None, target_features=None):
         """Compute the named losses on a batch."""
-        output = self.network(inputs) if features is None else self.network.decoder(features, inputs)
-        return self.supervised_losses(self.to_unit(output, data_samples), self.ground_truth(data_samples))
+        gt = self.ground_truth(data_samples)
+        if 'embedding' in self._needed:
+            output, embedding = self.network.forward_features(inputs) if features is None else \
+                self.network.decoder.forward_features(features, inputs)
+            return self.supervised_losses(self.to_unit(output, data_samples), gt,
+                                          extras=self.extras(inputs, data_samples, embedding=embedding))
+        if features is not None:
+            smaller, output = (), self.network.decoder(features, inputs)
+        elif hasattr(self.network, 'forward_all'):
+            *smaller, output = self.network.forward_all(inputs)
+        else:
+            smaller, output = (), self.network(inputs)
+        extras = self.extras(inputs, data_samples)
+        losses = self.supervised_losses(self.to_unit(output, data_samples), gt, extras=extras)
+        for number, image in enumerate(smaller):
+            for name, value in self.intermediate_losses(image, inputs, gt).items():
+                losses[f'{name}_{number}'] = value
+        return losses
 
     def _check_features(self, data_samples):
         """Refuse maps of another encoder than the network's, once; and an encoder that learns."""
@@ -112,11 +179,39 @@ class Restorer(BaseModel):
                              f"network's ({found[:12]}...); give CachedFeatures the weights that training starts from")
         self._features_checked = True
 
-    def supervised_losses(self, pred, gt, weight=None):
-        """All named losses of ``pred`` (N, 3, H, W) against ``gt``, both in [0, 1], as ``loss_<name>``."""
+    def extras(self, inputs, data_samples, **known):
+        """Return what losses ask for, as far as any does.
+
+        Args:
+            inputs (Tensor): (N, 3, H, W) in the network's input range, padded.
+            data_samples (list[RestoreSample]): One per image.
+            **known: What the caller has already.
+        """
+        if 'input' in self._needed:
+            known['input'] = self.unpadded(rescale(inputs, self.network.input_range), data_samples)
+        return known
+
+    def intermediate_losses(self, image, inputs, gt):
+        """All losses that look at two images only, of an output before the last, against the truth at its size."""
+        divisor, minimum = self.network.size_divisor, self.network.min_size
+        padded, _ = pad_to_multiple(gt, divisor, minimum)
+        wanted = F.interpolate(padded, image.shape[-2:], mode='area')
+        image = rescale(image, self.network.output_range)
+        return {f'loss_{name}': loss(image, wanted) for name, loss in self.losses.items() if not self.asked[name]}
+
+    def supervised_losses(self, pred, gt, weight=None, extras=None):
+        """All named losses of ``pred`` (N, 3, H, W) against ``gt``, both in [0, 1], as ``loss_<name>``.
+
+        Args:
+            pred (Tensor): (N, 3, H, W).
+            gt (Tensor): The same shape.
+            weight (Tensor, optional): Per sample (N,) or per pixel.
+            extras (dict, optional): From :meth:`extras`.
+        """
         if not self.losses:
             raise InputError('training needs losses, for example model=dict(losses=dict(pixel=dict(type="L1Loss")))')
-        return {f'loss_{name}': loss(pred, gt, weight=weight) for name, loss in self.losses.items()}
+        return {f'loss_{name}': loss(pred, gt, weight=weight, **{key: extras[key] for key in self.asked[name]})
+                for name, loss in self.losses.items()}
 
     @torch.no_grad()
     def predict(self, inputs, data_samples=None):
@@ -138,7 +233,11 @@ class Restorer(BaseModel):
 
     def to_unit(self, output, data_samples):
         """Map a network's output from its declared range to [0, 1] and cut the padding off (not clamped)."""
-        output = rescale(output, self.network.output_range)
+        return self.unpadded(rescale(output, self.network.output_range), data_samples)
+
+    @staticmethod
+    def unpadded(output, data_samples):
+        """Cut off what the preprocessor added at the right and below."""
         padding = data_samples[0].get('padding') if data_samples and data_samples[0] is not None else None
         return unpad(output, padding) if padding and any(padding) else output
 

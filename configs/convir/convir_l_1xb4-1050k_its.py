@@ -1,0 +1,4 @@
+# ConvIR-L: 14.8 M parameters
+_base_ = ['convir_b_1xb4-1050k_its.py']
+
+model = dict(network=dict(blocks=16))
