@@ -61,8 +61,9 @@ def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None
     result.left_out = tuple(sorted(unread))
     kinds = Counter(name[name.rfind('.'):].lower() for name in found)
     if len(kinds) > 1:
-        counts = ', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item)))
-        print_log(f'{_shown(root)} mixes formats: {counts}', 'current', logging.INFO)
+        counts = sorted((-count, kind) for kind, count in kinds.items())
+        print_log(f'{_shown(root)} mixes formats: {", ".join(f"{-count} {kind}" for count, kind in counts)}', 'current',
+                  logging.INFO)
     return result
 
 
