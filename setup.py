@@ -62,6 +62,7 @@ setup(
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
+        timm=['timm'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
