@@ -33,13 +33,14 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
-    package_data={'restorekit.evaluation': ['*.html.j2']},
+    package_data={'restorekit.evaluation': ['*.html.j2'], 'restorekit.zoo': ['weights/*.safetensors']},
     install_requires=[
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision',
         'mmengine>=0.10.7',
         'mmcv-lite>=2.1',
         'numpy',
+        'pillow>=11.3',  # profiles, EXIF, CMYK, animations, AVIF: OpenCV reads none; torchvision needs it anyway
         'opencv-python>=4.11',  # IMREAD_COLOR_RGB
         'addict',
         'tensorboard',
@@ -55,11 +56,13 @@ setup(
         tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools',
                'lmdb'],
         lmdb=['lmdb'],
+        heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
+        timm=['timm'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

@@ -37,6 +37,7 @@ class Registry(_root.Registry):
             KeyError: If nothing is registered under ``key``; the message gives the nearest names.
         """
         scope, name = self.split_scope_key(key)
+        scope = 'mmengine' if scope == 'mmcv' else scope  # mmcv registers in the root
         registry = self if scope in (None, self.scope) else self._get_root_registry()._search_child(scope)
         if registry is not None:
             registry.import_from_location()

@@ -104,7 +104,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural'}
+OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains'}
 
 
 def write_layout(root, files):
@@ -220,7 +220,8 @@ def test_base_networks_have_the_size_they_had():
         with torch.device('meta'):
             network = MODELS.build(Config.fromfile(path).model.network)
         sizes[path.stem] = sum(parameter.numel() for parameter in network.parameters())
-    assert sizes == dict(aod_net=1_761, cid_res2net101=49_351_930, cid_small=514_466, low_resolution_affine=1_951_417)
+    assert sizes == dict(aod_net=1_761, cid_res2net101=49_351_930, cid_small=514_466, low_resolution_affine=1_951_417,
+                         low_resolution_small=1_115_777)
 
 
 def test_there_are_metafiles():

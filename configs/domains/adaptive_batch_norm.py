@@ -5,7 +5,7 @@ model = dict(frozen=[], network=dict(
     _delete_=True, type='EncoderDecoder', decoder=dict(type='AffineDecoder', channels=32, head_channels=16),
     encoder=dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=16, out_indices=(0, 1, 2))))
 custom_hooks = [dict(type='AdaptiveBatchNormHook')]
-train_dataloader = dict(dataset=dict(target=dict(network=None), source=dict(datasets=dict(
+train_dataloader = dict(dataset=dict(target=dict(datasets=dict(photos=dict(network=None))), source=dict(datasets=dict(
     indoor=dict(network=None),
     outdoor=dict(network=None),
     ohaze=dict(network=None),

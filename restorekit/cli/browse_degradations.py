@@ -16,7 +16,7 @@ def add_arguments(parser):
     parser.add_argument('--depth-options', nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE',
                         help='how the depth map is stored, for example kind=disparity scale=2')
     parser.add_argument('--style', default='city', metavar='STYLE',
-                        help='style of the drawn scene: city (default), city_night or highland')
+                        help='style of the drawn scene: city (default), city_night, highland or room')
     parser.add_argument('--columns', type=int, default=5, metavar='N', help='number of strengths (default: 5)')
     parser.add_argument('--draws', type=int, default=40, metavar='N', help='number of random draws that the strengths '
                         'are chosen from (default: 40)')

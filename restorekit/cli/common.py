@@ -12,7 +12,7 @@ import yaml
 from mmengine.config import DictAction
 
 from restorekit.messages import UserError
-from restorekit.tasks.process import imap, import_from_here, latest, next_free, prepare_process  # noqa: F401
+from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
 

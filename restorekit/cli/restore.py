@@ -62,6 +62,7 @@ def run(args):
                 what = 'is there already' if result.skipped else f'{result.size[0]}x{result.size[1]}'
                 print(f'[{count}/{bar.tasks[0].total}] {result.source} -> {result.target}  {what}', flush=True)
         report = restore(_inputs(args.inputs), args.out, **options, on_result=show,
+                         on_note=lambda text: print(text, file=sys.stderr),
                          progress=lambda done, total: bar.update(task, completed=done, total=total))
     if report.left_out:
         names = ', '.join(path.name for path in report.left_out[:5])

@@ -15,6 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'several machines that share it, they divide the jobs')
     parser.add_argument('--job', type=_share, metavar='I/N', help='run only the I-th of N shares of the jobs, for '
                         'schedulers (Slurm: --job $SLURM_ARRAY_TASK_ID/N)')
+    parser.add_argument('--variants', nargs='+', metavar='NAME', help='run the jobs of these variants alone, e.g. the '
+                        "baseline's first")
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes, each on cores of its own '
                         '(default: 1)')
     parser.add_argument('--report', metavar='DIR', help='write the report of what is finished in DIR, and run nothing')
@@ -32,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.study or not args.out:
         raise InputError('a study needs STUDY.py and --out DIR (or --report DIR alone)')
-    state = study(args.study, args.out, job=args.job, workers=args.workers, data_root=args.data_root,
-                  options=args.cfg_options, progress=lambda text: print(text, flush=True))
+    state = study(args.study, args.out, job=args.job, variants=args.variants, workers=args.workers,
+                  data_root=args.data_root, options=args.cfg_options, progress=lambda text: print(text, flush=True))
     print(f'{state.finished} of {state.total} jobs are finished')
     for name, reason in state.failed.items():
         print(f'  diverged: {name}: {reason}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from restorekit.checkpoint import load_checkpoint_file, load_network_weights, network_state, weights_digest
-from restorekit.config import config_to_json
+from restorekit.config import config_from_json, config_to_json
 from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError, UserError
 from restorekit.random import derive_seed, seeded_generators
@@ -114,7 +115,8 @@ class CachedFeatures(RestoreDataset):
             gts = self.folder / 'gts.npy'
             self.gts = np.load(gts, mmap_mode='r') if gts.is_file() else None
             arrays = [self.inputs, *self.maps, *([] if self.gts is None else [self.gts])]
-            if found != self.record or bool(names) != bool(found['encoder']) or {len(array) for array in arrays} != {len(self.items)}:
+            lengths = {len(array) for array in arrays}
+            if found != self.record or bool(names) != bool(found['encoder']) or lengths != {len(self.items)}:
                 raise ValueError('it belongs to something else, or not all of it is there')
         except (OSError, ValueError) as error:
             raise CacheError(f'the cache of features {self.folder} cannot be used: {error}. Remove that folder; it is '
@@ -185,12 +187,25 @@ def content_digest(dataset: RestoreDataset) -> str:
         for role, path in sorted(dataset.files(index).items()):
             if path not in seen and os.path.isfile(path):
                 seen.add(path)
-                digest.update(f'{role} {Path(path).name} {os.path.getsize(path)}'.encode())
-                digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+                stat = os.stat(path)
+                digest.update(f'{role} {Path(path).name} {stat.st_size}'.encode())
+                digest.update(_file_digest(path, stat.st_size, stat.st_mtime_ns))
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=2**16)
+def _file_digest(path, size, changed):
+    return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
 def _network(config, weights):
+    changed = None if weights is None else os.stat(weights).st_mtime_ns
+    return _built_network(config_to_json(dict(network=config)), weights, changed)
+
+
+@functools.lru_cache(maxsize=4)  # of a mixture every dataset has the same
+def _built_network(config, weights, changed):
+    config = config_from_json(config).network
     with seeded_generators(0):
         network = MODELS.build(config)
         if not hasattr(network, 'encode') or not hasattr(network, 'encoder'):

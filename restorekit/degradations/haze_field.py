@@ -62,7 +62,7 @@ class HazeField(Degradation):
     Args:
         hazy_dir (str): Folder of hazy photos.
         clear_dir (str): Folder of the clear photos, with the same stems.
-        density (float or pair): g, > 0; 1 is the haze as it was.
+        density (float or pair): g, in (0, 10]; 1 is the haze as it was.
         include (str, optional): Takes only names that start with this.
         exclude (list of str): Stems that are not used (those that one validates on).
 
@@ -75,9 +75,11 @@ class HazeField(Degradation):
         >>> HazeField('o-haze/hazy', 'o-haze/clear', density=(0.6, 1.4))  # doctest: +SKIP
     """
 
+    headline = 'density'
+
     def __init__(self, hazy_dir, clear_dir, density=(0.6, 1.4), include=None, exclude=()):
         super().__init__()
-        self.density = check_range('density', density, 1e-3)
+        self.density = check_range('density', density, 1e-3, 10)
         clear = {os.path.splitext(name)[0]: name for name in os.listdir(clear_dir)}
         self.pairs = []
         for name in sorted(os.listdir(hazy_dir)):

@@ -96,9 +96,9 @@ class ColourGain(Degradation):
     a wrong white balance. :class:`ColourCast` is the gentle one that never clips.
 
     Args:
-        red (float or pair): Gain of red, > 0.
-        blue (float or pair): Gain of blue, > 0.
-        scale (float or pair): Gain of all colours, > 0.
+        red (float or pair): Gain of red, 0.001 to 100.
+        blue (float or pair): Gain of blue, 0.001 to 100.
+        scale (float or pair): Gain of all colours, 0.001 to 100.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -109,9 +109,11 @@ class ColourGain(Degradation):
         >>> orange, params = ColourGain(red=(1.5, 1.9), blue=(0.1, 0.5))(torch.rand(1, 3, 16, 16), seeds=[0])
     """
 
+    headline = 'gain'
+
     def __init__(self, red=(1.2, 1.9), blue=(0.1, 0.8), scale=1.):
         super().__init__()
-        self.red, self.blue, self.scale = (check_range(name, value, 1e-3) for name, value in
+        self.red, self.blue, self.scale = (check_range(name, value, 1e-3, 100) for name, value in
                                            (('red', red), ('blue', blue), ('scale', scale)))
 
     def draw(self, draw, height, width):

@@ -137,10 +137,10 @@ class NightGlow(Degradation):
     shrinks the glow and leaves dark what is dark.
 
     Args:
-        glow (float or pair): Strength, >= 0.
+        glow (float or pair): Strength, 0 to 100.
         threshold (float or pair): Brightness above which a pixel counts as light, in [0, 0.95].
-        spread (float or pair): Factor of the widths of h, > 0.
-        veil (float or pair): Brightness of the veil relative to the mean of L, >= 0.
+        spread (float or pair): Factor of the widths of h, 0.01 to 10.
+        veil (float or pair): Brightness of the veil relative to the mean of L, 0 to 100.
 
     Raises:
         ValueError: If a range is reversed or out of bounds.
@@ -151,12 +151,14 @@ class NightGlow(Degradation):
         >>> glowing, params = NightGlow()(torch.rand(1, 3, 32, 32), seeds=[0])
     """
 
+    headline = 'glow'
+
     def __init__(self, glow=(0.5, 2.5), threshold=(0.2, 0.6), spread=(0.7, 1.6), veil=(0., 0.5)):
         super().__init__()
-        self.glow = check_range('glow', glow, 0)
+        self.glow = check_range('glow', glow, 0, 100)
         self.threshold = check_range('threshold', threshold, 0, 0.95)
-        self.spread = check_range('spread', spread, 1e-2)
-        self.veil = check_range('veil', veil, 0)
+        self.spread = check_range('spread', spread, 1e-2, 10)
+        self.veil = check_range('veil', veil, 0, 100)
 
     def draw(self, draw, height, width):
         return {name: draw.uniform(name, *getattr(self, name)) for name in ('glow', 'threshold', 'spread', 'veil')}

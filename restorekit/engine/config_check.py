@@ -158,6 +158,9 @@ def _components():
             if isinstance(registry, Registry):
                 registry.import_from_location()
                 found.update(registry.module_dict)
+                if module is root_registries:
+                    found.update({f'{scope}.{name}': component for name, component in registry.module_dict.items()
+                                  for scope in ('mmengine', 'mmcv')})
     return found
 
 
@@ -165,7 +168,7 @@ def _check(node, place, where, components):
     if isinstance(node, dict):
         name = node.get('type')
         if isinstance(name, str):
-            component = components.get(name.split('.')[-1] if '.' in name else name)
+            component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
                 message = unknown_name_message(name, components, 'registries')
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')

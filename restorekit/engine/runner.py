@@ -168,8 +168,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they are '
-                                 'not saved over good ones')
+            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
+                                 'are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

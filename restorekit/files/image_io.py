@@ -212,8 +212,8 @@ def check_pixels(height, width, name, limit=None):
     if height * width > limit:
         raise ImageFileError(
             f'{name} is {width}x{height} = {height * width / 1e6:.1f} megapixels, more than the limit of '
-            f'{limit / 1e6:.1f} against files that decode to gigabytes; if it is to be read, set the environment '
-            f'variable RESTOREKIT_MAX_PIXELS={height * width}')
+            f'{limit / 1e6:.1f} against files that decode to gigabytes; to read it, give --max-pixels (where the '
+            f'command has it) or set the environment variable RESTOREKIT_MAX_PIXELS={height * width}')
 
 
 def write_image(path, image, alpha=None, quality=95):

@@ -81,7 +81,7 @@ def haze_prior(image: torch.Tensor) -> HazePrior:
         low, high = -F.max_pool2d(-image, STRIDE), F.max_pool2d(image, STRIDE)
         dark0 = low.amin(dim=1, keepdim=True)
         dark3, dark7 = minimum_filter(dark0, 3), minimum_filter(dark0, 7)
-        airlight = estimate_airlight(mean, dark7).clamp(0.05, 1)
+        airlight = estimate_airlight(mean, dark7).clamp(min=0.05)
         relative = mean / airlight
         relative_dark0 = (low / airlight).amin(dim=1, keepdim=True)
         relative3, relative7 = minimum_filter(relative_dark0, 3), minimum_filter(relative_dark0, 7)
@@ -89,7 +89,7 @@ def haze_prior(image: torch.Tensor) -> HazePrior:
         grey = mean.mean(dim=1, keepdim=True)
         veils = torch.cat([relative3, dark3, minimum_filter(relative7, 5)], dim=1)
         veils = guided_filter(grey, veils, 6, 1e-3)
-        log_gains = -torch.log((1 - _SHARE * veils).clamp(_LEAST, 1))
+        log_gains = -torch.log((1 - _SHARE * veils).clamp(_LEAST, 1.0))
         log_gains = torch.cat([log_gains, log_gains[:, :1].mean(dim=(2, 3), keepdim=True).expand_as(grey)], dim=1)
 
         def haze(x):  # with A = 1 this is -log J - log t: haze adds to it

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from restorekit.files.atomic import remove_temporaries
+from restorekit.files.image_io import MAX_PIXELS, check_pixels, image_size
 from restorekit.files.photo import FORMATS, PHOTO_SUFFIXES, Page, Photo, read_photo, to_depth, write_photo
 from restorekit.messages import ExistingFileError, InputError, MissingFileError, UserError
 
-from .memory import ImageMemoryError, is_out_of_memory
+from .memory import ImageMemoryError, free_memory, is_out_of_memory, megabytes
+from .pipeline import WHOLE_PIXELS
 
+_BYTES = 12  # of memory per pixel while a file is read, restored and written: measured at 400 megapixels
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
 
 
@@ -118,7 +121,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
 
 def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (), quality: int = 95,
                   compare: bool = False, skip_existing: bool = False, max_pixels: int | None = None,
-                  progress: Callable[[int, int], None] | None = None,
+                  progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
                   on_result: Callable[[FileResult], None] | None = None, **options) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
 
@@ -131,6 +134,8 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         skip_existing (bool): Leave outputs that are there already, to continue a run that was cut.
         max_pixels (int, optional): Most pixels of an image.
         progress (Callable, optional): Called as ``progress(files done, all files)``.
+        on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
+            very large image needs.
         on_result (Callable, optional): Called with the :class:`FileResult` of each file.
         **options: ``strength`` and ``mask`` of :class:`~restorekit.inference.pipeline.RestorationPipeline`.
 
@@ -152,6 +157,7 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
             result.skipped = True
         else:
             try:
+                _check_memory(pipeline, source, max_pixels, on_note)
                 result.size = _restore_file(pipeline, source, target, quality, compare, max_pixels, options)
             except OSError as error:
                 if error.errno in _DISK:
@@ -179,6 +185,26 @@ def side_by_side(before: Photo, after: Photo) -> Photo:
     left, right = before.pages[0].pixels, after.pages[0].pixels
     return Photo([Page(np.concatenate([to_depth(left, right.dtype) if left.dtype != right.dtype else left, right],
                                       axis=1))], after.kind, after.grey, after.metadata)
+
+
+def _check_memory(pipeline, source, limit, on_note):
+    """Refuse an image whose pixels alone do not fit, before it is read; say what a very large one needs."""
+    try:
+        height, width = image_size(source)
+        check_pixels(height, width, source, limit)
+    except UserError:  # the reader says what is wrong, or knows a format whose header is not read here
+        return
+    if height * width <= WHOLE_PIXELS:
+        return
+    tile = pipeline.tiles(height, width, str(source))[0] if pipeline.backend.tiling != 'coefficients' else 512
+    need = _BYTES * height * width + pipeline.backend.memory(*[min(side, tile or side) for side in (height, width)])
+    free = free_memory()
+    if need > free:
+        raise ImageMemoryError(f'{source} ({width}x{height}) needs about {megabytes(need)} of memory to be read, '
+                               f'restored and written, but {megabytes(free)} are free; close other programs, or '
+                               'restore it in parts')
+    if height * width > MAX_PIXELS and on_note is not None:
+        on_note(f'{source} ({width}x{height}) needs about {megabytes(need)} of memory; {megabytes(free)} are free')
 
 
 def _restore_file(pipeline, source, target, quality, compare, max_pixels, options):

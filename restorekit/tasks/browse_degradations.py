@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def browse_degradations(degradations: Sequence[str | os.PathLike[str]], *, image
 
     Args:
         degradations (Sequence): Presets or configs with a ``degradation``. One gives a row for it and for each operator
-            in it, several give a row each; ``['operators']`` gives every registered operator with its default settings.
+            in it, several give a row each; ``['operators']`` gives every registered operator that has default settings.
         image (str | Path, optional): Clear photo; default: a scene drawn by code, with its depth.
         depth (str | Path, optional): Depth map of the photo.
         depth_options (dict, optional): How the map is coded; see :func:`~restorekit.degradations.convert_depth`.
@@ -104,7 +105,7 @@ def collect(degradations: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
     if list(degradations) == ['operators']:
         classes = {name: DEGRADATIONS.get(name) for name in sorted(DEGRADATIONS.names())}
         return {name: build_degradation(dict(type=name)) for name, cls in classes.items()
-                if issubclass(cls, Degradation) and not cls.composite}
+                if issubclass(cls, Degradation) and not cls.composite and _builds_alone(cls)}
     rows: dict[str, Any] = {}
     for config in degradations:
         label = Path(config).stem
@@ -118,6 +119,13 @@ def collect(degradations: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
                 label, number = f'{name} {number}', number + 1
             rows[label] = operator
     return rows
+
+
+def _builds_alone(cls: type) -> bool:
+    """Whether a class can be built without arguments, as one that reads folders cannot."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return all(parameter.default is not parameter.empty for parameter in inspect.signature(cls).parameters.values()
+               if parameter.kind in kinds)
 
 
 def _scene(image: str | os.PathLike[str] | None, depth: str | os.PathLike[str] | None, depth_options: dict[str, Any],

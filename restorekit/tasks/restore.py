@@ -17,7 +17,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             tile: str | int = 'auto', precision: str = 'auto', device: str | None = None, format: str | None = None,
             quality: int = 95, suffix: str = '', compare: bool = False, skip_existing: bool = False,
             shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
-            progress: Callable[[int, int], None] | None = None,
+            progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
             on_result: Callable[[FileResult], None] | None = None) -> RestoreReport:
     """Restore image files.
 
@@ -42,6 +42,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             process under torchrun, srun or a Slurm array, else all.
         max_pixels (int, optional): Most pixels of an image.
         progress (Callable, optional): Called as ``progress(files done, all files)``.
+        on_note (Callable, optional): Called with what the user should know before a very large image is read.
         on_result (Callable, optional): Called with the result of each file.
 
     Returns:
@@ -74,7 +75,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
                     strength=strength, protect_highlights=protect_highlights)
     return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
                          skip_existing=skip_existing, max_pixels=max_pixels, mask=mask, progress=progress,
-                         on_result=on_result)
+                         on_note=on_note, on_result=on_result)
 
 
 def check_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:

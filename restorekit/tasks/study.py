@@ -9,7 +9,7 @@ import json
 import os
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -171,8 +171,8 @@ class Study:
 
 
 def study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, job: tuple[int, int] | None = None,
-          workers: int = 1, data_root: str | os.PathLike[str] | None = None,
-          options: Mapping[str, Any] | None = None,
+          variants: Sequence[str] | None = None, workers: int = 1,
+          data_root: str | os.PathLike[str] | None = None, options: Mapping[str, Any] | None = None,
           progress: Callable[[str], None] | None = None) -> StudyState:
     """Run the jobs of a study that have no result yet, and write the report once all have one.
 
@@ -183,6 +183,8 @@ def study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, job: tup
         file: The study; see :class:`Study`.
         out: Folder of the results, shared by all processes.
         job: (i, n): run only the i-th of n equal shares of the jobs, i from 1 to n. None: all.
+        variants: Run the jobs of these variants alone; for example the baseline's, before any claim is made, to see
+            what can be told apart. None: all.
         workers: Processes to run jobs in, each on cores of its own.
         data_root: Folder joined before the relative paths of the datasets.
         options: Changes to the config of every job, with dotted keys.
@@ -201,7 +203,10 @@ def study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, job: tup
     if workers < 1:
         raise InputError(f'workers must be at least 1, but got {workers}')
     jobs = found.jobs()
-    mine = _share(jobs, job)
+    for name in variants or ():
+        if name not in found.variants:
+            raise InputError(unknown_name_message(name, found.variants, f'variants of {found.file}'))
+    mine = _share([item for item in jobs if not variants or item.variant in variants], job)
     _claim(found, out)
     say = progress or (lambda text: None)
     if workers == 1:

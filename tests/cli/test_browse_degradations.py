@@ -61,7 +61,7 @@ def test_parameters_are_written_without_seeds_and_by_what_was_applied():
     (('day', '--draws', 2), 'draws must be at least columns (5), but got 2'),
     (('day', '--depth', 'd.png'), 'give the image too'),
     (('day', '--colours', 1), 'colours must be within'),
-    (('day', '--style', 'sea'), "style must be one of city, city_night, highland, but got 'sea'"),
+    (('day', '--style', 'sea'), "style must be one of city, city_night, highland, room, but got 'sea'"),
     (('days',), "unknown preset 'days': did you mean 'day'"),
     (('day', '--image', 'none.png'), 'none.png')])
 def test_mistakes_are_explained(arguments, message, tmp_path, capsys):

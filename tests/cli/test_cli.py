@@ -198,8 +198,10 @@ def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path
 
 def test_nan_is_reported_without_a_traceback(trained, tmp_path, fail):
     text = fail('train', trained / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
-                'optim_wrapper.optimizer.lr=1e30')
-    assert 'loss_pixel is nan at iteration' in text and 'training stopped before the weights changed' in text
+                'optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=4',
+                'train_cfg.val_interval=4')
+    assert 'loss_pixel is nan' in text and 'at iteration 3 of 4' in text
+    assert 'training stopped before the weights changed' in text
 
 
 def test_missing_data_root_names_folder_and_config(tmp_path, fail):

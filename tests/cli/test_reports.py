@@ -290,7 +290,7 @@ def test_a_data_set_alone_has_no_model(data, fail):
         type='PairedDataset', input_dir='night/hazy', gt_dir='night/clear')))).dump(str(data / 'nights.py'))
     text = fail('nights.py', 'aod.pth')
     assert 'nights.py has no model that aod.pth could be loaded into: it is a dataset alone.' in text
-    assert 'tools/test.py CONFIG aod.pth --data nights.py' in text
+    assert 'restorekit test CONFIG aod.pth --data nights.py' in text
     # its name is that of its file, wherever it is named
     assert main(['test', 'nights.py', '--predictions', 'input', '--out', 'a']) == 0
     measure('--data', 'nights.py', out='b')

@@ -276,3 +276,17 @@ def test_info_describes_checkpoints_and_photos(checkpoint, tmp_path, capsys):
     assert '16 bits' in text and 'grey' in text
     assert main(['info', str(tmp_path / 'none.png')]) == 1
     assert 'there is no file' in capsys.readouterr().err
+
+
+def test_memory_of_a_large_image_is_stated_and_refused(call, checkpoint, make_images, tmp_path, monkeypatch, capsys):
+    import restorekit.inference.batch as batch
+    source, = make_images(tmp_path, ['a.png'])
+    monkeypatch.setattr(batch, 'WHOLE_PIXELS', 100)
+    monkeypatch.setattr(batch, 'MAX_PIXELS', 100)
+    monkeypatch.setattr(batch, 'free_memory', lambda: 2 ** 31)
+    main(['restore', str(source), '-o', str(tmp_path / 'out.png'), '--checkpoint', checkpoint])
+    assert 'a.png (32x24) needs about 0 MiB of memory; 2.0 GiB are free' in capsys.readouterr().err
+    monkeypatch.setattr(batch, 'free_memory', lambda: 1000)
+    text = call(source, '-o', tmp_path / 'again.png', status=1)
+    assert 'a.png (32x24) needs about 0 MiB of memory to be read, restored and written, but 0 MiB are free' in text
+    assert not (tmp_path / 'again.png').exists()

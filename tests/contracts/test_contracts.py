@@ -27,19 +27,29 @@ EXAMPLES = dict(
         PromptIR=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1),
                       prompt_channels=(8, 8, 8), prompt_sizes=(4, 4, 4)),
         UNet=dict(channels=(4, 8)),
+        DarkChannelPrior=[{}, dict(window=7, radius=8)],
+        LowResolutionAffine=[
+            dict(encoder=dict(type='PriorEncoder', features=dict(type='EfficientNetLite', out_stages=[3])),
+                 decoder=dict(type='GridAffineDecoder', channels=8, blocks=1), size=[32, 16]),
+            dict(encoder=ENCODER, decoder=dict(type='GridAffineDecoder', channels=8, blocks=1, prior=False),
+                 size=[32, 32])],
         EncoderDecoder=[
             dict(encoder=ENCODER, decoder=dict(type='AffineDecoder', channels=8, head_channels=4)),
             dict(encoder=dict(ENCODER, base_channels=16), decoder=dict(type='CIDDecoder', enhancer_channels=4)),
             dict(encoder=dict(type='TimmEncoder', name='test_resnet', out_indices=(1, 2, 3)),
                  decoder=dict(type='AffineDecoder', channels=8, head_channels=4))]),
     encoder=dict(
+        EfficientNetLite=[{}, dict(out_stages=[1, 2])],
+        PriorEncoder=[{}, dict(features=dict(type='EfficientNetLite', out_stages=[3]), feature_scale=1.0)],
         Res2Net=[dict(stage_blocks=(1, 1, 1), base_channels=8, base_width=16),
                  dict(stage_blocks=(1, 1, 1, 1), base_channels=8, base_width=16, scale=2, out_indices=(1, 3))],
         TimmEncoder=dict(name='test_resnet', out_indices=(1, 2, 3))),
-    decoder=dict(AffineDecoder=dict(channels=8, head_channels=4), CIDDecoder=dict(enhancer_channels=4)),
+    decoder=dict(AffineDecoder=dict(channels=8, head_channels=4), CIDDecoder=dict(enhancer_channels=4),
+                 GridAffineDecoder=[dict(channels=8), dict(channels=[8, 12, 16], blocks=[1, 0, 1], prior=False)]),
     loss=dict(
         AdversarialLoss=[dict(kind=kind) for kind in ('hinge', 'lsgan', 'vanilla')],
-        CharbonnierLoss=dict(loss_weight=0.5), ColourLoss=[{}, dict(kind='ciede2000')],
+        CharbonnierLoss=dict(loss_weight=0.5), ChromaLoss=[{}, dict(balance=0.0)],
+        ColourLoss=[{}, dict(kind='ciede2000')],
         ContrastiveLoss=dict(layers={'relu1_1': 0.5, 'relu2_1': 1.0}, pretrained=None),
         EdgeLoss=[{}, dict(operator='laplacian', eps=1e-3)],
         FrequencyLoss=[dict(kind=kind) for kind in ('complex', 'amplitude', 'focal')], L1Loss={},
@@ -56,14 +66,15 @@ EXAMPLES = dict(
         MMDLoss={}, MeanCovarianceLoss={}),
     degradation=dict(
         AtmosphericScattering=[{}, dict(airlight_saturation=(0.1, 0.3), wavelength_exponent=(0.0, 1.0))],
-        Blur={}, CIDScattering=[{}, dict(mode='faithful')], ColourCast={}, Dust={}, JPEG={},
-        LowLight=[{}, dict(mode='retinex')], NightHaze={}, NonHomogeneousHaze={},
+        Blur={}, CIDScattering=[{}, dict(mode='faithful')], ColourCast={}, ColourGain={}, Dust={},
+        HazeField=dict(hazy_dir='DIR/hazy', clear_dir='DIR/clear'), JPEG={},
+        LowLight=[{}, dict(mode='retinex')], NightGlow={}, NightHaze={}, NonHomogeneousHaze={},
         PoissonGaussianNoise=[{}, dict(grey=0.5, linear=True)], Rain={}, Resize={}, Snow={}, Underwater={},
         Maybe=dict(child=HAZE), OneOf=dict(children=[HAZE, dict(type='Snow')]),
         Sequential=dict(children=[HAZE, dict(type='PoissonGaussianNoise'), dict(type='JPEG')]),
         Shuffle=dict(children=[dict(type='Blur'), dict(type='PoissonGaussianNoise')])),
     metric=dict(
-        CIEDE2000=[{}, dict(protocol='size-256')], MAE=dict(protocol='y-matlab'), MSSSIM={},
+        CIEDE2000=[{}, dict(protocol='size-256')], ChromaError={}, MAE=dict(protocol='y-matlab'), MSSSIM={},
         PSNR=[dict(protocol=name) for name in ('rgb', 'rgb-uint8', 'y-matlab', 'size-256', 'crop16')],
         SSIM=[dict(protocol=name) for name in ('rgb', 'ffa', 'dehazeformer', 'skimage7')]),
     dataset=dict(  # DIR is a folder with images in hazy/ and clear/ and depth maps in depth/
@@ -80,8 +91,9 @@ EXAMPLES = dict(
                              pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
-OWN_TESTS = {'AdversarialRestorer', 'CIDRestorer', 'CycleRestorer', 'DistillationRestorer', 'MeanTeacherConsistency',
-             'PatchDiscriminator', 'RestorePreprocessor', 'Restorer', 'StoredPredictions', 'UNetDiscriminator'}
+OWN_TESTS = {'AdversarialRestorer', 'AffineRestorer', 'CIDRestorer', 'CycleRestorer', 'DistillationRestorer',
+             'MeanTeacherConsistency', 'PatchDiscriminator', 'RestorePreprocessor', 'Restorer', 'StoredPredictions',
+             'UNetDiscriminator'}
 # they need more than their contract's arguments; tests/losses and tests/datasets hold them to what they do
 OWN_TESTS |= {'CachedFeatures', 'DensityConditionalCORAL', 'DomainAdversarialLoss', 'GroupDRO', 'TestTimeRestorer'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from tiny import PHASES, config
 
 from restorekit.checkpoint import load_checkpoint_file
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, load_config
 from restorekit.engine import MultiPhaseRunner, before_after, results_table
 
 
@@ -125,6 +125,13 @@ def test_resume_is_bit_identical(finished, tmp_path, kill, monkeypatch):
             assert torch.equal(value, got['state_dict'][key]), (phase, key)
         for i, moments in expected['optimizer']['state'].items():
             assert torch.equal(moments['exp_avg_sq'], got['optimizer']['state'][i]['exp_avg_sq'])
+
+
+def test_options_of_load_config_hold_in_every_phase(tmp_path):
+    cfg = load_config('cid/cid_quickstart', {'train_cfg.max_iters': 5, 'work_dir': str(tmp_path / 'run')})
+    runner = MultiPhaseRunner(cfg)
+    assert [(name, part.train_cfg.max_iters) for name, part in runner.configs.items()] == [
+        ('pretrain', 5), ('supervised', 5), ('adapt', 5)]
 
 
 @pytest.mark.parametrize(('phases', 'phase', 'message'), [

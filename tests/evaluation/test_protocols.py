@@ -49,7 +49,8 @@ def test_y_basicsr_gives_the_numbers_of_mmagics_tests(side):
     assert _measured('y-matlab', pred, gt)[0] == pytest.approx(48.1308, abs=1e-4)  # rounded, it differs by 1
 
 
-@pytest.mark.parametrize('size, start', [((36, 20), (2, 2)), ((37, 23), (1, 1)), ((32, 31), (0, 1)), ((46, 47), (7, 1))])
+@pytest.mark.parametrize('size, start', [((36, 20), (2, 2)), ((37, 23), (1, 1)), ((32, 31), (0, 1)),
+                                         ((46, 47), (7, 1))])
 def test_the_central_crop_of_cid(size, start):
     """An even remainder is cut in halves; of an odd one a pixel from the start and the others from the end."""
     pred, gt = _images(size=size)

@@ -24,7 +24,7 @@ def test_arrays_have_the_asked_size_type_and_range(style, height, width):
         assert np.isfinite(depth).all() and depth.min() > 0
 
 
-@pytest.mark.parametrize('style', STYLES)
+@pytest.mark.parametrize('style', [name for name in STYLES if name != 'room'])
 def test_sky_is_the_farthest_and_surfaces_end_at_one(style):
     skies = 0
     for seed in range(8):

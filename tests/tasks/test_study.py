@@ -100,6 +100,15 @@ def test_shares_divide_the_jobs(file):
         tasks._share(jobs, (4, 3))
 
 
+def test_some_variants_can_be_run_alone(file, tmp_path, no_training):
+    state = study(file, tmp_path / 'out', variants=['erm'])
+    assert state.ran == [f'erm/{domain}/seed{seed}' for seed in (0, 1) for domain in ('haze', 'dust')]
+    assert state.finished == 4 and state.total == 8 and state.running == []
+    assert study_report(tmp_path / 'out')['summary']['metrics']['PSNR@rgb']['power'][0]['seeds'] == 2
+    with pytest.raises(InputError, match="'er' is not in the variants of .*did you mean 'erm' or 'other'"):
+        study(file, tmp_path / 'out', variants=['er'])
+
+
 def test_processes_that_share_a_folder_run_each_job_once(file, tmp_path, no_training):
     out = tmp_path / 'out'
     assert fork(lambda rank: study(file, out), ranks=3) == [0, 0, 0]

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from mmengine.config import Config
 from tiny import PHASES, config
 
 import restorekit
-from restorekit.config import ConfigError
+from restorekit.config import ConfigError, RestoreConfig
 from restorekit.messages import ExistingFileError, MissingFileError
 
 
@@ -18,7 +17,7 @@ def trained(tmp_path_factory):
     folder, steps, said = tmp_path_factory.mktemp('tasks'), [], []
     cfg = config('unused', iters=2, phases={name: PHASES[name] for name in ('supervised', 'adapt')})
     cfg.pop('work_dir')
-    Config(cfg).dump(str(folder / 'tiny.py'))
+    RestoreConfig(cfg).dump(str(folder / 'tiny.py'))
     with DefaultScope.overwrite_default_scope('restorekit'):
         report = restorekit.train(folder / 'tiny.py', work_dir=folder / 'run', seed=5, announce=said.append,
                                   options={'val_dataloader.dataset.length': 2},

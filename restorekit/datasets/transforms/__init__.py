@@ -1,4 +1,10 @@
-"""Transforms of a dataset's pipeline."""
+"""Transforms of a dataset's pipeline; those of mmcv are registered as well.
+
+mmcv's act on the key ``img``: wrap them in its ``KeyMapper`` or ``TransformBroadcaster`` to give them ``inputs`` and
+``gt``. Where a name is ours too, ``mmcv.RandomFlip`` is mmcv's.
+"""
+
+import mmcv.transforms  # noqa: F401  registers them
 
 from .colour import RandomColour
 from .degrade import Degrade

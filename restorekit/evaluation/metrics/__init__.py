@@ -1,9 +1,9 @@
 """Metrics."""
 
 from .base import ImageMetric
-from .fidelity import CIEDE2000, MAE, MSSSIM, PSNR, SSIM, FidelityMetric
+from .fidelity import CIEDE2000, MAE, MSSSIM, PSNR, SSIM, ChromaError, FidelityMetric
 from .no_reference import BRISQUE, FADE, NIQE, PyIQA
 from .perceptual import LPIPS
 
-__all__ = ['BRISQUE', 'CIEDE2000', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM', 'NIQE', 'PSNR',
-           'PyIQA', 'SSIM']
+__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM',
+           'NIQE', 'PSNR', 'PyIQA', 'SSIM']

@@ -1,6 +1,7 @@
 """Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
 from restorekit.evaluation.protocols import CHOICES, IMAGE_CHOICES, get_protocol
+from restorekit.functional.colour import chroma
 from restorekit.functional.colour_difference import ciede2000
 from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
 from restorekit.messages import InputError
@@ -174,3 +175,31 @@ class CIEDE2000(ColourMetric):
 
     def measure(self, pred, gt):
         return ciede2000(pred, gt)
+
+
+@METRICS.register_module()
+class ChromaError(ColourMetric):
+    """How far the colourfulness is from the truth: ``|m(pred) / m(gt) - 1|``, mean over images; smaller is better.
+
+    m is the mean length of an image's chroma vectors (Cb, Cr of Rec. 601), plus 0.002 so that grey images count too.
+    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
+
+    Raises:
+        ValueError: If the protocol keeps luma alone.
+
+    Example:
+        >>> import torch
+        >>> metric = ChromaError('rgb', baseline=False)
+        >>> sample = dict(pred=torch.zeros(3, 8, 8), gt=torch.zeros(3, 8, 8, dtype=torch.uint8), domain='haze')
+        >>> metric.process(None, [sample])
+        >>> metric.evaluate(1)
+        {'haze/ChromaError@rgb': 0.0}
+    """
+
+    quantity = 'ChromaError'
+    higher_is_better = False
+
+    def measure(self, pred, gt):
+        amounts = [chroma(image).square().sum(dim=1).sqrt().mean(dim=(1, 2)) + 0.002 for image in (pred, gt)]
+        return (amounts[0] / amounts[1] - 1).abs()
