@@ -17,7 +17,7 @@ from restorekit.tasks.study import Study
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
-                 if not {'_base_', 'studies'} & {*path.relative_to(configs_root()).parts})
+                 if not {'_base_', 'studies', 'domains'} & {*path.relative_to(configs_root()).parts})
 BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
