@@ -62,7 +62,7 @@ class NaturalMetric(LibraryMetric):
             with np.load(path, allow_pickle=False) as file:
                 arrays = {self._name(key): np.asarray(file[key], np.float64).squeeze() for key in file.files
                           if file[key].dtype.kind in 'fiu'}
-        except (OSError, EOFError, ValueError, AttributeError, BadZipFile) as error:  # not an archive, objects inside, a single array
+        except (OSError, EOFError, ValueError, AttributeError, BadZipFile) as error:  # also objects inside
             raise InputError(f'{path} is not a file of parameters for {self.quantity}: {str(error)[:200]}') from error
         for name, shape in self.names:
             found = arrays.get(name)
