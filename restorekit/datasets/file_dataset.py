@@ -39,6 +39,7 @@ class FileDataset(RestoreDataset):
 
     Attributes:
         sources (dict[str, FileSource]): The files of each role: of ``input``, ``gt``, ``depth``.
+        left_out (list[str]): Paths of images in the folders whose format is not read.
     """
 
     def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
@@ -49,6 +50,7 @@ class FileDataset(RestoreDataset):
             raise InputError(f'expected is a whole number of items, but is {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
+        self.left_out = []
 
     def _set_sources(self, **sources):
         self.sources = {role: sources[role] for role in ROLES if sources.get(role) is not None}
@@ -154,7 +156,9 @@ class FileDataset(RestoreDataset):
                 f'{type(self).__name__} takes one folder here, but got {folder!r}; put several datasets '
                 'into a ConcatDataset')
         if listed is None or role not in listed.columns:
-            return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
+            names = scan_images(folder, include, backend_args=self.backend_args, **kwargs)
+            self.left_out += [f'{folder}/{name}' for name in names.left_out if f'{folder}/{name}' not in self.left_out]
+            return names
         names = listed.columns[role]
         found, missing = find_names(folder, names, self.backend_args)
         if missing:

@@ -97,7 +97,9 @@ class RestoreRunner(Runner):
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
-            optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            default = getattr(model, 'optim_wrapper_constructor', 'TrainableOptimWrapperConstructor')
+            optim_wrapper.setdefault('constructor', default)
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
 

@@ -91,8 +91,9 @@ EXAMPLES = dict(
                              pipeline=[dict(type='RandomCrop', size=16)])))
 
 # neither trained nor asked alone; tests/models holds them to what they do
-OWN_TESTS = {'AffineRestorer', 'CIDRestorer', 'MeanTeacherConsistency', 'RestorePreprocessor', 'Restorer',
-             'StoredPredictions'}
+OWN_TESTS = {'AdversarialRestorer', 'AffineRestorer', 'CIDRestorer', 'CycleRestorer', 'DistillationRestorer',
+             'MeanTeacherConsistency', 'PatchDiscriminator', 'RestorePreprocessor', 'Restorer', 'StoredPredictions',
+             'UNetDiscriminator'}
 # they need more than their contract's arguments; tests/losses and tests/datasets hold them to what they do
 OWN_TESTS |= {'CachedFeatures', 'DensityConditionalCORAL', 'DomainAdversarialLoss', 'GroupDRO', 'TestTimeRestorer'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
