@@ -56,6 +56,12 @@ def make_folders(node):
         make_folders(item)
     names = patterns_to_names(node.get('include'))
     kind = node.get('type')
+    if node.get('ann_file'):
+        Path(node['ann_file']).parent.mkdir(parents=True, exist_ok=True)
+        Path(node['ann_file']).write_text('\n'.join(names))
+    if kind == 'HazeField':
+        write(Path(node['hazy_dir'], '1.png'))
+        write(Path(node['clear_dir'], '1.png'))
     if kind == 'ProceduralScenes':
         node.update(length=2, height=16, width=16)
     elif kind == 'PairedDataset':
@@ -105,7 +111,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains'}
+OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
 
 
 def write_layout(root, files):
