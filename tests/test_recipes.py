@@ -1,4 +1,4 @@
-"""Every Python block of docs/recipes.md: configs are checked as training checks them, modules run and keep their contract."""
+"""Every Python block of docs/recipes.md: configs pass the check of training, modules keep their contracts."""
 
 import re
 import sys
