@@ -12,8 +12,8 @@ from .common import import_from_here, run_guarded
 #: the first line of its docstring is its summary, ``add_arguments(parser)`` declares it, ``run(args)`` runs it.
 GROUPS = {
     'restore': ('restore', 'info', 'export'),
-    'train and test': ('train', 'test', 'show-config', 'convert'),
-    'measure': ('measure', 'compare', 'study', 'detect-compare', 'plot-logs'),
+    'train and test': ('train', 'test', 'show-config', 'convert', 'pack'),
+    'measure': ('measure', 'compare', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),
     'installation': ('env',),

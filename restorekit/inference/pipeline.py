@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 
-from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, unit_scale, write_photo
+from restorekit.files.image_io import unit_scale
+from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, write_photo
 from restorekit.messages import InputError, InputTypeError
 
 from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent, shrink
@@ -143,7 +144,7 @@ class RestorationPipeline:
 
         Args:
             pixels (ndarray): Floats in [0, 1], or in 0 to 255 or 0 to 65535 (see
-                :func:`~restorekit.files.photo.unit_scale`).
+                :func:`~restorekit.files.image_io.unit_scale`).
             name (str): What errors call it.
             strength, mask: See :meth:`__call__`.
 

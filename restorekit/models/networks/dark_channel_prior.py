@@ -49,7 +49,8 @@ class DarkChannelPrior(RestorationNetwork):
         super().__init__(init_cfg)
         if not (window >= _STEP and radius >= 1 and eps > 0 and 0 < omega <= 1 and 0 < minimum < 1 and 0 < share <= 1):
             raise InputError('DarkChannelPrior: window must be at least 4, radius at least 1, eps above 0, omega '
-                             f'and share in (0, 1] and minimum in (0, 1), but got window={window}, radius={radius}, eps={eps}, '
+                             'and share in (0, 1] and minimum in (0, 1), but got '
+                             f'window={window}, radius={radius}, eps={eps}, '
                              f'omega={omega}, share={share}, minimum={minimum}')
         self.register_buffer('omega', torch.tensor(float(omega)))
         self.blocks = 2 * max(0, (window - _STEP) // (2 * _STEP)) + 1
