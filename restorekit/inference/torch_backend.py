@@ -42,7 +42,7 @@ class TorchBackend:
     def info(self) -> dict:
         """Return what the model is."""
         return dict(network=self.model_name, parameters=sum(p.numel() for p in self.network.parameters()),
-                    device=str(self.device))
+                    device=str(self.device), notice=getattr(self.network, 'notice', None))
 
     def release(self) -> None:
         """Give memory that torch keeps for later back to the GPU."""

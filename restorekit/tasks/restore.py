@@ -74,6 +74,8 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
     from restorekit.inference.load import load
     pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
                     backend=backend, strength=strength, protect_highlights=protect_highlights)
+    if on_note is not None and (notice := pipeline.info().get('notice')):
+        on_note(notice)
     return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
                          skip_existing=skip_existing, max_pixels=max_pixels, mask=mask, progress=progress,
                          on_note=on_note, on_result=on_result)
