@@ -23,7 +23,7 @@ class Stretch(RestorationNetwork):
 
     def coefficients(self, x):
         low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        return 1 / (high - low + 0.5), low
+        return 1 / (high - low + 0.5), 0.5 * low
 
     def apply_coefficients(self, x, gain, low, rows=None, height=None):
         return (x - low) * gain
