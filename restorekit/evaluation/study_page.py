@@ -57,7 +57,7 @@ def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             rows += [_line(row) for row in mine]
         tables.append((f'{label}{unit}: each left-out domain', rows))
         rows = [['left out', 'seeds', 'images', 'sd over seeds', 'standard error', 'detectable',
-                 f'seeds to see {study["target"]}']]
+                 f'seeds to see {study["detect"]}']]
         for row in found['power'] if label == summary['metric'] else ():
             rows.append([row['domain'], str(row['seeds']), str(row['images']), number(row['sd'], 3),
                          number(row['standard_error'], 3), number(row['detectable'], 2),
@@ -67,11 +67,21 @@ def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             tables.append((f'{label}{unit}: what the runs of {study["baseline"]} alone say can be seen', rows))
     tables.append(('Cost', [['variant', 'seconds per job', f'times {study["baseline"]}'], *(
         [name, number(cost['seconds'], 1), number(cost['times'], 2)] for name, cost in summary['cost'].items())]))
+    keys = sorted({key for logged in summary['logged'].values() for key in logged})
+    if keys:
+        tables.append(('What training logged: mean over iterations (end over start)', [['variant', *keys], *(
+            [name, *(_logged(logged.get(key)) for key in keys)] for name, logged in summary['logged'].items())]))
     trials = [[name, *(str(cell[domain]) for domain in domains)] for name, cell in summary['chosen'].items()]
     if any(text != '0' for row in trials for text in row[1:]):
         tables.append(('Trial reported, chosen by the validation of the domains trained on',
                        [['variant', *domains], *trials]))
     return tables
+
+
+def _logged(entry):
+    if entry is None:
+        return ''
+    return f'{entry[0]:.3g}' + ('' if entry[1] is None else f' ({entry[1]:.2f})')
 
 
 def _line(row):

@@ -24,7 +24,7 @@ from .process import available_cores, prepare_process
 
 STUDY_FILE, RESULT_FILE = 'study.json', 'result.json'
 DEFAULTS = dict(base=None, options={}, domains=None, variants=None, seeds=[0, 1, 2], baseline=None,
-                metric='PSNR@rgb', target=0.2, hypothesis=None, analysis=None)
+                metric='PSNR@rgb', detect=0.2, hypothesis=None, analysis=None)
 DOMAIN_KEYS, VARIANT_KEYS = ('options', 'test'), ('config', 'options', 'trials')
 
 
@@ -77,7 +77,7 @@ class Study:
     - ``domains``: name of a left-out domain -> dict of ``options``, which leave it out of training, and ``test``
       (default: its name): its sets in the validation data.
     - ``seeds``; ``baseline``: the variant the others are compared with (default: the first); ``metric``: the main
-      metric's label; ``target``: the difference that the study should be able to see, in the metric's unit.
+      metric's label; ``detect``: the difference that the study should be able to see, in the metric's unit.
     - ``hypothesis`` and ``analysis``: text, written before the first run and not changed after it.
 
     Args:
@@ -109,6 +109,9 @@ class Study:
             if not isinstance(self.settings[key], str) or not self.settings[key].strip():
                 raise ConfigError(f'{self.file}: {key} is missing; say before the first run what you '
                                   f'{"expect" if key == "hypothesis" else "will compare, and how"}')
+        if not isinstance(self.settings['detect'], (int, float)) or not self.settings['detect'] > 0:
+            raise ConfigError(f'{self.file}: detect is a difference in the unit of the metric, a number above 0, but '
+                              f'got {self.settings["detect"]!r}')
         if self.baseline not in self.variants:
             raise ConfigError(f'{self.file}: baseline '
                               + unknown_name_message(self.baseline, self.variants, 'variants of this study'))
@@ -381,16 +384,16 @@ def _train(job, cfg, folder, options):
         except NonFiniteError as error:
             failed = str(error)
     records = list(runner.state['phases'].values())
-    curve, measured, done = [], {}, 0
+    curve, measured, logged, done = [], {}, {}, 0
     for name, record in runner.state['phases'].items():
         path = Path(runner.configs[name].work_dir, 'per_image.json')
         if path.is_file():
             found = json.loads(path.read_text())
             curve += [[done + iteration, means] for iteration, means in found['curve']]
-            measured = found['metrics']
+            measured, logged = found['metrics'], found['logged']
         done += record.get('iterations', 0)
     last = runner.configs[list(runner.configs)[-1]].work_dir
-    return dict(failed=failed, metrics={} if failed else measured, curve=curve, iterations=done,
+    return dict(failed=failed, metrics={} if failed else measured, curve=curve, logged=logged, iterations=done,
                 seconds=sum(record.get('seconds', 0) for record in records), run=os.path.relpath(last, folder))
 
 

@@ -38,7 +38,8 @@ class AdaptiveBatchNormHook(Hook):
         InputError: For an option out of range; from the first validation, if the network has no BatchNorm.
     """
 
-    def __init__(self, dataset: dict | str | None = 'target', batches: int = 8, batch_size: int = 8, share: float = 1.0):
+    def __init__(self, dataset: dict | str | None = 'target', batches: int = 8, batch_size: int = 8,
+                 share: float = 1.0):
         if batches < 1 or batch_size < 1 or not 0 < share <= 1 or (dataset is None and share != 1):
             raise InputError('AdaptiveBatchNormHook: batches and batch_size must be at least 1 and share in (0, 1] (1 '
                              f'without a dataset), but got {batches}, {batch_size} and {share}')
