@@ -237,11 +237,16 @@ def _costs(model: _Model, sizes: Sequence[tuple[int, int]], repeats: int, device
     for size in sizes:
         key = f'{model.sha256[:32]} {size[0]}x{size[1]} {device} {torch.get_num_threads()} {repeats} {__version__}'
         if key not in kept:
-            with multiprocessing.get_context('spawn').Pool(1) as pool:  # a fresh process, whose peak is the pass's
-                kept[key] = pool.apply(_time, (model, size, repeats, device, torch.get_num_threads()))
+            kept[key] = _in_fresh_process(_time, model, size, repeats, device, torch.get_num_threads())
             atomic_write_text(json.dumps(kept, indent=2) + '\n', file)
         found['sizes'][f'{size[0]}x{size[1]}'] = kept[key]
     return found
+
+
+def _in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function where the peak of memory is its own."""
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return pool.apply(function, args)
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -260,6 +265,7 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
     restore = _restorer(model, [], device)
     random = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (3, size[1], size[0]), dtype=torch.uint8, generator=random)
+    restore(image[:, :64, :64], 0)  # what is imported and set up once
     before, seconds, memory = _resident(), [], None
     for number in range(repeats + 1):
         start = time.perf_counter()
@@ -267,7 +273,8 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
         if torch.device(device).type == 'cuda':
             torch.cuda.synchronize()
         if number == 0:  # the first pass also warms up
-            memory = float(torch.cuda.max_memory_allocated()) if torch.device(device).type == 'cuda' else _taken(before)
+            memory = float(torch.cuda.max_memory_allocated(device)) if torch.device(device).type == 'cuda' else \
+                _taken(before)
         else:
             seconds.append(time.perf_counter() - start)
     return dict(seconds=float(np.median(seconds)), memory=memory)

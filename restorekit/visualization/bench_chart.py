@@ -40,8 +40,7 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
                 axis.axhline(mean, color=f'C{number}', linestyle='--', linewidth=1, label=method)
                 continue
             errors = None if interval is None else [[mean - interval[0]], [interval[1] - mean]]
-            axis.errorbar(times[0][1]['seconds'], mean, yerr=errors, fmt='o', color=f'C{number}', capsize=3,
-                          label=method)
+            axis.errorbar(times[0][1]['seconds'], mean, yerr=errors, fmt='o', color=f'C{number}', capsize=3)
             axis.annotate(method, (times[0][1]['seconds'], mean), xytext=(6, 4), textcoords='offset points', fontsize=9)
             axis.set_xscale('log')
             axis.set_xlabel(f'seconds at {times[0][0]}')
@@ -49,7 +48,9 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
         axis.set_ylabel(f'{row["label"]}{unit}, {"larger" if row["higher_is_better"] else "smaller"} is better')
         axis.set_title(f'{row["set"]}, {row["n"]} images', fontsize=10)
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8)
+        axis.margins(x=0.2)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     try:
         figure.savefig(out)
