@@ -38,8 +38,9 @@ def run(args):
     from restorekit.tasks.detect_compare import detect_compare
     with progress_bar('photos') as progress:
         found = detect_compare(
-            args.images, args.annotations, model=args.model, checkpoint=args.checkpoint, config=args.config, baselines=args.baselines,
-            detector=args.detector, detector_weights=args.detector_weights, detector_options=args.detector_options,
+            args.images, args.annotations, model=args.model, checkpoint=args.checkpoint, config=args.config,
+            baselines=args.baselines, detector=args.detector, detector_weights=args.detector_weights,
+            detector_options=args.detector_options,
             device=args.device, every=args.every, bootstrap=args.bootstrap, out=args.out, pictures=args.pictures,
             progress=progress)
     print(report(found))

@@ -27,7 +27,8 @@ TITLES = dict(map50='mAP@0.5', map='mAP@[.5:.95]')
 
 
 def detect_compare(images: str | Path, annotations: str | Path, *, model: str | Path | None = None,
-                   checkpoint: str | Path | None = None, config: str | Path | None = None, baselines: Sequence[str] = (), detector: str = DEFAULT,
+                   checkpoint: str | Path | None = None, config: str | Path | None = None,
+                   baselines: Sequence[str] = (), detector: str = DEFAULT,
                    detector_weights: str | Path | None = None, detector_options: Mapping[str, Any] | None = None,
                    device: str | None = None, every: int = 1, bootstrap: int = 200, out: str | Path | None = None,
                    pictures: int = 6, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
