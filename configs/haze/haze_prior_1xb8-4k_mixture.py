@@ -1,0 +1,22 @@
+# The model that ships as ``haze``: 192x144 in, a gain, a bias and a colour matrix out, applied at full size.
+# 1 CPU core, 30 to 90 minutes:  python tools/train.py configs/haze/haze_prior_1xb8-4k_mixture.py --data-root DATA
+_base_ = ['../_base_/networks/low_resolution_affine.py', '../_base_/datasets/haze_mixture.py',
+          '../_base_/default_runtime.py', '../_base_/schedules/adamw_cosine.py']
+
+model = dict(losses=dict(pixel=dict(type='L1Loss'), ssim=dict(type='SSIMLoss', loss_weight=0.1),
+                         chroma=dict(type='ChromaLoss', loss_weight=0.2)))
+default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=3))
+custom_hooks = [dict(type='EMAHook', momentum=0.002)]
+
+phases = dict(
+    base=dict(  # ends before its schedule does
+        train_cfg=dict(max_iters=1900),
+        param_scheduler=[dict(type='LinearLR', by_epoch=False, start_factor=0.02, end=100),
+                         dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=2400, eta_min_ratio=0.02)]),
+    tune=dict(  # more of what is far from its goal: the depth of rooms, real haze
+        train_cfg=dict(max_iters=2200),
+        optim_wrapper=dict(optimizer=dict(lr=1.2e-3)),
+        train_dataloader=dict(dataset=dict(weights=dict(
+            sots=0.36, rooms=0.12, city=0.02, highland=0.02, proxy=0.05, ohaze=0.13, ohaze_tinted=0.05, sand=0.09,
+            field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.03, clear_bsds=0.01, glow_pairs=0.01,
+            glow=0.005, city_night=0.005)))))
