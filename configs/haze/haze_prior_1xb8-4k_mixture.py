@@ -8,15 +8,24 @@ model = dict(losses=dict(pixel=dict(type='L1Loss'), ssim=dict(type='SSIMLoss', l
 default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=3))
 custom_hooks = [dict(type='EMAHook', momentum=0.002)]
 
+night_view = dict(type='RandomResizedCrop', size=[144, 192], scale=[0.5, 1.0])
+flip = dict(type='RandomFlip')
+lamplight = dict(type='RandomColour', exposure=[0.4, 1.1], warmth=[-0.1, 0.85])
+night_glow = dict(type='Degrade', degradation=dict(type='Maybe', p=0.7, child=dict(type='NightGlow')))
+
 phases = dict(
     base=dict(  # ends before its schedule does
         train_cfg=dict(max_iters=1900),
         param_scheduler=[dict(type='LinearLR', by_epoch=False, start_factor=0.02, end=100),
                          dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=2400, eta_min_ratio=0.02)]),
     tune=dict(  # more of what is far from its goal: the depth of rooms, real haze
-        train_cfg=dict(max_iters=2200),
+        train_cfg=dict(max_iters=2000),
         optim_wrapper=dict(optimizer=dict(lr=1.2e-3)),
-        train_dataloader=dict(dataset=dict(weights=dict(
-            sots=0.36, rooms=0.12, city=0.02, highland=0.02, proxy=0.05, ohaze=0.13, ohaze_tinted=0.05, sand=0.09,
-            field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.03, clear_bsds=0.01, glow_pairs=0.01,
-            glow=0.005, city_night=0.005)))))
+        train_dataloader=dict(dataset=dict(
+            datasets=dict(  # lamplight at night is the colour of the scene
+                glow=dict(pipeline=[night_view, flip, lamplight, night_glow]),
+                city_night=dict(pipeline=[night_view, flip, lamplight, night_glow])),
+            weights=dict(
+                sots=0.35, rooms=0.11, city=0.02, highland=0.02, proxy=0.05, ohaze=0.12, ohaze_tinted=0.05, sand=0.09,
+                field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.03, clear_bsds=0.01, glow_pairs=0.01,
+                glow=0.03, city_night=0.01)))))
