@@ -64,6 +64,7 @@ setup(
         export=['onnx', 'onnxruntime'],
         demo=['gradio'],
         timm=['timm'],
+        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
