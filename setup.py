@@ -65,6 +65,7 @@ setup(
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
+        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
