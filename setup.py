@@ -33,7 +33,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
-    package_data={'restorekit.evaluation': ['*.html.j2'], 'restorekit.zoo': ['weights/*.safetensors']},
+    package_data={'restorekit.evaluation': ['*.html.j2', 'metrics/*.npz'], 'restorekit.zoo': ['weights/*.safetensors']},
     install_requires=[
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision',

@@ -64,6 +64,9 @@ def make_folders(node):
         listed.parent.mkdir(parents=True, exist_ok=True)
         known = listed.read_text().split() if listed.is_file() else []
         listed.write_text('\n'.join(sorted({*known, *names})) + '\n')
+    if kind == 'HazeField':
+        write(Path(node['hazy_dir'], '1.png'))
+        write(Path(node['clear_dir'], '1.png'))
     if kind == 'ProceduralScenes':
         node.update(length=2, height=16, width=16)
     elif kind == 'PairedDataset':
@@ -113,7 +116,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains'}
+OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
 
 
 def write_layout(root, files):

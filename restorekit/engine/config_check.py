@@ -17,9 +17,9 @@ TOP_LEVEL_KEYS = frozenset("""
     optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor
     load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name
     model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing
-    efficient_conv_bn_eval phases data_root
+    efficient_conv_bn_eval phases data_root runner_type
     """.split())  # noqa: SIM905 a list of names reads better than a tower of quotes
-PHASE_KEYS = frozenset({'frozen', 'init_from'})
+PHASE_KEYS = frozenset({'frozen', 'init_from', 'continue_training'})
 PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])

@@ -1,5 +1,6 @@
 """MMEngine's runner, with checkpoints that are plain data, written whole and loaded strictly."""
 
+import copy
 import errno
 import os.path as osp
 import platform
@@ -34,8 +35,11 @@ from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
+from .completion import complete_config, schedulers
 from .history import Histories
 from .loader import CarryingLoader
+from .monitors import monitored
+from .schedule import TrainingSchedule
 
 CHECKPOINT_FORMAT = 1
 
@@ -52,12 +56,25 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
+    - What a config leaves unsaid is completed (:func:`complete_config`).
+    - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
     - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
       are default hooks.
     - Gradients accumulated over iterations are saved and resumed.
     """
 
     plain_checkpoints = True  # what SafeCheckpointHook need not do
+
+    #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
+    #: iterations of the schedule that are behind it.
+    continued_from, schedule_offset = None, 0
+
+    @classmethod
+    def from_cfg(cls, cfg):
+        """Build from a config, after completing it."""
+        cfg = copy.deepcopy(cfg)
+        complete_config(cfg, str(getattr(cfg, 'filename', None) or 'config'))
+        return super().from_cfg(cfg)
 
     def setup_env(self, env_cfg):
         """Start the processes' group first where MMEngine cannot, then do as MMEngine does."""
@@ -103,9 +120,51 @@ class RestoreRunner(Runner):
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
 
+    def build_param_scheduler(self, scheduler):
+        """Build the schedulers; one that watches a metric learns its key and its direction."""
+        for place, node in schedulers(scheduler, 'param_scheduler'):
+            if str(node['type']).split('.')[-1].startswith('ReduceOnPlateau'):
+                if self._val_loop is not None:
+                    self._val_loop = self.build_val_loop(self._val_loop)
+                node['monitor'], node['rule'] = monitored(self, node.get('monitor', 'loss'), node.get('rule'),
+                                                          f'{place}.monitor')
+        return super().build_param_scheduler(scheduler)
+
+    def load_or_resume(self):
+        """Load or resume as the config says; then take over the optimizer of the phase that is continued."""
+        if self._has_loaded:
+            return
+        resuming = self._resume
+        super().load_or_resume()
+        if self.continued_from is not None and not resuming:
+            state = load_checkpoint_file(self.continued_from, map_location=get_device())
+            fresh = TrainingSchedule(self)
+            fresh.check(state, self.continued_from)
+            self.optim_wrapper.load_state_dict(state['optimizer'])
+            fresh.replay(self.schedule_offset)
+            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+
+    def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
+        """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
+
+        Raises:
+            ConfigError: If the checkpoint's optimizer is of other parameters.
+        """
+        fresh, seed = TrainingSchedule(self), self._randomness_cfg.get('seed')
+        self._fresh_schedule = fresh
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        if seed is not None and seed != self._randomness_cfg.get('seed'):
+            self._randomness_cfg.update(seed=seed)
+            self.set_randomness(**self._randomness_cfg)
+        if fresh.differs(self._resumed_config):
+            fresh.replay(self.schedule_offset + self.iter)
+            values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
+            self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
+
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
-        guards = dict(gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
+        guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'),
+                      gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
                       broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
@@ -140,6 +199,8 @@ class RestoreRunner(Runner):
             checkpoint['message_hub'] = restore_history(checkpoint['message_hub'])
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if resuming:
+            self._fresh_schedule.check(checkpoint, str(filename))
+            self._resumed_config = checkpoint['meta'].get('restorekit', {}).get('config')
             load_network_weights(model, checkpoint['state_dict'], str(filename))
             for name, parameter in model.named_parameters():
                 if name in checkpoint.get('gradients', ()):

@@ -181,7 +181,8 @@ class OnnxDetector:
         outputs = self._run(canvas)
         boxes, labels, scores = _read_yolo(outputs, len(self.categories), self.threshold) if self.head == 'yolo' else \
             _read_centernet(outputs, self.height, self.threshold)
-        boxes = (boxes - boxes.new_tensor([left, top] * 2)) / boxes.new_tensor([inner[0] / width, inner[1] / height] * 2)
+        boxes = boxes - boxes.new_tensor([left, top] * 2)
+        boxes = boxes / boxes.new_tensor([inner[0] / width, inner[1] / height] * 2)
         limits = boxes.new_tensor([width, height] * 2)
         return dict(boxes=boxes.clamp(min=0).minimum(limits), labels=labels, scores=scores)
 

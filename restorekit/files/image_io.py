@@ -21,6 +21,7 @@ from restorekit.messages import InputError, MissingFileError
 from .atomic import atomic_write_bytes
 from .image_header import read_header
 from .jpeg import is_complete_jpeg
+from .names import terminal_text
 from .reader import check_regular, read_file, within_time
 
 JPEG_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif')
@@ -284,7 +285,7 @@ _warned = set()
 def _warn_once(text):
     if text not in _warned and len(_warned) < 1000:
         _warned.add(text)
-        print_log(text, 'current', logging.WARNING)
+        print_log(terminal_text(text), 'current', logging.WARNING)
 
 
 def _mapped_size(path):

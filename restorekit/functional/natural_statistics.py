@@ -59,7 +59,7 @@ def asymmetric_gaussian(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 
     Returns:
         tuple[Tensor, Tensor, Tensor]: Shape, and root mean square of the negative and of the positive values, each
-        (...); nan where there are none.
+        (...). Without values of a sign its root mean square is nan, and the shape 0.2, as in the published code.
 
     Example:
         >>> shape, left, right = asymmetric_gaussian(torch.randn(100000, dtype=torch.float64))
@@ -82,11 +82,20 @@ def _grid(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _shape_of(ratio: torch.Tensor) -> torch.Tensor:
-    """The shape of the grid whose squared mean over mean square is nearest; nan stays nan."""
+    """The shape of the grid whose squared mean over mean square is nearest; for nan the first, as in MATLAB."""
     shapes, ratios = _grid(ratio.device)
     above = torch.searchsorted(ratios, ratio.nan_to_num()).clamp(1, len(ratios) - 1)
     nearest = torch.where(ratio - ratios[above - 1] <= ratios[above] - ratio, above - 1, above)
-    return torch.where(ratio.isnan(), ratio, shapes[nearest])
+    return torch.where(ratio.isnan(), shapes[0], shapes[nearest])
+
+
+def _half(grey: torch.Tensor) -> torch.Tensor:
+    """Half the size, as MATLAB's ``imresize(image, 0.5)``: antialiased bicubic, mirrored at the edges."""
+    rows, columns = (torch.cat([torch.arange(3, -1, -1), torch.arange(side), side - 1 - torch.arange(4 + side % 2)])
+                     for side in grey.shape[-2:])
+    padded = grey[..., rows[:, None].to(grey.device), columns.to(grey.device)]
+    size = [side // 2 for side in padded.shape[-2:]]
+    return F.interpolate(padded, size, mode='bicubic', antialias=True)[..., 2:-2, 2:-2]
 
 
 def _pairs(normalised: torch.Tensor) -> list[torch.Tensor]:
@@ -109,7 +118,7 @@ def niqe_features(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     grey, found, sharpness = grey[..., :height, :width], [], None
     for scale in (1, 2):
         if scale == 2:
-            grey = F.interpolate(grey, (height // 2, width // 2), mode='bicubic', antialias=True)
+            grey = _half(grey)
         normalised, deviation = mscn(grey)
         side = BLOCK // scale
         blocks = normalised[0, 0].unfold(0, side, side).unfold(1, side, side).flatten(0, 1)
@@ -136,8 +145,9 @@ def _niqe_scale(blocks: torch.Tensor) -> torch.Tensor:
     return torch.stack(features, dim=1)
 
 
-def fit_niqe(images: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean (36,) and covariance (36, 36) of NIQE's features over the sharp blocks of clean photos.
+def fit_niqe(images: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Return mean (36,) and covariance (36, 36) of NIQE's features over the sharp blocks of clean photos, and their
+    number.
 
     Args:
         images (list[Tensor]): Grey levels, each (1, 1, H, W) float64; see :func:`grey_levels`.
@@ -148,7 +158,7 @@ def fit_niqe(images: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         kept.append(features[sharpness > SHARP * sharpness.max()])
     rows = torch.cat(kept)
     rows = rows[rows.isfinite().all(dim=1)]
-    return rows.mean(dim=0), torch.cov(rows.T)
+    return rows.mean(dim=0), torch.cov(rows.T), len(rows)
 
 
 def niqe(grey: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
@@ -166,12 +176,14 @@ def niqe(grey: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> to
     Returns:
         Tensor: A scalar; nan if fewer than two blocks have any structure.
     """
-    features, _ = niqe_features(grey)
+    features = niqe_features(grey)[0]
+    features = torch.where(features.isfinite(), features, torch.nan)
     rows = features[features.isfinite().all(dim=1)]
     if len(rows) < 2:
         return grey.new_tensor(float('nan'))
-    change = mean - rows.mean(dim=0)
-    return (change @ torch.linalg.pinv((covariance + torch.cov(rows.T)) / 2) @ change).clamp(min=0).sqrt()
+    change = mean - features.nanmean(dim=0)  # as MATLAB: a block counts where it has a number
+    inverse: torch.Tensor = torch.linalg.pinv((covariance + torch.cov(rows.T)) / 2)
+    return (change @ inverse @ change).clamp(min=0).sqrt()
 
 
 def brisque_features(grey: torch.Tensor) -> torch.Tensor:
@@ -179,7 +191,7 @@ def brisque_features(grey: torch.Tensor) -> torch.Tensor:
     found = []
     for scale in (1, 2):
         if scale == 2:
-            grey = F.interpolate(grey, [(side + 1) // 2 for side in grey.shape[-2:]], mode='bicubic', antialias=True)
+            grey = _half(grey)
         normalised = mscn(grey)[0][:, 0]
         values = normalised.flatten(1)
         found += [_shape_of(values.abs().mean(1)**2 / (values * values).mean(1)), (values * values).mean(1)]
@@ -189,3 +201,14 @@ def brisque_features(grey: torch.Tensor) -> torch.Tensor:
                                               - (torch.lgamma(1 / shape) + torch.lgamma(3 / shape)) / 2)
             found += [shape, mean, left**2, right**2]
     return torch.stack(found, dim=1)
+
+
+def regression_inputs(features: torch.Tensor) -> torch.Tensor:
+    """Return BRISQUE's features (N, 36) with shapes and squares as logarithms: what a regression generalises from."""
+    of_pairs = [2 + 4 * pair for pair in range(4)]
+    shapes = [scale + i for scale in (0, 18) for i in (0, *of_pairs)]
+    squares = [scale + i for scale in (0, 18) for i in (1, *(i + 2 for i in of_pairs), *(i + 3 for i in of_pairs))]
+    found = features.nan_to_num()
+    found[:, shapes] = found[:, shapes].clamp(min=0.2).log()
+    found[:, squares] = (found[:, squares] + 1e-3).log()
+    return found
