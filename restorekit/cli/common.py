@@ -11,6 +11,7 @@ import traceback
 import yaml
 from mmengine.config import DictAction
 
+from restorekit.files.names import terminal_text
 from restorekit.messages import UserError
 from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
@@ -123,7 +124,7 @@ def run_guarded(function, args):
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        print(f'\nerror: {sentence}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        print(f'\nerror: {terminal_text(sentence, lines=True)}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
     return status
 

@@ -71,7 +71,7 @@ def read_report(path: str | Path) -> tuple[dict[str, Any], dict[tuple[str, str],
     images: dict[tuple[str, str], dict[str, float]] = {}
     number = 1
     try:
-        with table_file.open(encoding='utf-8', newline='') as file:
+        with table_file.open(encoding='utf-8', errors='surrogateescape', newline='') as file:
             lines = csv.reader(file)
             header = next(lines, [])
             if header != ['domain', 'image', *columns]:

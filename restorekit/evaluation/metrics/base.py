@@ -53,9 +53,9 @@ class ImageMetric(BaseMetric):
         ValueError: If a sample has no ``pred``, or prediction, input and ground truth differ in size.
     """
 
-    quantity = None
+    quantity: str | None = None
     variant = ''
-    source = None
+    source: str | None = None
     higher_is_better = True
     unit = ''
     depends_on = ()

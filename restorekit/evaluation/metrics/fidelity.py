@@ -182,8 +182,8 @@ class ChromaError(ColourMetric):
     """How far the colourfulness is from the truth: ``|m(pred) / m(gt) - 1|``, mean over images; smaller is better.
 
     m is the mean length of an image's chroma vectors (Cb, Cr of Rec. 601), plus 0.002 so that grey images count too.
-    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy. Keys,
-    arguments and other errors as in :class:`FidelityMetric`.
+    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
 
     Raises:
         ValueError: If the protocol keeps luma alone.

@@ -69,63 +69,6 @@ class PyIQA(LibraryMetric):
 
 
 @METRICS.register_module()
-class NIQE(PyIQA):
-    """Natural image quality evaluator (Mittal et al., 2013), by pyiqa; smaller is better.
-
-    Arguments and errors as in :class:`PyIQA`.
-
-    Example:
-        >>> NIQE().label  # doctest: +SKIP
-        'NIQE@pyiqa'
-    """
-
-    quantity = 'NIQE'
-    higher_is_better = False
-
-    def __init__(self, **kwargs):
-        super().__init__('niqe', **kwargs)
-
-
-@METRICS.register_module()
-class BRISQUE(LibraryMetric):
-    """Blind/referenceless image spatial quality evaluator (Mittal et al., 2012); smaller is better.
-
-    Args:
-        library (str): 'pyiqa' (what recent dehazing papers report) or 'piq' (free for every use). They disagree.
-        **kwargs: As in :class:`ImageMetric`.
-
-    Raises:
-        ImportError: If the library is not installed.
-        RuntimeError: If its weights are absent and cannot be downloaded.
-
-    Example:
-        >>> BRISQUE(library='piq').label  # doctest: +SKIP
-        'BRISQUE@piq'
-    """
-
-    quantity = 'BRISQUE'
-    higher_is_better = False
-
-    def __init__(self, library='pyiqa', **kwargs):
-        if library not in ('pyiqa', 'piq'):
-            raise InputError(f"BRISQUE: library must be 'pyiqa' or 'piq', got {library!r}")
-        super().__init__(**kwargs)
-        self.source = library
-        if library == 'pyiqa':
-            network = PyIQA('brisque').network
-            self.rate = lambda images: network.to(images.device)(images)
-            return
-        piq = import_library('piq', 'piq', 'BRISQUE', 'metrics')
-        self.rate = lambda images: piq.brisque(images, reduction='none')
-        with downloads(self.label, f'piq names the file above; it belongs in {torch.hub.get_dir()}/checkpoints'):
-            # piq fetches its weights when it is first called: now, not after hours of training
-            self.rate(torch.linspace(0, 1, 3 * 64 * 64).view(1, 3, 64, 64))
-
-    def measure(self, pred, gt):
-        return self.rate(pred).flatten()
-
-
-@METRICS.register_module()
 class FADE(LibraryMetric):
     """Fog aware density evaluator (Choi et al., 2015), by fade-python on the CPU; smaller is less fog.
 
