@@ -81,16 +81,21 @@ class ResumableIterLoop(IterBasedTrainLoop):
             self.runner.val_loop.run()
         self.runner.model.train()  # also puts what is frozen into eval mode
         while self._iter < self._max_iters and not self.stop_training:
-            self._step(batches, self._iter)
+            self.run_iter(next(batches))
             self._decide_current_val_interval()
             if self._validation_due():
                 self.runner.val_loop.run()
 
-    def _step(self, batches, number):
-        """Run one iteration, the ``number``-th of the epoch."""
+    def run_iter(self, batch, number=None):
+        """Run one iteration.
+
+        Args:
+            batch (dict): From the data loader.
+            number (int, optional): Position of the iteration in its epoch, for hooks; default: in the run.
+        """
+        number = self._iter if number is None else number
         if not self.runner.model.training:
             self.runner.model.train()
-        batch = next(batches)
         seed_generators(derive_seed(self.runner.seed, get_rank(), self._iter))
         self._stepping = True
         try:
@@ -177,7 +182,7 @@ class ResumableEpochLoop(ResumableIterLoop):
             self.runner.call_hook('before_train_epoch')
             self.runner.model.train()
             for number in range(self._past(), len(self.dataloader)):
-                self._step(batches, number)
+                self.run_iter(next(batches), number)
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
             self._decide_current_val_interval()

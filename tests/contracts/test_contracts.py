@@ -100,6 +100,8 @@ OWN_TESTS = {'AdversarialRestorer', 'AffineRestorer', 'CIDRestorer', 'CycleResto
              'UNetDiscriminator'}
 # they need more than their contract's arguments; tests/losses and tests/datasets hold them to what they do
 OWN_TESTS |= {'CachedFeatures', 'DensityConditionalCORAL', 'DomainAdversarialLoss', 'GroupDRO', 'TestTimeRestorer'}
+# it needs a library; tests/models/test_spandrel_network.py holds it to the contract
+OWN_TESTS |= {'SpandrelNetwork'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
 OWN_TESTS |= {'BRISQUE', 'FADE', 'LPIPS', 'NIQE', 'PyIQA'}
 
