@@ -127,8 +127,8 @@ def main():
         '```bash', 'restorekit restore photo.jpg -o restored', '```', '',
         '```python', 'import restorekit', "clear = restorekit.load('haze')('photo.jpg')", '```', '',
         'It looks at a copy of 192x144 pixels, predicts a gain and a bias for each colour on a grid of 48x36 and one '
-        '3x3 colour matrix, and applies them to the image at its own size, so that time hardly depends on the network and '
-        'nothing is invented: each pixel keeps its texture. It is built of `LowResolutionAffine`, `PriorEncoder` (the '
+        '3x3 colour matrix, and applies them to the image at its own size, so that time hardly depends on the network '
+        'and nothing is invented: each pixel keeps its texture. It is built of `LowResolutionAffine`, `PriorEncoder` (the '
         'dark channel prior, beside frozen ImageNet features) and `GridAffineDecoder`.', '',
         '## Figures', '',
         'PSNR in dB on 8-bit RGB at full size. Validation scenes: nothing was trained on them, but choices were made '
