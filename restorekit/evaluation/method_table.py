@@ -16,12 +16,11 @@ from restorekit.messages import InputError
 from restorekit.text_table import latex_table, markdown_table
 
 from .comparison import ALPHA, NotComparableError, differences
-from .report_reader import read_report, safe_cell
+from .report_reader import Images, read_report, safe_cell
 from .report_tables import digits_of, escaped
 from .statistics import bootstrap_interval, holm, sign_flip_test
 
 FORMATS = ('markdown', 'latex', 'csv')
-Images = dict[tuple[str, str], dict[str, float]]
 
 
 def tabulate_reports(methods: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
