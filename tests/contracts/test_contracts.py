@@ -26,6 +26,7 @@ EXAMPLES = dict(
         GridDehazeNet=dict(channels=8, layers=1), MSBDN=dict(channels=4, blocks=1),
         PromptIR=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1),
                       prompt_channels=(8, 8, 8), prompt_sizes=(4, 4, 4)),
+        Restormer=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)),
         UNet=dict(channels=(4, 8)),
         DarkChannelPrior=[{}, dict(window=7, radius=8)],
         LowResolutionAffine=[

