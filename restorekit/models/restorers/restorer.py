@@ -55,7 +55,7 @@ class Restorer(BaseModel):
     Args:
         network (dict): From ``MODELS``; see :class:`RestorationNetwork` for its contract.
         losses (dict[str, dict]): Name to loss; ``losses=dict(pixel=dict(type='L1Loss'))`` logs ``loss_pixel``. All
-            losses see images in [0, 1].
+            losses see images in [0, 1]. A name with None is left out.
         frozen (list[str]): Modules that do not learn, as dotted paths from here (``'network.encoder'``): no gradient,
             eval mode (BatchNorm statistics too), not in the optimizer.
         data_preprocessor (dict, optional): Default: :class:`RestorePreprocessor`.
@@ -70,7 +70,7 @@ class Restorer(BaseModel):
         # built here and not by MMEngine, whose registry knows ours only under a default scope
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network = MODELS.build(network) if isinstance(network, dict) else network
-        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()})
+        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items() if loss})
         #: Of each loss, what it asks for beyond prediction, truth and weight.
         self.asked = {name: extra_arguments(loss) for name, loss in self.losses.items()}
         self._check_asked()
