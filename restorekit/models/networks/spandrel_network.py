@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -67,7 +66,8 @@ class SpandrelNetwork(RestorationNetwork):
             self.body = descriptor.model
         else:
             self.body = _build(spandrel, architecture, hyperparameters or {})
-            descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
+            with _RatesOnCpu():
+                descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
             if state is not None:
                 self.body.load_state_dict(state, strict=True)
         self.body.requires_grad_(True)
@@ -147,7 +147,7 @@ class _RatesOnCpu(TorchFunctionMode):
     """Keep ``torch.linspace`` on the CPU: constructors read rates from it, also where nothing else has data (meta)."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {}, **({'device': 'cpu'} if func is torch.linspace else {}))
+        kwargs = dict(kwargs or {}, **({'device': 'cpu'} if getattr(func, '__name__', '') == 'linspace' else {}))
         return func(*args, **kwargs)
 
 
