@@ -191,7 +191,8 @@ class RestoreRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resume and isinstance(checkpoint, dict) and 'state_dict' in checkpoint
         if not resuming:
-            load_network_weights(getattr(model, 'network', model), network_state(checkpoint), str(filename))
+            load_network_weights(getattr(model, 'network', model), network_state(checkpoint, filename),
+                                 str(filename))
             checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)
