@@ -7,6 +7,7 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from restorekit.checkpoint import CheckpointError, network_state
 from restorekit.messages import InputError, MissingDependencyError, did_you_mean
@@ -65,7 +66,8 @@ class SpandrelNetwork(RestorationNetwork):
             self.body = descriptor.model
         else:
             self.body = _build(spandrel, architecture, hyperparameters or {})
-            descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
+            with _RatesOnCpu():
+                descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
             if state is not None:
                 self.body.load_state_dict(state, strict=True)
         self.body.requires_grad_(True)
@@ -135,9 +137,18 @@ def _build(spandrel, architecture, hyperparameters):
     module = importlib.import_module(f'spandrel.architectures.{architecture}')
     network = next(getattr(module, name) for name in module.__all__ if not name.endswith('Arch'))
     try:
-        return network(**hyperparameters)
+        with _RatesOnCpu():
+            return network(**hyperparameters)
     except TypeError as error:
         raise InputError(f'{architecture} of spandrel does not take these hyperparameters: {error}') from error
+
+
+class _RatesOnCpu(TorchFunctionMode):
+    """Keep ``torch.linspace`` on the CPU: constructors read rates from it, also where nothing else has data (meta)."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {}, **({'device': 'cpu'} if getattr(func, '__name__', '') == 'linspace' else {}))
+        return func(*args, **kwargs)
 
 
 def _is_plain(value):
