@@ -27,7 +27,7 @@ FORMAT = 1
 def describe_metric(metric: Any) -> dict[str, Any]:
     """Return what a report says of an :class:`ImageMetric`: the facts on its class, its protocol and its options.
 
-    A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
+    A prefix comes before the label, with a slash. A metric without a protocol has None for both; its label names the
     library that measures, ``options`` what it was told.
     """
     protocol = getattr(metric, 'protocol', None)
