@@ -61,9 +61,11 @@ setup(
         metrics=['lpips', 'piq'],
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
-        export=['onnx', 'onnxruntime'],
+        export=['onnx', 'onnxruntime', 'onnxscript'],
+        openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
+        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

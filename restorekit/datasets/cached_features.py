@@ -215,7 +215,7 @@ def _built_network(config, weights, changed):
             with _no_log():  # MMEngine lists every parameter
                 network.encoder.init_weights()
         else:
-            load_network_weights(network, network_state(load_checkpoint_file(weights)), str(weights))
+            load_network_weights(network, network_state(load_checkpoint_file(weights), weights), str(weights))
     return network.eval()
 
 

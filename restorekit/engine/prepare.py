@@ -7,7 +7,7 @@ import torch
 from restorekit.registry import MODELS
 
 from .completion import complete_config
-from .config_check import check_config, check_paths, join_data_root
+from .config_check import check_config, check_custom_keys, check_paths, join_data_root
 
 
 def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_length=None):
@@ -37,7 +37,11 @@ def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_l
     check_paths(cfg, where, splits)
     if 'frozen' in cfg and cfg.get('model') is not None:
         cfg.model.frozen = cfg.pop('frozen')
-    return None if cfg.get('model') is None else build_on_meta(cfg.model)
+    if cfg.get('model') is None:
+        return None
+    model = build_on_meta(cfg.model)
+    check_custom_keys(cfg, model, where)
+    return model
 
 
 def build_on_meta(model):

@@ -74,7 +74,7 @@ def _torchvision_detector(name: str, weights: str | Path | None, device: str) ->
     if name not in known:
         raise InputError(unknown_name_message(name, known, 'detectors of torchvision'))
     default = get_model_weights(name).DEFAULT
-    state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights))
+    state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights), weights)
     # torchvision builds a detector differently when it is given weights (frozen statistics, their epsilon); these
     # are handed over in place of those it would unpickle
     with mock.patch.object(type(default), 'get_state_dict', lambda self, *args, **kwargs: state):
