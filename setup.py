@@ -67,7 +67,6 @@ setup(
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
-        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
