@@ -236,7 +236,7 @@ def _is_row(row: Any) -> bool:
     """Whether this is a row of an EvaluationLoop; the file may have been edited."""
     return isinstance(row, dict) and isinstance(row.get('index'), int) and isinstance(row.get('broken'), bool) and \
         all(isinstance(row.get(key), str) for key in ('domain', 'image')) and isinstance(row.get('values'), list) and \
-        all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, int | float | None) for value in pair)
+        all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, float | None) for value in pair)
             for pair in row['values'])
 
 
