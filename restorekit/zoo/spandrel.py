@@ -59,7 +59,7 @@ def register_with_spandrel(*checkpoints: str | os.PathLike, registry: Any = None
 
 
 def _architecture(spandrel: Any, cfg: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> Any:
-    class Restorekit(spandrel.Architecture[torch.nn.Module]):  # type: ignore[misc,name-defined]
+    class Restorekit(spandrel.Architecture[torch.nn.Module]):
         def __init__(self) -> None:
             digest = zlib.crc32(repr(sorted(shapes.items())).encode())
             super().__init__(id=f'restorekit-{cfg["type"]}-{digest:08x}', name=f'restorekit {cfg["type"]}',
