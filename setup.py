@@ -62,10 +62,11 @@ setup(
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime', 'onnxscript'],
+        video=['av>=14'],
+        foreign=['spandrel>=0.4'],
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
-        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],
