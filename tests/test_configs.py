@@ -127,7 +127,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
+OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
 
 
 def write_layout(root, files):
@@ -189,12 +189,14 @@ def test_config_means_the_same_to_mmengine(path):
         assert undeleted(a.to_dict()) == undeleted(b.to_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', sorted((configs_root() / 'studies').glob('*.py')), ids=lambda path: path.stem)
 def test_every_job_of_a_study_has_a_config_that_checks(path):
     study = Study(path)
     first = next(iter(study.domains))
-    for job in study.jobs():  # every variant, and every domain
-        if job.seed == study.settings['seeds'][0] and (job.domain == first or job.variant == study.baseline):
+    for job in study.jobs():  # every trial of every variant, and every domain
+        if job.seed == study.settings['seeds'][0] and (job.domain == first or (job.variant, job.trial) ==
+                                                       (study.baseline, 0)):
             cfg = study.config(job)
             check_config(cfg, job.name)
             sets = cfg.val_dataloader.dataset.datasets

@@ -13,7 +13,7 @@ from .common import import_from_here, run_guarded
 GROUPS = {
     'restore': ('restore', 'info', 'export', 'demo'),
     'train and test': ('train', 'test', 'show-config', 'convert', 'pack'),
-    'measure': ('measure', 'compare', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
+    'measure': ('measure', 'compare', 'bench', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),
     'installation': ('env',),

@@ -52,6 +52,7 @@ class RestoreDataset(Dataset):
     """
 
     metainfo = {}
+    generated: bool = False  #: Whether the items are made by code, so that there are no files.
 
     def __init__(self, pipeline=(), domain=None, seed=0, cache=False):
         steps = pipeline.values() if isinstance(pipeline, dict) else pipeline

@@ -34,7 +34,8 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     images = [item['inputs'] for item in items]
     same = len({image.shape for image in images}) == 1
-    batch = dict(inputs=torch.stack(images) if same else images, data_samples=[item['data_samples'] for item in items])
+    batch: dict[str, Any] = dict(inputs=torch.stack(images) if same else images,
+                                 data_samples=[item['data_samples'] for item in items])
     if 'target' in items[0]:
         batch['target'] = collate([item['target'] for item in items])
     return batch

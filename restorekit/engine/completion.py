@@ -65,7 +65,7 @@ def _drop_none(cfg, where):
             for key in rest:
                 if cfg.get(key) is not None:
                     cfg[key] = None
-        elif not cfg.get(rest[1]) and split == 'val':
+        elif not cfg.get(rest[1]) and split == 'val' and cfg.get('train_cfg') is not None:  # not a dataset alone
             raise ConfigError(f'{where}: val_dataloader is given, but no val_evaluator to measure with; give one, or '
                               'set val_dataloader=None to train without validation')
         elif cfg.get(rest[1]) and cfg.get(rest[0]) is None:

@@ -81,22 +81,20 @@ class ResumableIterLoop(IterBasedTrainLoop):
             self.runner.val_loop.run()
         self.runner.model.train()  # also puts what is frozen into eval mode
         while self._iter < self._max_iters and not self.stop_training:
-            self._step(batches, self._iter)
+            self._step(batches)
             self._decide_current_val_interval()
             if self._validation_due():
                 self.runner.val_loop.run()
 
-    def _step(self, batches, number):
-        """Run one iteration, the ``number``-th of the epoch."""
+    def _step(self, batches):
+        """Run one iteration."""
         if not self.runner.model.training:
             self.runner.model.train()
         batch = next(batches)
         seed_generators(derive_seed(self.runner.seed, get_rank(), self._iter))
         self._stepping = True
         try:
-            self.runner.call_hook('before_train_iter', batch_idx=number, data_batch=batch)
-            outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
-            self.runner.call_hook('after_train_iter', batch_idx=number, data_batch=batch, outputs=outputs)
+            self.run_iter(batch)
         except NonFiniteError as error:
             last = self.runner.message_hub.get_info('last_ckpt')
             raise type(error)(
@@ -104,7 +102,6 @@ class ResumableIterLoop(IterBasedTrainLoop):
                 f'stopped before the weights changed. The last good checkpoint is '
                 f'{last or "none yet (none was due)"}. Lower the learning rate, clip gradients '
                 '(optim_wrapper.clip_grad) or look at the batch.') from None
-        self._iter += 1
         self._stepping = False
 
     def _validation_due(self):
@@ -177,12 +174,20 @@ class ResumableEpochLoop(ResumableIterLoop):
             self.runner.call_hook('before_train_epoch')
             self.runner.model.train()
             for number in range(self._past(), len(self.dataloader)):
-                self._step(batches, number)
+                self._number = number
+                self._step(batches)
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
             self._decide_current_val_interval()
             if self._validation_due():
                 self.runner.val_loop.run()
+
+    def run_iter(self, data_batch):
+        """Run one iteration; hooks count it within the epoch."""
+        self.runner.call_hook('before_train_iter', batch_idx=self._number, data_batch=data_batch)
+        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        self.runner.call_hook('after_train_iter', batch_idx=self._number, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
 
     def _past(self):
         """Batches of this epoch that are done."""

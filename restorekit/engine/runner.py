@@ -221,11 +221,12 @@ class RestoreRunner(Runner):
                     mmengine_version=mmengine.__version__,
                     restorekit=dict(format=CHECKPOINT_FORMAT, version=__version__, config=config_to_json(self.cfg)))
         network = self.cfg.get('model', {}).get('network')
-        if network is not None:
-            meta['restorekit']['network'] = network_json(network)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if network is not None:  # one that was found from a file of weights describes itself without it
+            describe = getattr(getattr(model, 'network', None), 'description', None)
+            meta['restorekit']['network'] = network_json(describe() if describe else network)
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
             meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
-        model = self.model.module if is_model_wrapper(self.model) else self.model
 
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]

@@ -31,12 +31,12 @@ class TrainingSchedule:
         if state is None:
             raise ConfigError(f'{source} has no optimizer (save_optimizer=False?): training cannot continue from it; '
                               'start from its weights with --load-from')
-        old, new = (_kinds(json.loads(text)) for text in (
-            (checkpoint.get('meta') or {}).get('restorekit', {}).get('config') or '{}', config_to_json(self.runner.cfg)))
+        record = (checkpoint.get('meta') or {}).get('restorekit', {}).get('config') or '{}'
+        old, new = (_kinds(json.loads(text)) for text in (record, config_to_json(self.runner.cfg)))
         if old and old != new:
-            raise ConfigError(f'{source} holds the state of {", ".join(old)}, which means nothing to another optimizer, '
-                              f'but got {", ".join(new)}. It cannot change on resume: take the change back, or start '
-                              'anew from the weights with --load-from')
+            raise ConfigError(f'{source} holds the state of {", ".join(old)}, which means nothing to another '
+                              f'optimizer, but got {", ".join(new)}. It cannot change on resume: take the change back, '
+                              'or start anew from the weights with --load-from')
         states = [state] if 'param_groups' in state else list(state.values())
         old = [len(group['params']) for part in states if 'param_groups' in part for group in part['param_groups']]
         new = [len(group['params']) for optimizer in self._optimizers() for group in optimizer.param_groups]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmengine.model import is_model_wrapper
 
+from restorekit.evaluation.report_tables import digits_of
 from restorekit.files.image_io import read_image, write_image
 from restorekit.models.cost import network_cost
 from restorekit.text_table import markdown_table
@@ -122,4 +123,4 @@ def _input_key(key):
 def _format(key, value):
     if value is None:
         return '-'
-    return f'{value:.2f}' if 'PSNR' in key else f'{value:.4f}'
+    return f'{value:.{digits_of(value)}f}'

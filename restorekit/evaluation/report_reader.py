@@ -9,6 +9,9 @@ from typing import Any
 
 from restorekit.messages import InputError, MissingFileError
 
+#: Of a report's images, (set, name), the number by label.
+Images = dict[tuple[str, str], dict[str, float]]
+
 # a spreadsheet runs a cell that starts like this
 _RUN = ('=', '+', '-', '@', '\t', '\r', "'")
 _NUMBER = (int, float, type(None))
@@ -46,7 +49,7 @@ def read_summary(file: str | Path) -> dict[str, Any]:
     return found
 
 
-def read_report(path: str | Path) -> tuple[dict[str, Any], dict[tuple[str, str], dict[str, float]]]:
+def read_report(path: str | Path) -> tuple[dict[str, Any], Images]:
     """Read a report's summary and its table of images.
 
     Args:
@@ -68,7 +71,7 @@ def read_report(path: str | Path) -> tuple[dict[str, Any], dict[tuple[str, str],
         raise MissingFileError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
     summary = read_summary(summary_file)
     columns = [key for label in summary['definitions'] for key in (label, f'input_{label}')]
-    images: dict[tuple[str, str], dict[str, float]] = {}
+    images: Images = {}
     number = 1
     try:
         with table_file.open(encoding='utf-8', errors='surrogateescape', newline='') as file:
@@ -117,6 +120,8 @@ def _check(value: Any, shape: Any, file: str | Path, where: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
         raise ReportError(f'{file} is not the summary of a report: {where or "it"} should be {_names(kinds)}, but is '
                           f'{_names(type(value))}')
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ReportError(f'{file} is not the summary of a report: {where} is a number of {value.bit_length()} bits')
     items: list[tuple[Any, Any, str]] = []
     if isinstance(shape, list):
         items = [(item, shape[0], f'{where}[{i}]') for i, item in enumerate(value)]

@@ -3,7 +3,7 @@
 import struct
 from typing import NamedTuple
 
-WIDTH, HEIGHT, ORIENTATION, SUBFILE, PHOTOMETRIC = 256, 257, 274, 254, 262  # tags of TIFF and EXIF
+WIDTH, HEIGHT, ORIENTATION, SUBFILE, PHOTOMETRIC, SAMPLES = 256, 257, 274, 254, 262, 277  # tags of TIFF and EXIF
 TOO_SHORT = (struct.error, IndexError, OverflowError)
 MAX_PARTS = 2 ** 16  # chunks, segments, blocks, directories or tags: a file of millions would take minutes to read
 MAX_DATA_PARTS = 2 ** 18  # chunks of a PNG that hold pixels
@@ -16,7 +16,7 @@ class ImageHeader(NamedTuple):
     ``height`` and ``width`` are as stored, before the EXIF ``orientation`` (1 to 8) is applied. ``plain``: a PNG of
     nothing but 8-bit RGB, a JPEG of three 8-bit channels in one sequential scan; and shown as stored. ``height_at``:
     where a JPEG keeps its height. ``crowded``: it has so many parts that it was not read to its end. ``cmyk``: a TIFF
-    of four inks, whose fourth channel is not alpha.
+    of four inks, whose fourth channel is not alpha; ``alpha``: a TIFF of RGB and alpha.
     """
 
     kind: str
@@ -29,6 +29,7 @@ class ImageHeader(NamedTuple):
     height_at: int = 0
     crowded: bool = False
     cmyk: bool = False
+    alpha: bool = False
 
     @property
     def size(self):
@@ -163,7 +164,8 @@ def _tiff(data):
     except TOO_SHORT:
         pass  # damage behind the first page does it no harm
     return ImageHeader('TIFF', first.get(HEIGHT, 0), first.get(WIDTH, 0), _valid(first.get(ORIENTATION, 1)), frames,
-                       cmyk=first.get(PHOTOMETRIC) == 5)
+                       cmyk=first.get(PHOTOMETRIC) == 5,
+                       alpha=first.get(PHOTOMETRIC) == 2 and first.get(SAMPLES) == 4)
 
 
 def _bmp(data):

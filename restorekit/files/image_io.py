@@ -96,14 +96,14 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
-    image = _decode(data, flags, name)
+    image = _decode(data, flags, name, header)
     image = image if keep_depth else _to_uint8(image, name)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     image = _turn(image, orientation)
     if not keep_alpha:
         return image
-    stored = None if kind == 'JPEG' or header.cmyk else _decode(data, cv2.IMREAD_UNCHANGED, name)
+    stored = None if kind == 'JPEG' or header.cmyk else _decode(data, cv2.IMREAD_UNCHANGED, name, header)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
     if keep_depth and kind == 'TIFF':  # in colour OpenCV multiplies by alpha
@@ -129,8 +129,8 @@ def decode_stored(data, name):
         >>> decode_stored(cv2.imencode('.png', np.full((1, 1), 300, np.uint16))[1].tobytes(), 'depth').tolist()
         [[300]]
     """
-    data = _ended(data, check_header(data, name))
-    return _decode(data, cv2.IMREAD_UNCHANGED, name)
+    header = check_header(data, name)
+    return _decode(_ended(data, header), cv2.IMREAD_UNCHANGED, name, header)
 
 
 def image_size(path, backend_args=None):
@@ -348,12 +348,15 @@ def _decode_plain_png(data, header):
         return None
 
 
-def _decode(data, flags, name):
+def _decode(data, flags, name, header):
+    # OpenCV multiplies colours of 8 bits by alpha
+    if header.alpha and (image := _decode_tiff(data, flags)) is not None:
+        return image
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageFileError(f'{name} cannot be decoded: {error.err or error}') from error
-    if image is None and data[:2] in (b'II', b'MM'):
+    if image is None and header.kind == 'TIFF':
         image = _decode_tiff(data, flags)
     if image is None or image.size == 0:
         raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
@@ -368,7 +371,8 @@ def _decode_tiff(data, flags):
     from PIL import Image, ImageOps
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in ('L', 'RGB', 'RGBA', 'F', 'I;16'):
+            colours_of_16_bits = image.mode in ('RGB', 'RGBA') and max(image.tag_v2.get(258, (8,))) > 8  # cut to 8
+            if image.mode not in ('L', 'RGB', 'RGBA', 'F', 'I;16') or colours_of_16_bits:
                 return None
             array = np.array(ImageOps.exif_transpose(image))
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, IndexError, struct.error,

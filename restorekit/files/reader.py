@@ -104,7 +104,7 @@ def within_time(function: Callable[[], Result], path: str | os.PathLike[str],
     _idle.append(helper)
     if error is not None:
         raise error
-    return result
+    return result  # type: ignore[no-any-return]
 
 
 class _Helper:

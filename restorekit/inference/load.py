@@ -115,8 +115,7 @@ def load_network(checkpoint, config=None, device='cpu'):
                 raise
             network = _foreign(state, str(checkpoint), error)
         else:
-            network = _foreign(state, str(checkpoint), None) if description['type'] == 'SpandrelNetwork' else \
-                build_described_network(description, state, str(checkpoint))
+            network = build_described_network(description, state, str(checkpoint))
     else:
         from restorekit.config import ConfigError, load_config
         network_cfg = load_config(config).get('model', {}).get('network')
@@ -132,14 +131,11 @@ def _foreign(state, source, unknown):
     from restorekit.checkpoint import CheckpointError
     from restorekit.messages import MissingDependencyError
     from restorekit.models.networks.spandrel_network import SpandrelNetwork
-    if unknown is None:  # one that was trained further here
-        state = {key.removeprefix('model.'): value for key, value in state.items()}
     try:
         return SpandrelNetwork(state=state)
     except MissingDependencyError as error:
-        raise (error if unknown is None else
-               CheckpointError(f'{unknown}; or, if it is a network of another tool, {error}')) from unknown
+        raise CheckpointError(f'{unknown}; or, if it is a network of another tool, {error}') from unknown
     except CheckpointError as error:
         text = str(error).replace('the state dict', source, 1)
-        raise CheckpointError(f'{unknown}; {text.removeprefix(f"{source}: ")}' if unknown and 'knows no' in text
+        raise CheckpointError(f'{unknown}; {text.removeprefix(f"{source}: ")}' if 'knows no' in text
                               else text) from error

@@ -159,7 +159,7 @@ class DatasetEntry:
         self._list(self.faults, 'files cannot be read', [look['error'] for look in self.looks.values()
                                                          if look['error']])
         self._list(self.faults, 'items differ in size', list(self._unequal()))
-        if not any(self.files) and self.kind != 'ProceduralScenes':
+        if not any(self.files) and not getattr(self.leaf, 'generated', False):
             self.notes.append(f'{self.name}: {self.kind} names no files, so nothing was read or compared; a dataset of '
                               'your own defines files(index)')
         unused = getattr(self.leaf, 'unused', 0)

@@ -72,9 +72,10 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
     jobs, left_out = plan(inputs, out, format=format, suffix=suffix)
     number, of = check_shard(shard)
     jobs = jobs[number - 1::of]
+    where = None
     if mask is not None:
         from restorekit.files.photo import read_photo
-        mask = check_mask(read_photo(mask, max_pixels).pixels)
+        where = check_mask(read_photo(mask, max_pixels).pixels)
     from restorekit.inference.load import load
     pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
                     backend=backend, strength=strength, protect_highlights=protect_highlights)
@@ -82,7 +83,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         on_note(notice)
     return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
                          skip_existing=skip_existing, max_pixels=max_pixels, sequence=sequence,
-                         video=dict(smooth=video_smooth, crf=video_crf), mask=mask, progress=progress,
+                         video=dict(smooth=video_smooth, crf=video_crf), mask=where, progress=progress,
                          on_note=on_note, on_result=on_result)
 
 

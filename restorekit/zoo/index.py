@@ -34,6 +34,7 @@ class Model:
 
 
 _MODELS = {model.name: model for model in (
+    Model('haze', 'Haze, fog and dust by day and indoors; small, fast, leaves clear photos nearly as they are'),
     Model('dcp', 'The dark channel prior (He et al., 2009): no training, a baseline'),
 )}
 

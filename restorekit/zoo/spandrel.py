@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import zlib
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +17,7 @@ from restorekit.registry import MODELS
 from .index import find_model, list_models
 
 
-def register_with_spandrel(*checkpoints: str | os.PathLike, registry=None) -> list[str]:
+def register_with_spandrel(*checkpoints: str | os.PathLike, registry: Any = None) -> list[str]:
     """Let spandrel's ``ModelLoader`` (ComfyUI, chaiNNer and others) open checkpoints of restorekit.
 
     A state dict does not say what network it holds, so it is recognised by the names and shapes of its tensors: those
@@ -44,7 +46,7 @@ def register_with_spandrel(*checkpoints: str | os.PathLike, registry=None) -> li
     registry = spandrel.MAIN_REGISTRY if registry is None else registry
     shipped = [path for name in list_models() if (path := find_model(name).path).is_file()]
     added = []
-    for path in [*shipped, *checkpoints]:
+    for path in [*shipped, *map(Path, checkpoints)]:
         loaded = load_checkpoint_file(path)
         state = network_state(loaded, path)
         if not state:
@@ -56,14 +58,14 @@ def register_with_spandrel(*checkpoints: str | os.PathLike, registry=None) -> li
     return added
 
 
-def _architecture(spandrel, cfg, shapes):
+def _architecture(spandrel: Any, cfg: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> Any:
     class Restorekit(spandrel.Architecture[torch.nn.Module]):
-        def __init__(self):
+        def __init__(self) -> None:
             digest = zlib.crc32(repr(sorted(shapes.items())).encode())
             super().__init__(id=f'restorekit-{cfg["type"]}-{digest:08x}', name=f'restorekit {cfg["type"]}',
                              detect=lambda state: _shapes(_own(state)) == shapes)
 
-        def load(self, state_dict):
+        def load(self, state_dict: dict[str, torch.Tensor]) -> Any:
             network = MODELS.build(dict(cfg)).eval()
             graph = RestorationGraph(network).eval()
             state = {f'network.{name}': tensor for name, tensor in _own(state_dict).items()}
@@ -76,11 +78,11 @@ def _architecture(spandrel, cfg, shapes):
     return Restorekit()
 
 
-def _own(state):
+def _own(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The network's tensors; a training checkpoint holds them under network."""
     inner = {key.removeprefix('network.'): value for key, value in state.items() if key.startswith('network.')}
     return inner or state
 
 
-def _shapes(state):
+def _shapes(state: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}

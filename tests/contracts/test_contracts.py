@@ -26,6 +26,7 @@ EXAMPLES = dict(
         GridDehazeNet=dict(channels=8, layers=1), MSBDN=dict(channels=4, blocks=1),
         PromptIR=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1),
                       prompt_channels=(8, 8, 8), prompt_sizes=(4, 4, 4)),
+        Restormer=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)),
         UNet=dict(channels=(4, 8)),
         DarkChannelPrior=[{}, dict(window=7, radius=8)],
         LowResolutionAffine=[
@@ -100,6 +101,8 @@ OWN_TESTS = {'AdversarialRestorer', 'AffineRestorer', 'CIDRestorer', 'CycleResto
              'UNetDiscriminator'}
 # they need more than their contract's arguments; tests/losses and tests/datasets hold them to what they do
 OWN_TESTS |= {'CachedFeatures', 'DensityConditionalCORAL', 'DomainAdversarialLoss', 'GroupDRO', 'TestTimeRestorer'}
+# it needs a library; tests/models/test_spandrel_network.py holds it to the contract
+OWN_TESTS |= {'SpandrelNetwork'}
 # these need a library and its weights; tests/evaluation/test_library_metrics.py holds them to the contract
 OWN_TESTS |= {'BRISQUE', 'FADE', 'LPIPS', 'NIQE', 'PyIQA'}
 

@@ -110,6 +110,17 @@ def test_the_fourth_ink_of_a_tiff_is_no_alpha():
     assert alpha is None and np.array_equal(image, RGB)
 
 
+@pytest.mark.parametrize('strength', [0, 128])
+@pytest.mark.parametrize('kind', ['TIFF', 'PNG', 'WebP'])
+def test_colours_under_alpha_are_taken_as_stored(kind, strength):
+    alpha = np.full(RGB.shape[:2], strength, np.uint8)
+    file, options = io.BytesIO(), dict(lossless=True, exact=True) if kind == 'WebP' else {}
+    Image.fromarray(np.dstack([RGB, alpha])).save(file, kind, **options)
+    image, seen = decode_image(file.getvalue(), 'alpha', keep_alpha=True)
+    assert np.array_equal(image, RGB) and np.array_equal(seen, alpha)
+    assert np.array_equal(decode_image(file.getvalue(), 'alpha'), RGB)
+
+
 @pytest.mark.parametrize('suffix', ['.jfif', '.jpe', '.JPG'])
 def test_jpeg_has_four_suffixes(tmp_path, suffix):
     write_image(tmp_path / f'a{suffix}', RGB)

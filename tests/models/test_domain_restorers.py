@@ -65,6 +65,30 @@ def test_group_weighting_trains_on_the_robust_loss():
                     group_weighting=dict(type='GroupDRO', domains=['a']))
 
 
+class Asking(nn.Module):
+    """A loss that asks for the input and the embedding."""
+
+    def forward(self, pred, target, weight=None, *, input, embedding):
+        error = ((pred - input) ** 2).mean(dim=(1, 2, 3)) + embedding.mean(dim=(1, 2, 3))
+        return (error if weight is None else error * weight).mean()
+
+
+@pytest.mark.parametrize('ingredients', [{}, dict(reweighter=dict(type='DecorrelationReweighter')),
+                                         dict(group_weighting=dict(type='GroupDRO', domains=['a', 'b']))])
+def test_losses_get_what_they_ask_for(ingredients):
+    torch.manual_seed(0)
+    MODELS.register_module(module=Asking, force=True)
+    model = CIDRestorer(NETWORK, losses=dict(asking=dict(type='Asking')), **ingredients).eval()
+    found, data = losses_of(model, batch_of(['a', 'b', 'a', 'b']))
+    with torch.no_grad():
+        pred, embedding = model.network.forward_features(data['inputs'])
+        each = ((pred - data['inputs']) ** 2).mean(dim=(1, 2, 3)) + embedding.mean(dim=(1, 2, 3))
+    if 'reweighter' in ingredients:
+        assert found['loss_asking'].item() != pytest.approx(each.mean().item(), rel=1e-3)  # weights and the anchor
+    else:
+        assert found['loss_asking'].item() == pytest.approx(each.mean().item(), rel=1e-4)
+
+
 def test_alignment_between_sources_is_the_mean_over_pairs_of_domains():
     torch.manual_seed(0)
     model = CIDRestorer(NETWORK, losses=LOSSES, align='sources', alignment=dict(type='CORALLoss', bounded=False)).eval()
@@ -183,12 +207,13 @@ def test_without_images_each_image_is_normalised_by_its_own_statistics():
     hook, runner = AdaptiveBatchNormHook(dataset=None), Runner(network)
     x = 3 * torch.randn(1, 3, 16, 16) + 2
     hook.before_val_epoch(runner)
+    network.eval()  # as MMEngine's loops do after the hook
     out = network(x)
     mean, var = x.mean(dim=(0, 2, 3), keepdim=True), x.var(dim=(0, 2, 3), keepdim=True, correction=0)
     expected = (x - mean) / (var + 1e-5).sqrt()
     assert torch.allclose(out, expected, atol=1e-5)
     hook.after_val_epoch(runner)
-    assert torch.allclose(network(x), x / (1 + 1e-5) ** 0.5)
+    assert torch.allclose(network(x), x / (1 + 1e-5) ** 0.5) and not network.training
     runner.model.network = nn.Conv2d(3, 3, 1)
     with pytest.raises(InputError, match='Conv2d has no BatchNorm layer'):
         hook.before_val_epoch(runner)

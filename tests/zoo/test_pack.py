@@ -78,6 +78,6 @@ def test_the_models_of_the_index_have_a_file_inside_the_package_that_loads_and_f
 
 
 def test_an_unknown_model_is_named_with_the_nearest():
-    with pytest.raises(KeyError, match="'dcp'"):
-        index.find_model('dpc')
+    with pytest.raises(KeyError, match="'haze'"):
+        index.find_model('hase')
     assert index.list_models('d*') == ['dcp']

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from restorekit.functional.affine_grid import enlarge_rows
 from restorekit.functional.filters import box_filter
 from restorekit.functional.haze_prior import estimate_airlight, minimum_filter
+from restorekit.functional.precision import no_autocast
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
@@ -66,7 +67,7 @@ class DarkChannelPrior(RestorationNetwork):
         Returns:
             tuple: A, (N, 3, 1, 1); slope and offset, (N, 1, H / 4, W / 4), with ``t = slope grey(I) + offset``.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             x = x.float()
             mean = F.avg_pool2d(x, _STEP, ceil_mode=True, count_include_pad=False)
             low = self._window_minimum(x)
