@@ -41,7 +41,7 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     if checkpoint is None and name_or_path is not None and \
             (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
         checkpoint = name_or_path
-    recommended = False
+    recommended = None
     if checkpoint is None:
         checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
                                               asked=name_or_path is not None)
