@@ -12,7 +12,7 @@ from .common import import_from_here, run_guarded
 #: the first line of its docstring is its summary, ``add_arguments(parser)`` declares it, ``run(args)`` runs it.
 GROUPS = {
     'restore': ('restore', 'info', 'models', 'export'),
-    'train and test': ('train', 'test', 'show-config', 'convert', 'pack'),
+    'train and test': ('train', 'test', 'show-config', 'convert', 'pack', 'publish'),
     'measure': ('measure', 'compare', 'bench', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),

@@ -106,8 +106,8 @@ def _networks():
             yield CatalogueEntry(
                 'network', name, _first_line(network), licence=network.weights_licence,
                 facts={'module': network.__module__, 'input range': network.input_range,
-                       'output range': network.output_range, 'tiling': network.tiling, 'embedding': network.embed is not RestorationNetwork.embed,
-                       'options': options})
+                       'output range': network.output_range, 'tiling': network.tiling,
+                       'embedding': network.embed is not RestorationNetwork.embed, 'options': options})
 
 
 def _shown(parameter):

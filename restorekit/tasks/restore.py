@@ -106,8 +106,8 @@ def check_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
 
 
 def describe(path: str | os.PathLike) -> dict:
-    """Return what a file or a name is: a checkpoint (network, parameters, tiling ...), a photo (size, depth, profile ...),
-    or a network, config or named weights that come with restorekit.
+    """Return what a file or a name is: a checkpoint (network, parameters, tiling ...), a photo (size, depth ...), or a
+    network, a config or named weights that come with restorekit.
 
     Raises:
         MissingFileError: If there is no such file and no such name; the message gives the nearest names.
