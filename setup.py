@@ -62,6 +62,8 @@ setup(
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime', 'onnxscript'],
+        video=['av>=14'],
+        foreign=['spandrel>=0.4'],
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],

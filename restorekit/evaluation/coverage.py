@@ -108,7 +108,7 @@ def coverage(real, synthetic, neighbours=5):
     """
     if len(real) <= neighbours or not synthetic:
         raise InputError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic '
-                         f'one, got {len(real)} and {len(synthetic)}')
+                         f'one, but got {len(real)} and {len(synthetic)}')
     a, b = (np.stack([item['vector'] for item in items]) for items in (real, synthetic))
     low, high = np.percentile(b, [2, 98], axis=0)
     scale = np.maximum(a.std(axis=0), 1e-6)

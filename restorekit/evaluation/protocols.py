@@ -71,8 +71,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
-            raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
-                             f'got {self.name!r}')
+            raise InputError(f'the name of a protocol becomes part of keys such as PSNR@rgb, so it is a text without / '
+                             f'and @, but got {self.name!r}')
         for name, known in (('colour', COLOURS), ('crop_place', CROP_PLACES)):
             if getattr(self, name) not in known:
                 raise InputError(f'protocol {self.name!r}: {name} must be one of {", ".join(map(repr, known))}, '
@@ -81,12 +81,12 @@ class Protocol:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
             if len(self.resize) != 2 or min(self.resize) < 1:
-                raise InputError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
+                raise InputError(f'protocol {self.name!r}: resize is (height, width), but got {self.resize}')
         for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
-                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
+                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, but got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
 
     @property
@@ -126,7 +126,7 @@ class Protocol:
             ValueError: If the shapes differ, or cropping leaves nothing.
         """
         if pred.shape != gt.shape or pred.ndim not in (3, 4) or pred.shape[-3] != 3:
-            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
+            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, but got a '
                              f'prediction {tuple(pred.shape)} and a ground truth {tuple(gt.shape)}')
         return self._convert(pred), self._convert(gt.to(pred.device))
 
@@ -228,7 +228,7 @@ def _own_protocol(choices: dict[str, Any]) -> Protocol:
         if choice not in known:
             raise InputError(unknown_name_message(choice, known, 'list of what a protocol decides'))
     if 'name' not in choices:
-        raise InputError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
+        raise InputError(f'a protocol needs a name, which becomes part of the keys of its numbers, but got {choices}. '
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:

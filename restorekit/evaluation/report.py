@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ FORMAT = 1
 def describe_metric(metric: Any) -> dict[str, Any]:
     """Return what a report says of an :class:`ImageMetric`: the facts on its class, its protocol and its options.
 
-    A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
+    A prefix comes before the label, with a slash. A metric without a protocol has None for both; its label names the
     library that measures, ``options`` what it was told.
     """
     protocol = getattr(metric, 'protocol', None)
@@ -89,7 +90,7 @@ def _sum_up(rows: list[dict[str, Any]], position: int, metric: dict[str, Any]) -
                 best=[entry(item) for item in order[::-1][:best]])
 
 
-def write_report(out: str | Path, summary: dict[str, Any], rows: list[dict[str, Any]],
+def write_report(out: str | os.PathLike[str], summary: dict[str, Any], rows: list[dict[str, Any]],
                  strips: dict[int, bytes]) -> None:
     """Write ``per_image.csv``, ``summary.md``, ``report.html`` and, last, ``summary.json``; end the journal.
 

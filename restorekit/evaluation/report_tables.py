@@ -82,8 +82,8 @@ def _code(text: str) -> str:
 
 
 NOTES = (
-    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; after the @ stands the '
-     'protocol, how it was measured'),
+    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; the part after @ is '
+     'the protocol: how it was measured'),
     ('95 % interval', 'where the mean would lie had other images like these been drawn (bootstrap); with few images it '
      'is too narrow'),
     ('input', 'the degraded image itself: what doing nothing scores'),

@@ -89,7 +89,8 @@ def load_network(checkpoint, config=None, device='cpu'):
     Args:
         checkpoint (str | Path): A checkpoint of a training run, a converted one, or a bare state dict.
         config (str | Path, optional): Config whose ``model.network`` is built. Default: the network's description
-            stored in the checkpoint as JSON data; text from a checkpoint is never executed.
+            stored in the checkpoint as JSON data; text from a checkpoint is never executed. Weights without one are
+            tried as those of another tool (extra ``foreign``).
         device (str): Where to put it.
 
     Returns:
@@ -100,6 +101,7 @@ def load_network(checkpoint, config=None, device='cpu'):
         RuntimeError: If the weights are those of another network.
     """
     from restorekit.checkpoint import (
+        CheckpointError,
         build_described_network,
         load_checkpoint_file,
         load_network_weights,
@@ -108,9 +110,16 @@ def load_network(checkpoint, config=None, device='cpu'):
     )
     from restorekit.registry import MODELS
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    state = network_state(loaded)
+    state = network_state(loaded, checkpoint)
     if config is None:
-        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
+        try:
+            description = network_description(loaded, checkpoint)
+        except CheckpointError as error:
+            if 'restorekit' in (loaded.get('meta') or {}):
+                raise
+            network = _foreign(state, str(checkpoint), error)
+        else:
+            network = build_described_network(description, state, str(checkpoint))
     else:
         from restorekit.config import ConfigError, load_config
         network_cfg = load_config(config).get('model', {}).get('network')
@@ -119,3 +128,18 @@ def load_network(checkpoint, config=None, device='cpu'):
         network = MODELS.build(network_cfg)
         load_network_weights(network, state, str(checkpoint))
     return network.to(device).eval().requires_grad_(False)
+
+
+def _foreign(state, source, unknown):
+    """Return the network of weights that restorekit did not write, where spandrel knows it."""
+    from restorekit.checkpoint import CheckpointError
+    from restorekit.messages import MissingDependencyError
+    from restorekit.models.networks.spandrel_network import SpandrelNetwork
+    try:
+        return SpandrelNetwork(state=state)
+    except MissingDependencyError as error:
+        raise CheckpointError(f'{unknown}; or, if it is a network of another tool, {error}') from unknown
+    except CheckpointError as error:
+        text = str(error).replace('the state dict', source, 1)
+        raise CheckpointError(f'{unknown}; {text.removeprefix(f"{source}: ")}' if 'knows no' in text
+                              else text) from error

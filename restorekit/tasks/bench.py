@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -196,7 +195,7 @@ def _read_kept(file: Path) -> dict[str, dict[str, Any]]:
             record = json.loads(line)
             kept[str(record['image'])] = {str(label): [None if x is None else float(x) for x in pair[:2]]
                                           for label, pair in record['values'].items() if len(pair) == 2}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return kept
 
@@ -227,11 +226,13 @@ def _costs(model: _Model, sizes: Sequence[tuple[int, int]], repeats: int, device
     if model.kind == 'network':
         from restorekit.inference import load
         from restorekit.models.cost import network_cost
-        network = load(model.spec, device='cpu').network
-        width, height = sizes[0]
-        cost = network_cost(network, *(-(-side // network.size_divisor) * network.size_divisor
-                                       for side in (height, width)))
-        found.update(parameters=cost.parameters, macs=cost.macs)
+        pipeline = load(model.spec, device='cpu')
+        found['parameters'] = pipeline.info().get('parameters')
+        network = getattr(pipeline.backend, 'network', None)  # an ONNX file has none
+        if network is not None:
+            width, height = sizes[0]
+            found['macs'] = network_cost(network, *(-(-side // network.size_divisor) * network.size_divisor
+                                                    for side in (height, width))).macs
     file = out / 'kept' / 'costs.json'
     kept = _read_json(file)
     for size in sizes:
@@ -266,7 +267,7 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
     random = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (3, size[1], size[0]), dtype=torch.uint8, generator=random)
     restore(image[:, :64, :64], 0)  # what is imported and set up once
-    before, seconds, memory = _resident(), [], None
+    before, seconds, memory = _reset_peak(), [], None
     for number in range(repeats + 1):
         start = time.perf_counter()
         restore(image, 0)
@@ -280,16 +281,24 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
     return dict(seconds=float(np.median(seconds)), memory=memory)
 
 
-def _resident() -> int | None:
-    """Bytes of this process in memory, on Linux."""
+def _reset_peak() -> int | None:
+    """Make the peak of this process's memory what it takes now, and return it in bytes; None where that cannot be."""
     try:
-        return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
-    except (OSError, ValueError, IndexError):
+        Path('/proc/self/clear_refs').write_text('5')  # Linux
+    except OSError:
+        return None
+    return _peak()
+
+
+def _peak() -> int | None:
+    """The largest memory this process took since the last reset, in bytes."""
+    try:
+        lines = Path('/proc/self/status').read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:'))
+    except (OSError, ValueError, StopIteration):
         return None
 
 
 def _taken(before: int | None) -> float | None:
-    if before is None or sys.platform != 'linux':
-        return None
-    import resource
-    return float(max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before, 0))
+    peak = _peak()
+    return None if before is None or peak is None else float(max(peak - before, 0))

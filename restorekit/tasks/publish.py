@@ -111,7 +111,8 @@ def _results(report):
 def _card(metadata, network, file, digest, dtype):
     from restorekit.text_table import markdown_table
     lines = ['---', f'license: {metadata["licence"].lower()}', 'library_name: restorekit',
-             'pipeline_tag: image-to-image', 'tags: [image-restoration, dehazing]', '---', '', f'# {metadata["name"]}', '']
+             'pipeline_tag: image-to-image', 'tags: [image-restoration, dehazing]', '---', '',
+             f'# {metadata["name"]}', '']
     if metadata['summary']:
         lines += [metadata['summary'], '']
     facts = [('network', f'`{type(network).__name__}`'), ('parameters', f'{metadata["parameters"]:,}'),

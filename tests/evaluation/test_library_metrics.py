@@ -100,7 +100,7 @@ def test_missing_weights_say_where_they_belong(libraries, config, library, name,
     ({'type': 'PyIQA', 'metric': 'musik'}, "'musik' is not in the list of pyiqa's metrics; did you mean 'musiq'"),
     ({'type': 'PyIQA', 'metric': 'fid'}, 'fid rates a set of images'),
     ({'type': 'BRISQUE', 'library': 'opencv'}, "must be one of 'restorekit', 'pyiqa', 'piq', but got 'opencv'"),
-    ({'type': 'LPIPS', 'net': 'resnet'}, "net must be one of 'alex', 'vgg', 'squeeze', got 'resnet'"),
+    ({'type': 'LPIPS', 'net': 'resnet'}, "net must be one of 'alex', 'vgg', 'squeeze', but got 'resnet'"),
     ({'type': 'LPIPS', 'protocol': 'y-matlab'}, "LPIPS looks at colours, and protocol 'y-matlab' keeps only")])
 def test_wrong_choices(libraries, config, message):
     with pytest.raises(ValueError, match=message):

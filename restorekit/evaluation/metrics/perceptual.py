@@ -44,7 +44,7 @@ class LPIPS(ColourMetric):
 
     def __init__(self, protocol: str | dict[str, Any] | Protocol = 'rgb', net: str = 'alex', **kwargs: Any) -> None:
         if net not in BACKBONES:
-            raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, got {net!r}')
+            raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, but got {net!r}')
         self.variant = net
         super().__init__(protocol, **kwargs)
         lpips = import_library('lpips', 'lpips', 'LPIPS', 'metrics')

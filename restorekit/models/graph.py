@@ -11,8 +11,8 @@ from restorekit.functional.ranges import rescale
 class RestorationGraph(nn.Module):
     """Pad, scale to the network's range, restore, scale back, cut, clip: what a pipeline does, in one module.
 
-    It has no branch on a size, so that ``torch.export`` and ONNX keep height and width free. Images are padded to at
-    least twice the network's divisor.
+    It has no branch on a size, so that ``torch.export`` and ONNX keep height and width free. Images smaller than 64
+    pixels are padded to that, for networks whose maps would shrink to a single pixel.
 
     Args:
         network (RestorationNetwork): In eval mode.
@@ -28,6 +28,9 @@ class RestorationGraph(nn.Module):
     def __init__(self, network, uint8: bool = False):
         super().__init__()
         self.network, self.uint8 = network, uint8
+        # maps of one pixel, or of one window, would be traced as constants
+        floor = 2 * network.size_divisor if network.size_divisor > 1 else 1
+        self.smallest = max(network.min_size, floor if network.tiling == 'exact' else max(floor, 64))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Restore a batch."""
@@ -42,8 +45,7 @@ class RestorationGraph(nn.Module):
     def _pad(self, x, dim):
         """As :func:`~restorekit.functional.padding.pad_to_multiple`, by an index that holds for any size."""
         divisor = self.network.size_divisor
-        # maps of one pixel would be traced as constants
-        smallest = max(self.network.min_size, 2 * divisor if divisor > 1 else 1)
+        smallest = self.smallest
         if smallest == 1:
             return x, 0
         size = x.shape[dim]
