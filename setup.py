@@ -67,7 +67,6 @@ setup(
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
-        foreign=['spandrel'],
         hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
