@@ -79,8 +79,8 @@ def run_guarded(function, args):
     try:
         status = function(args) or 0
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print('\nInterrupted.', file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ import logging
 
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
@@ -11,6 +12,9 @@ from restorekit.messages import InputError
 from restorekit.models.restorers import NonFiniteError
 from restorekit.random import derive_seed, seed_generators
 from restorekit.registry import LOOPS
+
+from .interrupt import Interruption
+from .loader import explained_workers
 
 
 @LOOPS.register_module()
@@ -20,7 +24,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
     Before iteration i the global generators of rank r are seeded from (seed, r, i), and the sampler is put to draw
     i * batch size before the first batch is asked for. So a resumed run continues bit for bit, whatever the number of
     workers, and reads no past batch again. (A sampler without ``skip`` is advanced batch by batch.) A validation that
-    was due at the iteration of the checkpoint resumed from is run first, since it may have been cut off.
+    was due at the iteration of the checkpoint resumed from is run first, since it may have been cut off. Ctrl-C ends
+    the iteration and leaves a checkpoint of it (:class:`~restorekit.engine.interrupt.Interruption`).
 
     Args:
         runner (Runner): The runner.
@@ -49,7 +54,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         batches = self._batches()
         try:
-            self._train(batches)
+            with Interruption(self.runner) as interruption, explained_workers('train_dataloader'):
+                self._train(batches, interruption)
         finally:  # end the workers now; left to the garbage collector, which closes their queues first, each takes 5 s
             batches.close()
             self.dataloader._iterator = None
@@ -57,15 +63,18 @@ class ResumableIterLoop(IterBasedTrainLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _train(self, batches):
+    def _train(self, batches, interruption):
         if self._iter > 0 and self._validation_due():
             self.runner.val_loop.run()
         seed, rank = self.runner.seed, get_rank()
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        if hasattr(model, 'start_at'):
+            model.start_at(self._iter)
         self.runner.model.train()  # also puts what is frozen into eval mode
         while self._iter < self._max_iters and not self.stop_training:
             if not self.runner.model.training:
                 self.runner.model.train()
-            data_batch = next(batches)
+            data_batch = interruption.next_batch(batches)
             seed_generators(derive_seed(seed, rank, self._iter))
             try:
                 self.run_iter(data_batch)
@@ -76,6 +85,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
                     f'stopped before the weights changed. The last good checkpoint is '
                     f'{last or "none yet (none was due)"}. Lower the learning rate, clip gradients '
                     '(optim_wrapper.clip_grad) or look at the batch.') from None
+            interruption.after_iteration(self._iter)
             self._decide_current_val_interval()
             if self._validation_due():
                 self.runner.val_loop.run()

@@ -62,6 +62,10 @@ class CIDRestorer(Restorer):
         self.anchor, self.share_interval, self.align = anchor, share_interval, align
         self._calls = 0
 
+    def start_at(self, iteration):
+        """Count on from an iteration: the training loop says where it starts."""
+        self._calls = iteration
+
     def _build(self, ingredient, memory):
         """Build an ingredient; one with a memory of ``memory`` rows is told their dimension."""
         if ingredient and (ingredient.get(memory)
