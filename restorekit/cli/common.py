@@ -24,14 +24,21 @@ class OptionAction(DictAction):
         for value in values:
             if '=' not in value:
                 parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (yaml.YAMLError, ValueError, AssertionError, RecursionError) as error:  # what the two readers answer
+            reason = ' '.join(str(error).split())
+            parser.error(f'{option_string} {" ".join(values)}: a value cannot be read ({reason[:200]}); lists are '
+                         'written [1,2], dicts {a: 1, b: 2}')
 
     @staticmethod
     def _parse_iterable(value):
         if value.strip().lower() == 'none':
             return None
         if value.strip().startswith('{'):
-            return yaml.safe_load(value)
+            data = yaml.safe_load(value)
+            json.dumps(data, default=str)  # a ValueError for what holds itself
+            return data
         return DictAction._parse_iterable(value)
 
 

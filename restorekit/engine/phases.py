@@ -29,6 +29,7 @@ from .config_diff import differences, relevant
 from .prepare import prepare
 from .runner import RestoreRunner
 from .stored_paths import last_name
+from .value_check import check_kinds, check_trainable
 
 STATE_FILE = 'run_state.json'
 SINGLE_PHASE = 'train'
@@ -76,6 +77,7 @@ class MultiPhaseRunner:
         self.hooks = []  # further hooks (objects) of every phase
         self.announce = _log  # is told the start of each phase and the like, on the main process
         self.work_dir = Path(self.cfg.work_dir)
+        check_kinds(self.cfg, self.where)
         phases = self.cfg.get('phases')
         self.single = not phases
         self.phases = {SINGLE_PHASE: {}} if self.single else dict(phases)
@@ -97,6 +99,8 @@ class MultiPhaseRunner:
         where = self.where if self.single else f'{self.where}, phase {name!r}'
         cfg = RestoreConfig(self.cfg.to_dict(), filename=self.cfg.filename) if self.single else \
             phase_config(self.cfg, name)
+        check_kinds(cfg, where)
+        check_trainable(cfg, where)
         init_from = cfg.get('init_from', 'previous')
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \

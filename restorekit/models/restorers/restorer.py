@@ -69,7 +69,11 @@ class Restorer(BaseModel):
         preprocessor = data_preprocessor or dict(type='RestorePreprocessor')
         # built here and not by MMEngine, whose registry knows ours only under a default scope
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
-        self.network = MODELS.build(network) if isinstance(network, dict) else network
+        self.network = network if isinstance(network, nn.Module) else MODELS.build(network)
+        if losses is not None and not isinstance(losses, dict):
+            raise InputError(f'losses must be a dict of names and losses, but got {losses!r}')
+        if isinstance(frozen, str) or not all(isinstance(name, str) for name in frozen):
+            raise InputError(f'frozen must be a list of names of modules, but got {frozen!r}')
         self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()})
         #: Of each loss, what it asks for beyond prediction, truth and weight.
         self.asked = {name: extra_arguments(loss) for name, loss in self.losses.items()}
