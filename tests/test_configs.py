@@ -1,5 +1,7 @@
 """Every config outside ``_base_`` loads, passes the check of each phase, and builds."""
 
+import fnmatch
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -13,11 +15,11 @@ from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_check import check_config, join_data_root
 from restorekit.registry import DATASETS, MODELS
-from restorekit.tasks.study import Study
+from restorekit.tasks.study import Job, Study
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
-                 if not {'_base_', 'studies'} & {*path.relative_to(configs_root()).parts})
+                 if not {'_base_', 'studies', 'domains'} & {*path.relative_to(configs_root()).parts})
 BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
@@ -34,7 +36,7 @@ def patterns_to_names(include):
                 name, pattern = name + pattern[1], pattern[pattern.index(']') + 1:]
             else:
                 name, pattern = name + {'?': '1', '*': '1'}.get(pattern[0], pattern[0]), pattern[1:]
-        names.append(name if name.endswith('.png') else f'{name}.png')
+        names.append(name if name.endswith(('.png', '.jpg')) else f'{name}.png')
     return names
 
 
@@ -42,6 +44,17 @@ def write(path, depth=False):
     path.parent.mkdir(parents=True, exist_ok=True)
     shape, dtype = ((24, 32), np.uint16) if depth else ((24, 32, 3), np.uint8)
     assert cv2.imwrite(str(path), np.full(shape, 100, dtype))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Relative paths lead into the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def loaders(cfg):
+    """The parts of a config whose paths the data root is joined before."""
+    return {key: value for key, value in cfg.items() if key.endswith('_dataloader')}
 
 
 def make_folders(node):
@@ -55,6 +68,16 @@ def make_folders(node):
         make_folders(item)
     names = patterns_to_names(node.get('include'))
     kind = node.get('type')
+    if kind == 'CachedFeatures':  # an encoder's weights may not be installed
+        node.update(network=None, cache=tempfile.mkdtemp(), copies=1)
+    if node.get('ann_file'):
+        listed = Path(node['ann_file'])
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        known = listed.read_text().split() if listed.is_file() else []
+        listed.write_text('\n'.join(sorted({*known, *names})) + '\n')
+    if kind == 'HazeField':
+        write(Path(node['hazy_dir'], '1.png'))
+        write(Path(node['clear_dir'], '1.png'))
     if kind == 'ProceduralScenes':
         node.update(length=2, height=16, width=16)
     elif kind == 'PairedDataset':
@@ -104,7 +127,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains'}
+OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
 
 
 def write_layout(root, files):
@@ -129,7 +152,7 @@ def test_dataset_base_builds_from_the_layout_of_its_download(path, tmp_path):
     check_config(cfg, path.name)
     join_data_root(cfg)
     cfg = cfg.to_dict()
-    make_folders(cfg) if path.stem in OWN else write_layout(tmp_path, LAYOUTS[path.stem])
+    make_folders(loaders(cfg)) if path.stem in OWN else write_layout(tmp_path, LAYOUTS[path.stem])
     items = {}
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
@@ -166,15 +189,18 @@ def test_config_means_the_same_to_mmengine(path):
         assert undeleted(a.to_dict()) == undeleted(b.to_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', sorted((configs_root() / 'studies').glob('*.py')), ids=lambda path: path.stem)
 def test_every_job_of_a_study_has_a_config_that_checks(path):
     study = Study(path)
-    for job in study.jobs():
-        if job.seed == study.settings['seeds'][0]:
+    first = next(iter(study.domains))
+    for job in study.jobs():  # every trial of every variant, and every domain
+        if job.seed == study.settings['seeds'][0] and (job.domain == first or (job.variant, job.trial) ==
+                                                       (study.baseline, 0)):
             cfg = study.config(job)
             check_config(cfg, job.name)
             sets = cfg.val_dataloader.dataset.datasets
-            assert set(study.test_sets(job.domain)) < set(sets)
+            assert set(study.test_sets(job.domain)) <= set(sets)
             assert all(sets[name].domain == name for name in sets)
 
 
@@ -191,7 +217,7 @@ def test_config_builds_in_every_phase(name, tmp_path, monkeypatch):
     for part in (folders, *(folders.get('phases') or {}).values()):
         joined = Config(dict(part.to_dict(), data_root=str(tmp_path / 'data')))
         join_data_root(joined)
-        make_folders(joined.to_dict())  # only to write files
+        make_folders(loaders(joined.to_dict()))  # only to write files
     runner = MultiPhaseRunner(cfg)  # checks every phase's config and its paths
     assert list(runner.phases) == list(cfg.get('phases') or ['train'])
     for phase, phase_cfg in runner.configs.items():
@@ -240,3 +266,45 @@ def test_metafile_names_configs_that_exist(path):
 def test_model_index_imports_every_metafile():
     imported = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
     assert sorted(imported) == [path.relative_to(ROOT).as_posix() for path in METAFILES]
+
+
+def test_the_parts_of_cid_differ_in_their_part_and_share_the_rest():
+    study = Study(configs_root() / 'studies' / 'cid_parts.py')
+    for variant in study.variants:
+        cfg = study.config(Job(variant, 'none', 0))
+        phases = {name: phase_config(cfg, name) for name in cfg.phases}
+        assert [phases[name].train_cfg.max_iters for name in ('pretrain', 'train')] == [600, 300]
+        assert not {'reweighter', 'alignment'} & set(phases['pretrain'].model)
+        assert ('reweighter' in phases['train'].model) == (variant in ('reweighting', 'everything'))
+        assert ('alignment' in phases['train'].model) == (variant in ('alignment', 'everything'))
+        for phase in phases.values():
+            source = phase.train_dataloader.dataset.source
+            alone = variant == 'source_only'
+            assert [name for name, weight in source.weights.items() if weight] == \
+                (['sots'] if alone else ['sots', 'camvid', 'bsds'])
+            degradation = source.datasets.sots.pipeline.degrade.degradation
+            assert degradation.type == ('AtmosphericScattering' if alone else 'Sequential')
+
+
+def test_a_left_out_domain_is_not_trained_on_and_is_the_target():
+    study = Study(configs_root() / 'studies' / 'domains_first.py')
+    for domain, gone in dict(indoor={'indoor'}, real={'ohaze', 'tinted'}, fog={'fog'},
+                             dust={'dust', 'ohaze', 'tinted'}).items():
+        dataset = study.config(Job('cid', domain, 0)).train_dataloader.dataset
+        weights = dataset.source.weights
+        assert {name for name, weight in weights.items() if not weight} == gone
+        seen = {name for name, weight in dataset.target.weights.items() if weight}
+        assert seen <= gone and seen & set(study.test_sets(domain)) and 'photos' not in seen
+        # no scene of a test set, and none of another domain, is trained on
+        tested = study.config(Job('cid', domain, 0)).val_dataloader.dataset.datasets
+        for name in study.test_sets(domain):
+            one, other = dataset.source.datasets[name].dataset, tested[name]
+            folder = 'gt_dir' if 'gt_dir' in one else 'clear_dir'
+            if one[folder] == other.get(folder):
+                patterns = [[entry.include] if isinstance(entry.include, str) else entry.include
+                            for entry in (one, other)]
+                names = [f's{i:02d}{tail}' for i in range(34) for tail in ('.jpg', '_full.png')] + \
+                    [f'{drive}_f{i:05d}.jpg' for drive in ('0001TP', '0006R0', '0016E5', 'Seq05VD')
+                     for i in range(0, 900, 30)] + [f'{i}.png' for i in range(1400, 1440)]
+                chosen = [{n for n in names if any(fnmatch.fnmatch(n, p) for p in part)} for part in patterns]
+                assert chosen[0] and chosen[1] and not chosen[0] & chosen[1]

@@ -1,4 +1,5 @@
 default_scope = 'restorekit'
+runner_type = 'MultiPhaseRunner'
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
                dist_cfg=dict(backend='nccl'))
 randomness = dict(seed=0)

@@ -6,4 +6,4 @@ model = dict(type='Restorer', network=dict(type='DehazeFormer', depths=(4, 4, 4,
              losses=dict(pixel=dict(type='L1Loss', loss_weight=2.0)))
 train_dataloader = dict(batch_size=32, num_workers=8)
 train_cfg = dict(max_iters=131000, val_interval=4370)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=4e-4, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=4e-4, weight_decay=0.01))

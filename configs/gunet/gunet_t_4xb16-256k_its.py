@@ -6,6 +6,6 @@ model = dict(type='Restorer', network=dict(type='GUNet', depths=(2, 2, 2, 4, 2, 
              losses=dict(pixel=dict(type='L1Loss', loss_weight=2.0)))
 train_dataloader = dict(batch_size=16, num_workers=8)
 train_cfg = dict(max_iters=256000, val_interval=12800)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=8e-4, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=8e-4, weight_decay=0.01))
 param_scheduler = [dict(type='LinearLR', start_factor=1e-3, end=12800, by_epoch=False),
                    dict(type='CosineAnnealingLR', begin=12800, by_epoch=False, eta_min_ratio=1e-3)]

@@ -3,7 +3,7 @@
 hypothesis = 'With the domain in the mixture its PSNR is at least 1 dB higher than without, on each of the four domains.'
 analysis = 'Means over three seeds, beside those of ERM in studies/domains_first with the domain left out.'
 base = 'domains/erm'
-options = {'train_cfg.max_iters': 100, 'train_cfg.val_interval': 100, 'val_evaluator': [dict(type='PSNR')]}
+options = {'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120, 'val_evaluator': [dict(type='PSNR')]}
 variants = dict(erm=dict())
 domains = dict(none=dict(test=['indoor', 'ohaze', 'tinted', 'fog', 'dust']))  # nothing is left out
 seeds = [0, 1, 2]

@@ -18,12 +18,13 @@ from .read import CheckpointError
 from .state_dict import state_dict_problems
 
 
-def network_state(checkpoint):
+def network_state(checkpoint, source='the checkpoint'):
     """Return the network's tensors in a checkpoint.
 
     Args:
         checkpoint (dict): A training checkpoint (``state_dict`` with the network under ``network.``), or a network's
             bare state dict. A leading ``module.`` of data-parallel training is taken off.
+        source (str | Path): Where it is from (the file), for the error.
 
     Raises:
         CheckpointError: If it holds no tensors.
@@ -34,13 +35,13 @@ def network_state(checkpoint):
     """
     state = checkpoint.get('state_dict', checkpoint)
     if not isinstance(state, dict):
-        raise CheckpointError(f"the checkpoint's 'state_dict' is a {type(state).__name__}, not a dict of tensors")
+        raise CheckpointError(f"{source}: 'state_dict' is a {type(state).__name__}, not a dict of tensors")
     state = {str(key).removeprefix('module.'): value for key, value in state.items()}
     inner = {key.removeprefix('network.'): value for key, value in state.items() if key.startswith('network.')}
     state = inner or state
     other = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
     if other or not state:
-        raise CheckpointError('the checkpoint has no network: it is neither a state dict nor a dict with one under '
+        raise CheckpointError(f'{source} has no network: it is neither a state dict nor a dict with one under '
                               f"'state_dict'; its keys are {', '.join(sorted(map(str, checkpoint))[:10]) or 'none'}")
     return state
 

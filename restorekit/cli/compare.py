@@ -41,18 +41,20 @@ def print_table(found, kind):
     import sys
 
     from restorekit.evaluation.method_table import format_table
-    print(format_table(found, kind))
+    from restorekit.files.names import terminal_text
+    print(terminal_text(format_table(found, kind), lines=True))
     for row in found['rows']:
         if row['p_holm'] is not None and row['p_holm'] >= found['alpha']:
             print(f'{row["set"]}, {row["label"]}: the best and the second method cannot be told apart '
                   f'(n = {row["n"]}, p = {row["p_holm"]:.2g})', file=sys.stderr)
     for text in found['missing']:
-        print(f'not compared: {text}', file=sys.stderr)
+        print(f'not compared: {terminal_text(text)}', file=sys.stderr)
 
 
 def print_pair(found):
     """Print the differences of two reports and what can be concluded."""
     from restorekit.evaluation.report_tables import digits_of
+    from restorekit.files.names import terminal_text
     from restorekit.text_table import text_table
     a, b = found['reports'].values()
     print(f'A: {a}\nB: {b}\n')
@@ -63,13 +65,13 @@ def print_pair(found):
                       f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
                       f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', row['wins'], row['losses']])
-    print(text_table(lines, left=(0, 1)) + '\n')
+    print(terminal_text(text_table(lines, left=(0, 1)), lines=True) + '\n')
     for row in found['rows']:
-        print(row['sentence'])
+        print(terminal_text(row['sentence']))
     for text in found['cautions']:
-        print(f'\ncaution: {text}')
+        print(f'\ncaution: {terminal_text(text)}')
     if found['missing']:
         print(f'\nNot compared, since only one report measured them ({len(found["missing"])}):')
-        print('\n'.join(f'  {text}' for text in found['missing'][:10]))
+        print('\n'.join(f'  {terminal_text(text)}' for text in found['missing'][:10]))
         if len(found['missing']) > 10:
             print('  ...')

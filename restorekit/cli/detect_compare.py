@@ -9,8 +9,10 @@ def add_arguments(parser):
     parser.add_argument('--images', required=True, metavar='DIR', help='folder of hazy photos')
     parser.add_argument('--annotations', required=True, metavar='DIR', help='folder of their boxes: PASCAL VOC XML '
                         'files with the names of the photos')
-    parser.add_argument('--checkpoint', metavar='FILE', help='restore with this checkpoint (default: score the photos '
-                        'as they are)')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--model', metavar='NAME', help='restore with this model (default: score the photos as they '
+                       'are)')
+    which.add_argument('--checkpoint', metavar='FILE', help='restore with this checkpoint instead')
     parser.add_argument('--config', metavar='CONFIG', help='config the network is built from (default: as stored in '
                         'the checkpoint)')
     parser.add_argument('--with', dest='baselines', nargs='+', default=[], metavar='NAME', help='classical methods to '
@@ -36,8 +38,9 @@ def run(args):
     from restorekit.tasks.detect_compare import detect_compare
     with progress_bar('photos') as progress:
         found = detect_compare(
-            args.images, args.annotations, checkpoint=args.checkpoint, config=args.config, baselines=args.baselines,
-            detector=args.detector, detector_weights=args.detector_weights, detector_options=args.detector_options,
+            args.images, args.annotations, model=args.model, checkpoint=args.checkpoint, config=args.config,
+            baselines=args.baselines, detector=args.detector, detector_weights=args.detector_weights,
+            detector_options=args.detector_options,
             device=args.device, every=args.every, bootstrap=args.bootstrap, out=args.out, pictures=args.pictures,
             progress=progress)
     print(report(found))

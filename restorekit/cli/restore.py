@@ -28,6 +28,8 @@ def add_arguments(parser):
                         help='restore in tiles of this size; default: auto, when memory asks for it')
     parser.add_argument('--precision', default='auto', choices=['auto', 'fp32', 'bf16', 'fp16'],
                         help='number type of the computation; default: auto (fp32)')
+    parser.add_argument('--backend', choices=['torch', 'onnxruntime', 'openvino'], help='what runs the network; '
+                        'default: torch, and onnxruntime for .onnx files')
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...; default: CUDA if there is one')
     parser.add_argument('--format', metavar='F', help='format of the outputs, e.g. png, jpg, tif, webp, avif; '
                         'default: that of the input')
@@ -44,7 +46,8 @@ def add_arguments(parser):
 
 def run(args):
     """Restore; returns 0, or 1 if any input failed (the others are restored all the same)."""
-    prepare_process('none')
+    if not (args.checkpoint or '').endswith('.onnx'):
+        prepare_process('none')
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -44,12 +44,19 @@ def summary(report, data_root=None):
         if record.get('align_grad_share') is not None:
             lines += [f'\nAlignment in phase {name}: mean term {record["align_loss"]:.4g}, '
                       f'{100 * record["align_grad_share"]:.1f} % of the gradient of the layers it reaches']
-    checkpoint, config = os.path.relpath(report.checkpoint), os.path.relpath(report.config)
+    config = os.path.relpath(report.config)
     config = report.config if config.startswith('..') else config
-    lines += [f'\nCheckpoint:  {checkpoint}']
-    lines += [f'Pictures:    {os.path.relpath(report.picture)}'] * bool(report.picture)
-    lines += [f'Logs:        tensorboard --logdir {os.path.relpath(report.work_dir)}',
-              f'Try next:    restorekit restore PHOTO.jpg -o restored --checkpoint {checkpoint}',
-              f'             restorekit test {config} {checkpoint} --out results --save-images'
-              + (f' --data-root {shlex.quote(str(data_root))}' if data_root else '')]
+    lines += ['']
+    for title, path in (('Checkpoint:', report.checkpoint), ('Best:', report.best_checkpoint),
+                        ('Pictures:', report.picture)):
+        lines += [f'{title:<12} {os.path.relpath(path)}'] if path else []
+    lines += [f'Logs:        tensorboard --logdir {os.path.relpath(report.work_dir)}']
+    if report.checkpoint or report.best_checkpoint:
+        checkpoint = os.path.relpath(report.best_checkpoint or report.checkpoint)
+        own = f' --config {config}' if report.needs_config else ''
+        lines += [f'Try next:    restorekit restore PHOTO.jpg -o restored --checkpoint {checkpoint}{own}',
+                  f'             restorekit test {config} {checkpoint} --out results --save-images'
+                  + (f' --data-root {shlex.quote(str(data_root))}' if data_root else '')]
+    else:
+        lines += ['No checkpoint was kept: default_hooks.checkpoint saves none (save_last=False, or None)']
     return '\n'.join(lines)

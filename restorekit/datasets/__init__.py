@@ -2,6 +2,7 @@
 
 from .base import Draw, RestoreDataset
 from .cached_features import CachedFeatures, CacheError
+from .collate import collate
 from .file_dataset import FileDataset
 from .file_list import FileList
 from .folders import ClearDepthDataset, PairedDataset, SingleDataset
@@ -14,4 +15,4 @@ from .wrappers import ConcatDataset, DomainPairDataset, UnpairedDataset
 
 __all__ = ['CacheError', 'CachedFeatures', 'ClearDepthDataset', 'ConcatDataset', 'CounterSampler', 'DomainPairDataset',
            'Draw', 'FileDataset', 'FileList', 'PairedDataset', 'ProceduralScenes', 'RestoreDataset', 'SingleDataset',
-           'UnpairedDataset', 'read_list', 'scan_images']
+           'UnpairedDataset', 'collate', 'read_list', 'scan_images']

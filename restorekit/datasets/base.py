@@ -45,17 +45,19 @@ class RestoreDataset(Dataset):
 
     Args:
         pipeline (list[dict] | dict[str, dict]): Transforms from ``TRANSFORMS``, applied in order. Named steps can be
-            changed one by one in a child config; a list is replaced whole.
+            changed one by one in a child config, or dropped by None; a list is replaced whole.
         domain (str, optional): Name of the domain; metrics are averaged per domain.
         seed (int): Seed of items asked for by a plain index (validation, notebooks): item i is always the same.
         cache (bool): Keep decoded images in memory (per worker process).
     """
 
     metainfo = {}
+    generated: bool = False  #: Whether the items are made by code, so that there are no files.
 
     def __init__(self, pipeline=(), domain=None, seed=0, cache=False):
         steps = pipeline.values() if isinstance(pipeline, dict) else pipeline
-        self.pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
+        self.pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps
+                         if step is not None]
         self.domain = domain
         self.seed = seed
         self._cache = {} if cache else None

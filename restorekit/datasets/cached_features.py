@@ -115,7 +115,8 @@ class CachedFeatures(RestoreDataset):
             gts = self.folder / 'gts.npy'
             self.gts = np.load(gts, mmap_mode='r') if gts.is_file() else None
             arrays = [self.inputs, *self.maps, *([] if self.gts is None else [self.gts])]
-            if found != self.record or bool(names) != bool(found['encoder']) or {len(array) for array in arrays} != {len(self.items)}:
+            lengths = {len(array) for array in arrays}
+            if found != self.record or bool(names) != bool(found['encoder']) or lengths != {len(self.items)}:
                 raise ValueError('it belongs to something else, or not all of it is there')
         except (OSError, ValueError) as error:
             raise CacheError(f'the cache of features {self.folder} cannot be used: {error}. Remove that folder; it is '
@@ -214,7 +215,7 @@ def _built_network(config, weights, changed):
             with _no_log():  # MMEngine lists every parameter
                 network.encoder.init_weights()
         else:
-            load_network_weights(network, network_state(load_checkpoint_file(weights)), str(weights))
+            load_network_weights(network, network_state(load_checkpoint_file(weights), weights), str(weights))
     return network.eval()
 
 

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from restorekit.files.image_io import ImageFileError, read_image
 from restorekit.files.lazy_image import open_image
+from restorekit.files.names import terminal_text
 from restorekit.messages import InputError, InputTypeError, MissingFileError
 from restorekit.random import derive_seed
 
@@ -39,6 +40,7 @@ class FileDataset(RestoreDataset):
 
     Attributes:
         sources (dict[str, FileSource]): The files of each role: of ``input``, ``gt``, ``depth``.
+        left_out (list[str]): Paths of images in the folders whose format is not read.
     """
 
     def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
@@ -49,12 +51,13 @@ class FileDataset(RestoreDataset):
             raise InputError(f'expected is a whole number of items, but is {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
+        self.left_out = []
 
     def _set_sources(self, **sources):
         self.sources = {role: sources[role] for role in ROLES if sources.get(role) is not None}
         if self.expected is not None and len(self) != self.expected:
             print_log(f'{self._name()}: {len(self)} images where {self.expected} are expected '
-                      f'({self._place(0)} ...)', 'current', logging.WARNING)
+                      f'({terminal_text(self._place(0))} ...)', 'current', logging.WARNING)
         if self.on_error == 'skip':  # shared by the worker processes: 0, or 1 + the place in ROLES of what is broken
             self._broken = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
 
@@ -139,7 +142,7 @@ class FileDataset(RestoreDataset):
         if count == len(self):
             raise InputError(f'none of the {count} images of {self._name()} can be read; the last: {error}') from error
         if count <= SHOWN:
-            print_log(f"on_error='skip' leaves out a broken file: {error}", 'current', logging.WARNING)
+            print_log(f"on_error='skip' leaves out a broken file: {terminal_text(error)}", 'current', logging.WARNING)
 
     def _place(self, index):
         return next(iter(self.sources.values())).path(index)
@@ -154,7 +157,9 @@ class FileDataset(RestoreDataset):
                 f'{type(self).__name__} takes one folder here, but got {folder!r}; put several datasets '
                 'into a ConcatDataset')
         if listed is None or role not in listed.columns:
-            return scan_images(folder, include, backend_args=self.backend_args, **kwargs)
+            names = scan_images(folder, include, backend_args=self.backend_args, **kwargs)
+            self.left_out += [f'{folder}/{name}' for name in names.left_out if f'{folder}/{name}' not in self.left_out]
+            return names
         names = listed.columns[role]
         found, missing = find_names(folder, names, self.backend_args)
         if missing:

@@ -14,11 +14,16 @@ class FileList(Sequence):
     Args:
         names (Iterable[str]): The names.
 
+    Attributes:
+        left_out (tuple[str]): Names that belong to the place but not to the list; see ``scan_images``.
+
     Example:
         >>> names = FileList(['a.png', 'dünn/b.png', 'c.png'])
         >>> len(names), names[1], list(names[1:])
         (3, 'dünn/b.png', ['dünn/b.png', 'c.png'])
     """
+
+    left_out = ()
 
     def __init__(self, names=()):
         encoded = [name.encode('utf-8', 'surrogateescape') for name in names]

@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from mmengine import fileio
 
+from restorekit.files.reader import read_file
 from restorekit.messages import InputError, MissingFileError
 
 from .scanner import keep_matching
 
 ROLES = ('input', 'gt', 'depth')
+MAX_BYTES = 2 ** 30  # of a list: some ten million lines
 
 
 class ListFile(NamedTuple):
@@ -57,9 +59,15 @@ def read_list(path, roles, include=None):
         ValueError: If it is empty or a line makes no sense; names the lines.
     """
     path = str(path)
-    if '://' not in path and not fileio.isfile(path):
-        raise MissingFileError(f'no list file {path}; give the right one in the config (ann_file) or with --data-root')
-    text = _decode(fileio.get(path), path)
+    if '://' not in path:
+        try:
+            data = read_file(path, MAX_BYTES, 'list file')
+        except MissingFileError as error:
+            raise MissingFileError(f'{error}; give the right one in the config (ann_file) or with --data-root'
+                                   ) from error
+    else:
+        data = fileio.get(path)
+    text = _decode(data, path)
     if path.lower().endswith('.csv'):
         header, rows, lines = _read_csv(text, path, roles)
     elif path.lower().endswith('.jsonl'):

@@ -51,8 +51,12 @@ class ImageLmdbBackend(LmdbBackend):
             FileNotFoundError: If there is no such key.
         """
         key = str(filepath).removeprefix(f'{self.db_path}/')
-        with self._environment().begin() as transaction:
-            value = transaction.get(key.encode('utf-8', 'surrogateescape'))
+        try:
+            with self._environment().begin() as transaction:
+                value = transaction.get(key.encode('utf-8', 'surrogateescape'))
+        except import_lmdb().Error as error:
+            raise InputError(f'{self.db_path}: {key!r} cannot be read: {error}; if its data.mdb is damaged, copy it or '
+                             'make it again') from error
         if value is None:
             raise MissingFileError(f'{self.db_path} has no file {key}')
         return value

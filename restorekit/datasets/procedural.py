@@ -28,6 +28,8 @@ class ProceduralScenes(RestoreDataset):
         ((3, 32, 48), (1, 32, 48))
     """
 
+    generated = True
+
     def __init__(self, length=1000, height=256, width=256, style='city', scene_seed=0, **kwargs):
         super().__init__(**kwargs)
         if length < 1:

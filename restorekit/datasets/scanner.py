@@ -4,17 +4,26 @@ import bisect
 import fnmatch
 import heapq
 import itertools
+import logging
 import os
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 from mmengine import fileio
+from mmengine.logging import print_log
 
 from restorekit.files.image_io import IMAGE_SUFFIXES
+from restorekit.files.names import terminal_text
 from restorekit.messages import InputError, MissingFileError
 
 from .file_list import FileList
 from .lmdb_backend import LMDB_BACKEND, ImageLmdbBackend, is_lmdb
+
+#: Images and raw photos that datasets do not read.
+UNREAD_SUFFIXES = ('.gif', '.heic', '.heif', '.avif', '.jxl', '.jp2', '.j2k', '.jxr', '.psd', '.svg', '.exr', '.hdr',
+                   '.ppm', '.pgm', '.pbm', '.pnm', '.tga', '.ico', '.apng', '.dng', '.raw', '.cr2', '.cr3', '.nef',
+                   '.arw', '.orf', '.rw2', '.raf')
 
 
 def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None):
@@ -29,20 +38,39 @@ def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None
         backend_args (dict, optional): See :func:`storage`.
 
     Returns:
-        FileList: Sorted paths relative to ``folder``, with ``/``.
+        FileList: Sorted paths relative to ``folder``, with ``/``; its ``left_out`` names the images of formats that are
+        not read, which are warned about.
 
     Raises:
         FileNotFoundError: If the folder is missing, or holds no image that ``include`` keeps.
     """
     root, backend_args = storage(folder, backend_args)
-    images = [name for name in _list(root, backend_args)
-              if name.lower().endswith(suffixes) and not name.rpartition('/')[2].startswith('.')]
+    names = [name for name in _list(root, backend_args) if not name.rpartition('/')[2].startswith('.')]
+    images = [name for name in names if name.lower().endswith(suffixes)]
     found = keep_matching(images, include)
+    unread = keep_matching([name for name in names if name.lower().endswith(UNREAD_SUFFIXES)], include)
     if not found:
         detail = f'{len(images)} images are there but none matches include={include!r}' if images else \
             f'it has no file with suffix {", ".join(suffixes)}'
+        detail += f'; formats that are not read: {_some(unread)}' if unread else ''
         raise MissingFileError(f'no images in {_shown(root)}: {detail}')
-    return FileList(sorted(found))
+    if unread:
+        print_log(f'{_shown(root)}: {len(unread)} files are left out, since their format is not read: {_some(unread)}; '
+                  'convert them to PNG or JPEG', 'current', logging.WARNING)
+    result = FileList(sorted(found))
+    result.left_out = tuple(sorted(unread))
+    kinds = Counter(name[name.rfind('.'):].lower() for name in found)
+    if len(kinds) > 1:
+        counts = sorted((-count, kind) for kind, count in kinds.items())
+        print_log(f'{_shown(root)} mixes formats: {", ".join(f"{-count} {kind}" for count, kind in counts)}', 'current',
+                  logging.INFO)
+    return result
+
+
+def _some(names):
+    """The first five names, as a terminal may show them."""
+    names = sorted(names)
+    return ', '.join(map(terminal_text, names[:5])) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
 def keep_matching(names, include):

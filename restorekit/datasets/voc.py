@@ -6,9 +6,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from restorekit.files.reader import read_file
 from restorekit.messages import InputError, MissingFileError
 
 from .scanner import scan_images
+
+MAX_BYTES = 2 ** 26  # of an annotation file
 
 
 class AnnotationError(InputError):
@@ -47,9 +50,7 @@ def read_voc(path):
         ['car']
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f'no annotation file {path}')
-    data = path.read_bytes()
+    data = read_file(path, MAX_BYTES, 'annotation file')
     try:
         _refuse_document_type(data, path)
         root = ElementTree.fromstring(data)

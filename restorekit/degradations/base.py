@@ -169,12 +169,38 @@ class Degradation:
         return ProxyDepth()(image, params['proxy_seed'])
 
     def __call__(self, image, depth=None, seeds=None):
-        """Draw and apply: returns (image, params)."""
-        if seeds is None:
-            raise TypeError(f'{type(self).__name__}: give seeds=[...], one integer per image, so that the result can '
-                            'be replayed')
-        params = self.sample(seeds, *image.shape[-2:])
-        return self.apply(image, depth, params), params
+        """Draw and apply.
+
+        Args:
+            image (Tensor): (N, 3, H, W) float RGB in [0, 1]; without seeds also (3, H, W).
+            depth (Tensor, optional): (N, 1, H, W), or (1, H, W).
+            seeds (sequence of int, optional): One per image, so that the result can be replayed.
+
+        Returns:
+            tuple[Tensor, dict] | Tensor | tuple[Tensor, Tensor]: With seeds, the image and the parameters drawn.
+            Without, as ``torchvision.transforms.v2.Compose`` wants it, what was given with the image degraded (the
+            image, or image and depth); seeds are then drawn from torch's generator, which ``DataLoader`` seeds in each
+            worker.
+
+        Example:
+            >>> from torchvision.transforms import v2
+            >>> from restorekit.degradations import AtmosphericScattering
+            >>> transform = v2.Compose([v2.RandomCrop(32), AtmosphericScattering()])
+            >>> transform(torch.rand(3, 48, 64)).shape
+            torch.Size([3, 32, 32])
+        """
+        if seeds is not None:
+            params = self.sample(seeds, *image.shape[-2:])
+            return self.apply(image, depth, params), params
+        if not torch.is_tensor(image) or image.dim() not in (3, 4):
+            check_image(image, type(self).__name__)  # raises
+        single = image.dim() == 3
+        images = (image[None] if single else image).as_subclass(torch.Tensor)
+        depths = None if depth is None else (depth[None] if single else depth).as_subclass(torch.Tensor)
+        params = self.sample(torch.randint(2 ** 62, (len(images),)), *images.shape[-2:])
+        result = self.apply(images, depths, params)
+        result = result[0] if single else result
+        return result if depth is None else (result, depth)
 
 
 def check_image(image, name):

@@ -1,6 +1,7 @@
 """Finding mistakes in a config before anything is built, with the nearest valid name."""
 
 import inspect
+import re
 from pathlib import Path
 
 from mmengine import registry as root_registries
@@ -9,7 +10,7 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
-from restorekit.messages import MissingFileError, nearest, unknown_name_message
+from restorekit.messages import MissingFileError, did_you_mean, nearest, unknown_name_message
 
 from .value_check import check_components, check_kinds, check_values
 
@@ -19,11 +20,12 @@ TOP_LEVEL_KEYS = frozenset("""
     optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor
     load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name
     model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing
-    efficient_conv_bn_eval phases data_root
+    efficient_conv_bn_eval phases data_root runner_type
     """.split())  # noqa: SIM905 a list of names reads better than a tower of quotes
-PHASE_KEYS = frozenset({'frozen', 'init_from'})
+PHASE_KEYS = frozenset({'frozen', 'init_from', 'continue_training'})
 PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
+_BY_THE_RUNNER = frozenset({'optimizer', 'param_name', 'epoch_length'})  # what a scheduler is given by it
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
 _DEFAULT_HOOKS = frozenset({'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
                             'gradients', 'embeddings', 'broken_files'})
@@ -67,13 +69,18 @@ def check_config(cfg, where, phase=False):
 def _untyped():
     """The dicts of a config that have no ``type``, with the keys their readers take."""
     from mmengine.optim import OptimWrapper
-    from mmengine.runner import Runner
+    from mmengine.runner import LogProcessor, Runner
+    from mmengine.visualization import Visualizer
     from torch.utils.data import DataLoader
     loader = {*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch'}
     yield from ((f'{name}_dataloader', loader) for name in ('train', 'val', 'test'))
     yield 'randomness', {*inspect.signature(Runner.set_randomness).parameters}
     yield 'optim_wrapper', {*inspect.signature(OptimWrapper.__init__).parameters, 'constructor', 'paramwise_cfg'}
     yield 'optim_wrapper.clip_grad', _CLIP_GRAD
+    yield 'log_processor', _keywords(LogProcessor)[0]
+    yield 'visualizer', _keywords(Visualizer)[0]
+    yield 'env_cfg', {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}
+    yield 'env_cfg.mp_cfg', {'mp_start_method', 'opencv_num_threads'}
 
 
 def _check_known(node, known, place, where):
@@ -177,10 +184,13 @@ def _check(node, place, where, components):
         if isinstance(name, str):
             component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
-                message = unknown_name_message(name, components, 'registries')
+                kind, known = _of_the_kind(place, components)
+                message = unknown_name_message(name, known, kind)
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
             check_values(node, component, place, where)
+        elif name is not None and not callable(name):
+            raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
         for key, value in node.items():
             _check(value, f'{place}.{key}', where, components)
     elif isinstance(node, (list, tuple)):
@@ -188,10 +198,55 @@ def _check(node, place, where, components):
             _check(value, f'{place}[{i}]', where, components)
 
 
+# key of a config -> what stands there: the registry of restorekit, and the folder of its models
+_KINDS = {
+    'losses': ('MODELS', 'models.losses'), 'reweighter': ('MODELS', 'models.losses'),
+    'alignment': ('MODELS', 'models.losses'), 'consistency': ('MODELS', 'models.losses'),
+    'network': ('MODELS', 'models.networks'), 'encoder': ('MODELS', 'models.encoders'),
+    'decoder': ('MODELS', 'models.decoders'), 'model': ('MODELS', 'models.restorers'),
+    'data_preprocessor': ('MODELS', 'models.preprocessor'), 'pipeline': ('TRANSFORMS', ''),
+    'transforms': ('TRANSFORMS', ''), 'degradation': ('DEGRADATIONS', ''), 'perturbation': ('DEGRADATIONS', ''),
+    'children': ('DEGRADATIONS', ''), 'child': ('DEGRADATIONS', ''), 'sampler': ('DATA_SAMPLERS', ''),
+    'dataset': ('DATASETS', ''), 'datasets': ('DATASETS', ''), 'source': ('DATASETS', ''), 'target': ('DATASETS', ''),
+    'val_evaluator': ('METRICS', ''), 'test_evaluator': ('METRICS', ''), 'train_cfg': ('LOOPS', ''),
+    'val_cfg': ('LOOPS', ''), 'test_cfg': ('LOOPS', ''), 'default_hooks': ('HOOKS', ''), 'custom_hooks': ('HOOKS', ''),
+    'optim_wrapper': ('OPTIM_WRAPPERS', ''), 'optimizer': ('OPTIMIZERS', ''),
+    'param_scheduler': ('PARAM_SCHEDULERS', ''), 'visualizer': ('VISUALIZERS', ''), 'vis_backends': ('VISBACKENDS', ''),
+    'log_processor': ('LOG_PROCESSORS', '')}
+
+
+def _of_the_kind(place, components):
+    """The name of the registry, and the names in it, that may stand at ``place``."""
+    keys = [key for key in reversed(re.findall(r'\w+', place)) if key in _KINDS]
+    if not keys:
+        return 'registries', components
+    registry, folder = _KINDS[keys[0]]
+    registry = getattr(registries, registry)
+    names = {name: registry.get(name) for name in registry.names()}
+    kin = [name for name, component in names.items() if folder in getattr(component, '__module__', '') or
+           not getattr(component, '__module__', '').startswith(('restorekit.', 'mmengine.', 'torch.'))]
+    if not folder:
+        return f'{registry.name} registry', list(names)
+    return f'{registry.name} registry ({folder.rpartition(".")[2]})', kin
+
+
+def check_custom_keys(cfg, model, where):
+    """Refuse a key of ``paramwise_cfg.custom_keys`` that is part of no parameter's name, which would do nothing."""
+    keys = ((cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}).get('custom_keys') or {}
+    names = [name for name, _ in model.named_parameters()]
+    for key in keys:
+        if not any(key in name for name in names):
+            parts = dict.fromkeys(name.rsplit('.', depth)[0] for name in names for depth in (1, 2, 3))
+            raise ConfigError(f'{where}: optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its '
+                              'name; ' + did_you_mean(key, parts, f'the first is {names[0]!r}' if names else ''))
+
+
 def _check_keywords(node, component, place, where):
     accepted, closed = _keywords(component)
     if place == 'optim_wrapper':
         accepted = {*accepted, 'constructor', 'paramwise_cfg'}
+    elif place.startswith('param_scheduler'):
+        accepted = {*accepted, 'convert_to_iter_based'} - _BY_THE_RUNNER
     for key in node:
         if key in accepted or key in _NOT_KEYWORDS:
             continue
@@ -211,7 +266,7 @@ def _check_keywords(node, component, place, where):
 def _keywords(component):
     """Names of the keyword arguments a component takes, and whether these are all.
 
-    ``**kwargs`` of restorekit's classes go to their base; those of other classes may go anywhere.
+    ``**kwargs`` of restorekit's and MMEngine's classes go to their base; those of other classes may go anywhere.
     """
     names = set()
     for cls in component.__mro__ if inspect.isclass(component) else [component]:
@@ -225,6 +280,6 @@ def _keywords(component):
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {'self', 'cls'}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names, True
-        if not cls.__module__.startswith('restorekit.'):
+        if not cls.__module__.startswith(('restorekit.', 'mmengine.')):
             return names, False
     return names, False

@@ -14,7 +14,8 @@ from mmengine.hooks import EMAHook, Hook
 from .hooks.adaptive_batch_norm import AdaptiveBatchNormHook
 from .hooks.checkpoint import SafeCheckpointHook
 
-_TEXT = b'\nInterrupted: stopping after this iteration; Ctrl-C again stops at once and saves nothing.\n'
+_SWAPPING = (EMAHook, AdaptiveBatchNormHook)
+_TEXT = b'\nInterrupted: stopping after this iteration; Ctrl-C again stops at once.\n'
 _AGAIN = 1.0  # seconds from which another signal is a second wish; launchers hand on what the terminal sent already
 
 
@@ -54,6 +55,10 @@ class Interruption:
                 raise KeyboardInterrupt
             os.write(2, _TEXT)
 
+    def weights_are_swapped(self):
+        """Whether a validation is under way for which hooks have changed the weights."""
+        return self._hook.validating and any(isinstance(hook, _SWAPPING) for hook in self.runner.hooks)
+
     def next_batch(self, batches):
         """Return ``next(batches)``; one process alone does not wait for it any longer when interrupted."""
         try:
@@ -88,7 +93,15 @@ class Interruption:
 
 class _StopValidation(Hook):
     def __init__(self, interruption):
-        self.interruption = interruption
+        self.interruption, self.validating = interruption, False
+
+    def before_val_epoch(self, runner):
+        """Remember that hooks may have put other weights in the place of those of training."""
+        self.validating = True
+
+    def after_val_epoch(self, runner, metrics=None):
+        """They have put them back."""
+        self.validating = False
 
     def before_val_iter(self, runner, batch_idx, data_batch=None):
         """Leave a validation, which a resumed run begins again, with the weights of training in place."""
@@ -98,4 +111,5 @@ class _StopValidation(Hook):
                     hook._swap_ema_parameters()
                 elif isinstance(hook, AdaptiveBatchNormHook):
                     hook.after_val_epoch(runner)
+            self.validating = False
             self.interruption.leave()

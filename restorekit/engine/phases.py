@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -25,10 +26,13 @@ from restorekit.messages import (
 )
 from restorekit.registry import RUNNERS
 
+from .completion import loop_length, schedulers
 from .config_diff import differences, relevant
+from .hooks import SafeCheckpointHook
 from .prepare import prepare
 from .runner import RestoreRunner
 from .stored_paths import last_name
+from .summary import describe_model
 from .value_check import check_kinds, check_trainable
 
 STATE_FILE = 'run_state.json'
@@ -36,14 +40,19 @@ SINGLE_PHASE = 'train'
 
 
 class MetricsRecorder(Hook):
-    """Keep the metrics of the last validation."""
+    """Keep the metrics of the last validation, and whether training has begun."""
 
     def __init__(self):
-        self.metrics = {}
+        self.metrics, self.iteration, self.begun = {}, None, False
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        """Training has begun: from here on there is something to keep."""
+        self.begun = True
 
     def after_val_epoch(self, runner, metrics=None):
         """Remember ``metrics`` as plain numbers."""
         self.metrics = {key: float(value) for key, value in (metrics or {}).items()}
+        self.iteration = runner.iter
 
 
 @RUNNERS.register_module()
@@ -51,12 +60,17 @@ class MultiPhaseRunner:
     """Run a config's phases in order, each as an ordinary MMEngine runner in a folder of its own.
 
     A config without ``phases`` is one phase, run in the work dir itself. A phase is a dict of overrides on the config;
-    two of its keys are not the runner's: ``frozen`` (see :class:`~restorekit.models.restorers.Restorer`) and
+    three of its keys are not the runner's: ``frozen`` (see :class:`~restorekit.models.restorers.Restorer`);
     ``init_from``: where the network's weights come from (``'previous'``, the default; ``'best'``: the best checkpoint
-    of the previous phase; another phase's name; a path; None). Training state is resumed, never handed over.
+    of the previous phase; another phase's name; a path; None); and ``continue_training=True``: take over the optimizer
+    of the previous phase too, and go on with its schedule, which then runs over both. No other training state (banks,
+    teachers) is handed over.
 
     The end of each phase is recorded in ``run_state.json``, written whole or not at all. Run again with ``resume``,
-    finished phases are skipped and the cut one continues at its last checkpoint.
+    finished phases are skipped and the cut one continues at its last checkpoint. A finished phase whose
+    ``train_cfg.max_iters`` (``max_epochs``) has grown is extended: it continues from its last checkpoint.
+
+    ``resume=True`` in the config means the argument; with ``load_from`` the first phase continues that checkpoint.
 
     Args:
         cfg (Config | dict): The config. ``work_dir`` must be set.
@@ -71,7 +85,8 @@ class MultiPhaseRunner:
     """
 
     def __init__(self, cfg, resume=False, phase=None, allow_config_change=False):
-        self.cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+        self.cfg = cfg if isinstance(cfg, Config) else RestoreConfig(cfg)
+        resume = resume or bool(self.cfg.get('resume'))
         self.where = str(self.cfg.filename or 'config')
         self.resume, self.allow_config_change = resume, allow_config_change
         self.hooks = []  # further hooks (objects) of every phase
@@ -86,13 +101,16 @@ class MultiPhaseRunner:
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
         self.state = self._read_state()
-        self.recorded = {}
+        self.recorded, self.models, self.extended = {}, {}, []
+        self.begun = False  # whether an iteration has been trained
         self.configs = {name: self.phase_config(name) for name in self.phases}
+        for name in self.phases:
+            self._check_continuation(name)
 
     @classmethod
     def from_cfg(cls, cfg):
         """Build from a config alone, as MMEngine's runners."""
-        return cls(cfg, resume=cfg.get('resume', False))
+        return cls(cfg)
 
     def phase_config(self, name):
         """Return the complete, checked config of one phase."""
@@ -114,15 +132,75 @@ class MultiPhaseRunner:
         if load_from and '://' not in load_from and not Path(load_from).is_file():
             raise MissingFileError(f'{where}: load_from names {Path(load_from).absolute()}, which is not there')
         self.recorded[name] = relevant(cfg)  # before the data root is joined: data may be moved
-        prepare(cfg, where, phase=not self.single)
+        _, length = self._schedule(name)
+        if length != loop_length(cfg):
+            for _, node in schedulers(cfg.get('param_scheduler'), ''):
+                node.setdefault('end', length)
+        self.models[name] = prepare(cfg, where, phase=not self.single, schedule_length=length)
         cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
         stem = Path(self.where).stem
         cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
         return cfg
 
+    def _schedule(self, name):
+        """Where a phase begins in the schedule that it shares with the phases it continues, and how long that is."""
+        if self.single:
+            return 0, loop_length(self.cfg)
+        names = list(self.phases)
+        parts = {other: phase_config(self.cfg, other) for other in names}
+        first = last = names.index(name)
+        while first > 0 and parts[names[first]].get('continue_training'):
+            first -= 1
+        while last + 1 < len(names) and parts[names[last + 1]].get('continue_training'):
+            last += 1
+        if first == last:
+            return 0, loop_length(parts[name])
+        lengths = [loop_length(parts[other]) or 0 for other in names[first:last + 1]]
+        return sum(lengths[:names.index(name) - first]), sum(lengths)
+
+    def _check_continuation(self, name):
+        """Refuse ``continue_training`` where what is trained, or with what, is not the same as in the phase before."""
+        cfg, names = self.configs[name], list(self.phases)
+        if not cfg.get('continue_training'):
+            return
+        where = f'{self.where}, phase {name!r}: continue_training=True'
+        if names.index(name) == 0:
+            raise ConfigError(f'{where} in the first phase: there is none before it')
+        before = names[names.index(name) - 1]
+        if cfg.get('init_from', 'previous') not in ('previous', before):
+            raise ConfigError(f'{where} goes on with the weights of phase {before!r}, but got '
+                              f'init_from={cfg.init_from!r}')
+        if (self.configs[before].get('train_cfg') or {}).get('max_epochs') or cfg.train_cfg.get('max_epochs'):
+            raise ConfigError(f'{where} counts iterations; give train_cfg.max_iters')
+        kinds = [[(part.optim_wrapper.get(key) if key else part.optim_wrapper.optimizer.get('type'))
+                  for key in ('constructor', 'paramwise_cfg', None)] for part in (self.configs[before], cfg)]
+        trained = [[(key, tuple(p.shape)) for key, p in self.models[part].named_parameters() if p.requires_grad]
+                   for part in (before, name)]
+        if kinds[0] != kinds[1] or trained[0] != trained[1]:
+            other = ', '.join(sorted({key for key, _ in set(trained[0]) ^ set(trained[1])})[:3])
+            raise ConfigError(f'{where} needs the optimizer and the trained parameters of phase {before!r}; '
+                              + (f'they differ in {other}' if other else 'the optimizers differ'))
+
     def train(self):
         """Train what is left to train; returns the last phase's model."""
         init_distributed(self.cfg.get('launcher', 'none'))
+        made = [folder for folder in (self.work_dir, *self.work_dir.parents) if not folder.exists()]
+        try:
+            return self._train()
+        except BaseException:
+            if not self.begun and is_main_process():
+                self._take_back(made)
+            raise
+
+    def _take_back(self, made):
+        """Remove the folders that a start made which failed before the first iteration."""
+        if self.work_dir in made:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+            for folder in made[1:]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
+    def _train(self):
         run_on_main(self._claim_work_dir)
         try:
             return self._train_phases()
@@ -131,11 +209,11 @@ class MultiPhaseRunner:
                 unlock_folder(self.work_dir)
 
     def _train_phases(self):
-        self.state = broadcast_object(self.state)
+        self.state, self.extended = broadcast_object((self.state, self.extended))
         model = None
         names = [self.only] if self.only else list(self.phases)
         for number, name in enumerate(names, 1):
-            if self.resume and self.state['phases'].get(name, {}).get('finished'):
+            if self.resume and self.state['phases'].get(name, {}).get('finished') and name not in self.extended:
                 self._say(f'Phase {name}: finished before, skipped')
                 continue
             if not self.single:
@@ -145,23 +223,31 @@ class MultiPhaseRunner:
 
     def _train_phase(self, name):
         cfg = copy.deepcopy(self.configs[name])
-        init_from = cfg.pop('init_from', 'previous')
+        init_from, continues = cfg.pop('init_from', 'previous'), cfg.pop('continue_training', False)
         cfg.resume, cfg.load_from = run_on_main(self._start, name, init_from, cfg.get('load_from'))
         if cfg.resume and not Path(cfg.load_from).is_file():
             raise MissingFileError(f'process {get_rank()} has no {cfg.load_from}, which the first one resumes from; '
                                    'put the work dir on a disk that all machines share')
         runner = RestoreRunner.from_cfg(cfg)
+        runner.schedule_offset, _ = self._schedule(name)
+        if continues and not cfg.resume:
+            runner.continued_from = cfg.load_from
+        runner.logger.info(describe_model(runner.model, self.configs[name]))
         if hasattr(runner.model, 'init_weights') and cfg.load_from:
             runner.logger.info(f'{name} starts from {cfg.load_from}')
         recorder = MetricsRecorder()
         for hook in (*self.hooks, recorder):
             runner.register_hook(hook, priority='LOWEST')
         start = time.time()
-        model = runner.train()
-        record = self.state['phases'].setdefault(name, {})
-        record.update(finished=True, checkpoint=self._relative(name, runner.message_hub.get_info('last_ckpt')),
-                      best_checkpoint=self._relative(name, runner.message_hub.get_info('best_ckpt')),
-                      iterations=runner.iter,
+        try:
+            model = runner.train()
+        finally:
+            self.begun = self.begun or recorder.begun
+        record, info = self.state['phases'].setdefault(name, {}), runner.message_hub.get_info
+        best = next((hook.best_checkpoint() for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
+        record.update(finished=True, checkpoint=self._relative(name, info('last_ckpt')),
+                      best_checkpoint=self._relative(name, best), best_metrics=info('best_metrics', {}),
+                      iterations=runner.iter, metrics_iteration=recorder.iteration,
                       seconds=round(record.get('seconds', 0) + time.time() - start, 1), metrics=recorder.metrics,
                       align_grad_share=_mean_scalar(runner, 'train/align_grad_share'),
                       align_loss=_mean_scalar(runner, 'train/loss_align'))
@@ -200,6 +286,8 @@ class MultiPhaseRunner:
         last = self.last_checkpoint(name) if self.resume else None
         if last is not None:
             return True, str(last)
+        if self.cfg.get('resume') and load_from and name == next(iter(self.phases)):
+            return True, load_from
         return False, self._initial_weights(name, init_from, load_from)
 
     def _relative(self, name, path):
@@ -264,12 +352,32 @@ class MultiPhaseRunner:
                                     '--work-dir to start anew (nothing was changed)')
         if holds_run:
             self._check_changes()
+            self._extend()
         elif self.resume:
             self._say(f'Nothing to resume in {self.work_dir}: starting from the beginning')
         self.state['configs'] = {**self.state.get('configs', {}), **{name: self.recorded[name] for name in names}}
 
     def _leads_out(self, folder):
         return folder.is_symlink() and not folder.resolve().is_relative_to(self.work_dir.resolve())
+
+    def _extend(self):
+        """Find the finished phases that are to train longer than they did."""
+        for name in [self.only] if self.only else self.phases:
+            record, old = self.state['phases'].get(name, {}), self.state.get('configs', {}).get(name, {})
+            before, after = loop_length(old), loop_length(self.configs[name])
+            done = record.get('iterations') or 0
+            last = self.last_checkpoint(name)
+            if not record.get('finished') and last is not None and 'max_iters' in self.configs[name].train_cfg:
+                done = int(last.stem[5:]) if last.stem[5:].isdecimal() else 0
+                if done > after:
+                    raise ConfigError(f'phase {name!r} has trained {done} iterations and cannot be resumed to train '
+                                      f'fewer, but got train_cfg.max_iters={after}')
+            if record.get('finished') and before and after and after > before:
+                if last is None:
+                    raise ConfigError(f'phase {name!r} cannot be extended: it left no checkpoint')
+                self._say(f'Phase {name}: extended from {before} to {after}, continues at iteration {done}')
+                self.extended.append(name)
+                record['finished'] = False
 
     def _check_changes(self):
         """Refuse, unless told not to, to go on with phases that were started with another config."""
@@ -281,8 +389,8 @@ class MultiPhaseRunner:
         text = f'the config is not the one {self.work_dir} was started with:\n  ' + '\n  '.join(lines)
         if lines and not self.allow_config_change:
             raise ConfigError(f'{text}\nTake the change back, start anew in another --work-dir, or pass '
-                              '--allow-config-change to go on with it (finished phases stay as they are; nothing was '
-                              'changed)')
+                              '--allow-config-change to go on with it (finished phases stay as they are, unless they '
+                              'are to train longer; nothing was changed)')
         if lines:
             self._say(text)
 

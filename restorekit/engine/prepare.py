@@ -6,10 +6,11 @@ import torch
 
 from restorekit.registry import MODELS
 
-from .config_check import check_config, check_paths, join_data_root
+from .completion import complete_config
+from .config_check import check_config, check_custom_keys, check_paths, join_data_root
 
 
-def prepare(cfg, where, phase=False, splits=('train', 'val', 'test')):
+def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_length=None):
     """Check a config and make it ready to run, in place; train, test, browse-dataset and check-data all call this.
 
     Its names and arguments are checked, the data root is joined before the paths of its datasets, these are looked
@@ -21,6 +22,7 @@ def prepare(cfg, where, phase=False, splits=('train', 'val', 'test')):
         where (str): Its file (and phase), for messages.
         phase (bool): Whether the keys ``frozen`` and ``init_from`` are allowed.
         splits (Sequence[str]): Look for the folders of these datasets.
+        schedule_length (int, optional): Iterations that the schedule runs over; default: those of the loop.
 
     Returns:
         BaseModel | None: The model on the meta device; None if the config has none.
@@ -30,11 +32,16 @@ def prepare(cfg, where, phase=False, splits=('train', 'val', 'test')):
         FileNotFoundError: If a folder of the data is missing.
     """
     check_config(cfg, where, phase=phase)
+    complete_config(cfg, where, schedule_length)
     join_data_root(cfg)
     check_paths(cfg, where, splits)
     if 'frozen' in cfg and cfg.get('model') is not None:
         cfg.model.frozen = cfg.pop('frozen')
-    return None if cfg.get('model') is None else build_on_meta(cfg.model)
+    if cfg.get('model') is None:
+        return None
+    model = build_on_meta(cfg.model)
+    check_custom_keys(cfg, model, where)
+    return model
 
 
 def build_on_meta(model):

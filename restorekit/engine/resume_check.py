@@ -32,6 +32,8 @@ def check_resumable(checkpoint: dict, runner: Any, model: torch.nn.Module, sourc
     for key in ('iter', 'epoch'):
         need(_whole(meta.get(key), _LIMIT), f'meta.{key} is {_kind(meta.get(key))}, not a count')
     need(meta.get('seed') is None or _whole(meta['seed'], 2 ** 32), f'meta.seed is {_kind(meta.get("seed"))}, no seed')
+    record = meta.get('restorekit', {})
+    need(isinstance(record, dict) and isinstance(record.get('config', ''), str), f'meta.restorekit is {_kind(record)}')
     hub = checkpoint['message_hub']
     for key in ('log_scalars', 'runtime_info', 'resumed_keys'):
         need(isinstance(hub.get(key), dict) and all(isinstance(name, str) for name in hub[key]),
@@ -75,7 +77,7 @@ def _check_optimizers(saved, wrapper, need):
         parameters.update(zip(ids, mine['params'], strict=True))
         for key, value in mine.items():
             if key != 'params':
-                need(key in group and _alike(group[key], value),
+                need(_alike(group[key], value) if key in group else key != 'lr',
                      f'{key} of group {number} of the optimizer is {_kind(group.get(key))}, where {value!r} is usual')
     for index, entries in state.items():
         need(index in parameters and isinstance(entries, dict), f'the optimizer has a state of {index!r}, no parameter')

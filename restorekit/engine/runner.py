@@ -1,5 +1,6 @@
 """MMEngine's runner, with checkpoints that are plain data, written whole and loaded strictly."""
 
+import copy
 import errno
 import os.path as osp
 import platform
@@ -33,9 +34,12 @@ from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
+from .completion import complete_config, schedulers
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
+from .monitors import monitored
 from .resume_check import check_resumable
+from .schedule import TrainingSchedule
 from .stored_paths import last_name, portable_config, stored_hub
 
 CHECKPOINT_FORMAT = 1
@@ -53,12 +57,25 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
+    - What a config leaves unsaid is completed (:func:`complete_config`).
+    - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
     - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
       are default hooks.
     - Gradients accumulated over iterations are saved and resumed.
     """
 
     plain_checkpoints = True  # what SafeCheckpointHook need not do
+
+    #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
+    #: iterations of the schedule that are behind it.
+    continued_from, schedule_offset = None, 0
+
+    @classmethod
+    def from_cfg(cls, cfg):
+        """Build from a config, after completing it."""
+        cfg = copy.deepcopy(cfg)
+        complete_config(cfg, str(getattr(cfg, 'filename', None) or 'config'))
+        return super().from_cfg(cfg)
 
     def setup_env(self, env_cfg):
         """Start the processes' group first where MMEngine cannot, then do as MMEngine does."""
@@ -100,13 +117,59 @@ class RestoreRunner(Runner):
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
-            optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            default = getattr(model, 'optim_wrapper_constructor', 'TrainableOptimWrapperConstructor')
+            optim_wrapper.setdefault('constructor', default)
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
 
+    def build_param_scheduler(self, scheduler):
+        """Build the schedulers; one that watches a metric learns its key and its direction."""
+        for place, node in schedulers(scheduler, 'param_scheduler'):
+            if str(node['type']).split('.')[-1].startswith('ReduceOnPlateau'):
+                if self._val_loop is not None:
+                    self._val_loop = self.build_val_loop(self._val_loop)
+                node['monitor'], node['rule'] = monitored(self, node.get('monitor', 'loss'), node.get('rule'),
+                                                          f'{place}.monitor')
+        return super().build_param_scheduler(scheduler)
+
+    def load_or_resume(self):
+        """Load or resume as the config says; then take over the optimizer of the phase that is continued."""
+        if self._has_loaded:
+            return
+        resuming = self._resume
+        if resuming and self._load_from is None:
+            self._load_from = self._last_good()  # what last_checkpoint names, looked for in the work dir
+        super().load_or_resume()
+        if self.continued_from is not None and not resuming:
+            state = load_checkpoint_file(self.continued_from, map_location=get_device())
+            fresh = TrainingSchedule(self)
+            fresh.check(state, self.continued_from)
+            self.optim_wrapper.load_state_dict(state['optimizer'])
+            fresh.replay(self.schedule_offset)
+            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+
+    def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
+        """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
+
+        Raises:
+            ConfigError: If the checkpoint's optimizer is of other parameters.
+        """
+        fresh, seed = TrainingSchedule(self), self._randomness_cfg.get('seed')
+        self._fresh_schedule = fresh
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        if seed is not None and seed != self._randomness_cfg.get('seed'):
+            self._randomness_cfg.update(seed=seed)
+            self.set_randomness(**self._randomness_cfg)
+        if fresh.differs(self._resumed_config):
+            fresh.replay(self.schedule_offset + self.iter)
+            values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
+            self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
+
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
-        guards = dict(gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
+        guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'),
+                      gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
                       broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
@@ -122,12 +185,6 @@ class RestoreRunner(Runner):
             setattr(network, name, torch.compile(getattr(network, name), **({} if options is True else options)))
         self.logger.info(f'{type(network).__name__} is compiled at its first pass, which takes a while')
 
-    def load_or_resume(self):
-        """Do as MMEngine; what ``last_checkpoint`` names is looked for in the work dir."""
-        if self._resume and self._load_from is None and self._last_good() is not None:
-            self._load_from = self._last_good()
-        super().load_or_resume()
-
     def load_checkpoint(self, filename, map_location='cpu', strict=True, revise_keys=None):
         """Load the network's weights from ``filename`` (or, when resuming, everything), strictly.
 
@@ -141,7 +198,8 @@ class RestoreRunner(Runner):
         if resuming:
             check_resumable(checkpoint, self, model, str(filename))
         else:
-            load_network_weights(getattr(model, 'network', model), network_state(checkpoint), str(filename))
+            load_network_weights(getattr(model, 'network', model), network_state(checkpoint, filename),
+                                 str(filename))
             checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)
@@ -149,6 +207,8 @@ class RestoreRunner(Runner):
             checkpoint['message_hub'] = stored_hub(restore_history(checkpoint['message_hub']), self.work_dir)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if resuming:
+            self._fresh_schedule.check(checkpoint, str(filename))
+            self._resumed_config = checkpoint['meta'].get('restorekit', {}).get('config')
             load_network_weights(model, checkpoint['state_dict'], str(filename))
             for name, parameter in model.named_parameters():
                 if name in checkpoint.get('gradients', ()):
@@ -168,11 +228,12 @@ class RestoreRunner(Runner):
                     mmengine_version=mmengine.__version__,
                     restorekit=dict(format=CHECKPOINT_FORMAT, version=__version__, config=portable_config(self.cfg)))
         network = self.cfg.get('model', {}).get('network')
-        if network is not None:
-            meta['restorekit']['network'] = network_json(network)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if network is not None:  # one that was found from a file of weights describes itself without it
+            describe = getattr(getattr(model, 'network', None), 'description', None)
+            meta['restorekit']['network'] = network_json(describe() if describe else network)
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
             meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
-        model = self.model.module if is_model_wrapper(self.model) else self.model
 
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]

@@ -1,12 +1,16 @@
 """Which of two test reports is better, image by image."""
 
+from __future__ import annotations
+
 import math
+from pathlib import Path
+from typing import Any
 
 from restorekit.messages import InputError
 
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
-from .report_reader import read_report
+from .report_reader import Images, read_report
 from .report_tables import digits_of
 from .statistics import bootstrap_interval, holm, least_p, sign_flip_test
 
@@ -17,7 +21,7 @@ class NotComparableError(InputError):
     """Two reports measured different things."""
 
 
-def compare_reports(a, b):
+def compare_reports(a: str | Path, b: str | Path) -> dict[str, Any]:
     """Compare two reports by set and metric.
 
     Only what was measured alike is compared: metrics of the same name whose protocols have the same settings, on sets
@@ -75,14 +79,15 @@ def compare_reports(a, b):
     return dict(rows=rows, missing=missing, cautions=cautions, alpha=ALPHA)
 
 
-def differences(one, other):
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return sentences on what two summaries measured differently under the same names, or that they share nothing."""
     labels = [list(summary['definitions']) for summary in (one, other)]
     shared = [label for label in labels[0] if label in labels[1]]
     # without a common label the same quantity by other protocols says best why
     pairs = [(label, label) for label in shared] or \
         [(a, b) for a in labels[0] for b in labels[1] if a.partition('@')[0] == b.partition('@')[0]]
-    problems, said = [], set()
+    problems: list[str] = []
+    said: set[str] = set()
     for a, b in pairs:
         found = one['definitions'][a], other['definitions'][b]
         protocols = [definition['protocol'] for definition in found]
@@ -111,20 +116,20 @@ def differences(one, other):
     return problems
 
 
-def _differing(*args):
+def _differing(*args: Any) -> list[str]:
     try:
         return differing_settings(*args) or []
     except (ValueError, TypeError):  # a protocol that this version does not know
         return []
 
 
-def _library_cautions(one, other):
+def _library_cautions(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     found = [summary['provenance']['versions'] for summary in (one, other)]
     return [f'{name} is {found[0].get(name)} in A and {found[1].get(name)} in B; metrics measured by it may differ'
             for name in METRIC_LIBRARIES if found[0].get(name) != found[1].get(name)]
 
 
-def _input_caution(name, label, images_a, images_b):
+def _input_caution(name: str, label: str, images_a: Images, images_b: Images) -> list[str]:
     key = f'input_{label}'
     changes = [abs(images_a[image][key] - images_b[image][key]) for image in images_a
                if image[0] == name and key in images_a[image] and key in images_b.get(image, ())]
@@ -136,7 +141,7 @@ def _input_caution(name, label, images_a, images_b):
             'went through different transforms; measure both in one place']
 
 
-def _row(name, label, paired, definition):
+def _row(name: str, label: str, paired: list[tuple[float, float]], definition: dict[str, Any]) -> dict[str, Any]:
     changes = [b - a for a, b in paired]
     gains = changes if definition['higher_is_better'] else [-change for change in changes]
     n, interval = len(paired), bootstrap_interval(changes)
@@ -147,7 +152,7 @@ def _row(name, label, paired, definition):
                 ties=sum(gain == 0 for gain in gains))
 
 
-def _judge(row, definition, hopeless, tests):
+def _judge(row: dict[str, Any], definition: dict[str, Any], hopeless: bool, tests: int) -> None:
     """Name the better one; ``hopeless``: no difference on so few images can reach ALPHA beside so many tests."""
     digits, unit, n = digits_of(row['mean_a']), f' {definition["unit"]}'.rstrip(), row['n']
     by = f'{abs(row["difference"]):.{digits}f}{unit}'
@@ -170,5 +175,5 @@ def _judge(row, definition, hopeless, tests):
         row['sentence'] = f'{where}: A and B cannot be told apart (p = {_p(row["p_holm"])}{few})'
 
 
-def _p(value):
+def _p(value: float) -> str:
     return f'{value:.3f}' if value >= 0.001 else f'{value:.1e}'

@@ -1,5 +1,7 @@
 """What haze, dust and night do to the statistics of a photo, and how far synthetic images reach that."""
 
+from __future__ import annotations
+
 import cv2
 import numpy as np
 
@@ -10,7 +12,7 @@ STATISTICS = ('airlight_red', 'airlight_green', 'airlight_blue', 'dark_channel',
 BINS = 32
 
 
-def dark_channel(image, patch=9):
+def dark_channel(image: np.ndarray, patch: int = 9) -> np.ndarray:
     """Return the smallest channel in the ``patch`` x ``patch`` window of each pixel (He, Sun and Tang 2009).
 
     Args:
@@ -27,7 +29,7 @@ def dark_channel(image, patch=9):
     return cv2.erode(image.min(axis=2), np.ones((patch, patch), np.uint8), borderType=cv2.BORDER_REPLICATE)
 
 
-def noise_level(image):
+def noise_level(image: np.ndarray) -> float:
     """Estimate the standard deviation of the noise, in 1/255.
 
     The median of the absolute response of luma to the difference of two Laplacians (Immerkaer, Fast Noise Variance
@@ -51,7 +53,7 @@ def noise_level(image):
     return float(np.median(response)) / 0.6745 / 6 if response.size else 0.
 
 
-def image_statistics(image, patch=9):
+def image_statistics(image: np.ndarray, patch: int = 9) -> dict[str, float]:
     """Measure one image as CID's paper (2025) compares synthetic with real scenes.
 
     Args:
@@ -106,7 +108,7 @@ def coverage(real, synthetic, neighbours=5):
     """
     if len(real) <= neighbours or not synthetic:
         raise InputError(f'coverage needs more than neighbours={neighbours} real images and at least one synthetic '
-                         f'one, got {len(real)} and {len(synthetic)}')
+                         f'one, but got {len(real)} and {len(synthetic)}')
     a, b = (np.stack([item['vector'] for item in items]) for items in (real, synthetic))
     low, high = np.percentile(b, [2, 98], axis=0)
     scale = np.maximum(a.std(axis=0), 1e-6)

@@ -4,8 +4,12 @@ Detectors are in :mod:`restorekit.evaluation.detectors`; ground truth is :class:
 :class:`DetectionScore` compares the two.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +21,7 @@ ALIASES = dict(motorbike='motorcycle', aeroplane='airplane', sofa='couch', tvmon
                bike='bicycle', lorry='truck')
 
 
-def class_indices(categories):
+def class_indices(categories: Sequence[str]) -> dict[str, int]:
     """Return ``{class name: label}`` of a detector's categories, with the names that VOC uses.
 
     Args:
@@ -51,7 +55,7 @@ class DetectionScore:
         ValueError: If no annotated class is one of ``classes``.
     """
 
-    def __init__(self, truths, classes):
+    def __init__(self, truths: Sequence[Any], classes: dict[str, int]) -> None:
         try:
             from pycocotools.coco import COCO
         except ImportError as error:
@@ -82,7 +86,7 @@ class DetectionScore:
         with contextlib.redirect_stdout(io.StringIO()):  # it reports each step
             self._truth.createIndex()
 
-    def match(self, results):
+    def match(self, results: Sequence[dict[str, Any]]) -> Any:
         """Match detections with the truth.
 
         Args:
@@ -111,7 +115,7 @@ class DetectionScore:
             matched.evaluate()
         return matched
 
-    def summary(self, matched, images=None):
+    def summary(self, matched: Any, images: np.ndarray | None = None) -> dict[str, Any]:
         """Return mean and per-class average precision.
 
         Args:
@@ -142,7 +146,8 @@ class DetectionScore:
         return dict(map50=_mean([value['ap50'] for value in measured]), map=_mean([value['ap'] for value in measured]),
                     classes=classes)
 
-    def bootstrap(self, sides, draws=200, seed=0):
+    def bootstrap(self, sides: dict[str, Any], draws: int = 200, seed: int = 0
+                  ) -> dict[str, dict[Any, tuple[float, float]]]:
         """Bootstrap average precisions, and their gains over the first side, over images.
 
         All sides are scored on the same images, drawn with replacement.
@@ -172,17 +177,17 @@ class DetectionScore:
                 for name, side in found.items()}
 
 
-def flat(summary):
+def flat(summary: dict[str, Any]) -> dict[str, Any]:
     """Return a summary's numbers by measure: ``map50``, ``map``, and each class's AP at IoU 0.5 under its name."""
     return dict(map50=summary['map50'], map=summary['map'],
                 **{name: one['ap50'] for name, one in summary['classes'].items()})
 
 
-def _coco_box(box):
+def _coco_box(box: Sequence[float]) -> dict[str, Any]:
     width, height = box[2] - box[0], box[3] - box[1]
     return dict(bbox=[box[0], box[1], width, height], area=width * height)
 
 
-def _mean(values):
+def _mean(values: Any) -> float | None:
     # pycocotools divides by the number of detections + 2e-16; without that a perfect score is 1
     return round(float(np.mean(values)), 12) if len(values) else None

@@ -74,7 +74,7 @@ def _torchvision_detector(name: str, weights: str | Path | None, device: str) ->
     if name not in known:
         raise InputError(unknown_name_message(name, known, 'detectors of torchvision'))
     default = get_model_weights(name).DEFAULT
-    state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights))
+    state = _download(name, default.url) if weights is None else network_state(load_checkpoint_file(weights), weights)
     # torchvision builds a detector differently when it is given weights (frozen statistics, their epsilon); these
     # are handed over in place of those it would unpickle
     with mock.patch.object(type(default), 'get_state_dict', lambda self, *args, **kwargs: state):
@@ -99,7 +99,7 @@ def _download(name: str, url: str) -> Any:
 class OnnxDetector:
     """A detector in an ONNX file with one image input (1, 3, H, W) RGB.
 
-    The photo is scaled to fit the input and padded to the right and below, the aspect kept. The head is told from the
+    The photo is scaled to fit the input, its aspect kept, and centred in it on black. The head is told from the
     shapes of the outputs:
 
     - ``'centernet'`` (Zhou et al., 2019; TTFNet, Liu et al., 2020): a heat map of classes (1, C, h, w) in [0, 1] and,
@@ -174,13 +174,14 @@ class OnnxDetector:
         height, width = image.shape[-2:]
         ratio = min(self.height / height, self.width / width)
         inner = max(round(width * ratio), 1), max(round(height * ratio), 1)
-        pixels = cv2.resize((image.cpu() * self.scale).permute(1, 2, 0).contiguous().numpy(), inner,
-                            interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR)
+        pixels = cv2.resize((image.cpu() * self.scale).permute(1, 2, 0).contiguous().numpy(), inner)
+        left, top = (self.width - inner[0]) // 2, (self.height - inner[1]) // 2
         canvas = np.zeros((1, 3, self.height, self.width), np.float32)
-        canvas[0, :, :inner[1], :inner[0]] = pixels.transpose(2, 0, 1)
+        canvas[0, :, top:top + inner[1], left:left + inner[0]] = pixels.transpose(2, 0, 1)
         outputs = self._run(canvas)
         boxes, labels, scores = _read_yolo(outputs, len(self.categories), self.threshold) if self.head == 'yolo' else \
             _read_centernet(outputs, self.height, self.threshold)
+        boxes = boxes - boxes.new_tensor([left, top] * 2)
         boxes = boxes / boxes.new_tensor([inner[0] / width, inner[1] / height] * 2)
         limits = boxes.new_tensor([width, height] * 2)
         return dict(boxes=boxes.clamp(min=0).minimum(limits), labels=labels, scores=scores)

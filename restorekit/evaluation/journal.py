@@ -1,10 +1,14 @@
 """The memory of a test run: what was measured before it was cut off."""
 
+from __future__ import annotations
+
 import bisect
 import json
 import math
 import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from restorekit.config import ConfigError
 from restorekit.files.atomic import atomic_write_bytes, atomic_write_text
@@ -20,7 +24,8 @@ class ReportMismatchError(ExistingFileError):
     """The output folder holds a report of something else."""
 
 
-def open_report(out, identity, overwrite=False, saves=()):
+def open_report(out: str | Path, identity: dict[str, str], overwrite: bool = False,
+                saves: Sequence[str] = ()) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """Find out what the folder ``out`` already holds, and lock it; call it on one process only.
 
     :func:`close_report` ends the lock. Nothing is removed or written where a link leads out of the folder.
@@ -57,12 +62,13 @@ def open_report(out, identity, overwrite=False, saves=()):
         raise
 
 
-def close_report(out):
+def close_report(out: str | Path) -> None:
     """Unlock a report's folder if this process has it."""
     unlock_folder(out)
 
 
-def _open(out, identity, overwrite, saves):
+def _open(out: Path, identity: dict[str, str], overwrite: bool,
+          saves: Sequence[str]) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     summary, progress = out / 'summary.json', out / '.progress'
     for path in dict.fromkeys([progress / 'strips', *((out / name).parent for name in saves)]):
         if not _inside(out, path):
@@ -89,7 +95,7 @@ def _open(out, identity, overwrite, saves):
     return None, rows
 
 
-def _remove_report(out):
+def _remove_report(out: Path) -> None:
     """Remove the files of a report, finished or begun, and the images it saved, but no others; follow no link out."""
     summary, progress = out / 'summary.json', out / '.progress'
     images = out.resolve() / 'images'
@@ -111,17 +117,17 @@ def _remove_report(out):
     shutil.rmtree(progress, ignore_errors=True)
 
 
-def _inside(out, folder):
+def _inside(out: Path, folder: Path) -> bool:
     return folder.resolve().is_relative_to(out.resolve())
 
 
-def _saved(record):
+def _saved(record: Any) -> list[str]:
     """The names of images in a record that may be anything."""
     saved = record.get('saved') if isinstance(record, dict) else None
     return [name for name in saved if isinstance(name, str) and '\0' not in name] if isinstance(saved, list) else []
 
 
-def append_rows(out, rank, rows):
+def append_rows(out: str | Path, rank: int, rows: Iterable[dict[str, Any]]) -> None:
     """Append rows (plain dicts) to the file of one process; killed after it, they are kept."""
     with Path(out, '.progress', f'rank_{rank}.jsonl').open('a', encoding='utf-8') as file:
         file.write(''.join(json.dumps(row) + '\n' for row in rows))
@@ -137,14 +143,14 @@ class Extremes:
         folder (Path, optional): Where the strips are kept as JPEG files as well.
     """
 
-    def __init__(self, directions, folder=None):
+    def __init__(self, directions: Sequence[bool], folder: Path | None = None) -> None:
         self.directions, self.folder = directions, folder
         self.strips = {}
         self._ranked = {}
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def offer(self, row, make_strip):
+    def offer(self, row: dict[str, Any], make_strip: Callable[[], bytes | None]) -> None:
         """Keep ``make_strip()`` (JPEG bytes, or None) if the row is among the worst or best of its set so far."""
         ranked = rank_of(row, self.directions)
         if ranked is None:
@@ -162,7 +168,7 @@ class Extremes:
         if dropped is not None and self.strips.pop(dropped, None) is not None and self.folder is not None:
             self._file(dropped).unlink(missing_ok=True)
 
-    def restore(self, rows):
+    def restore(self, rows: Iterable[dict[str, Any]]) -> None:
         """Take the strips of rows measured before from the folder, and remove those that are no longer needed."""
         for row in rows:
             file = self._file(row['index'])
@@ -171,11 +177,11 @@ class Extremes:
             if not file.stem.isdecimal() or int(file.stem) not in self.strips:
                 file.unlink()
 
-    def _file(self, index):
+    def _file(self, index: int) -> Path:
         return self.folder / f'{index:08d}.jpg'
 
 
-def rank_of(row, directions):
+def rank_of(row: dict[str, Any], directions: Sequence[bool]) -> tuple[int, float] | None:
     """Return which metric ranks a row, and how good it is by it (larger is better); None if nothing was measured."""
     for position, (value, _) in enumerate(row['values']):
         if value is not None:
@@ -184,7 +190,7 @@ def rank_of(row, directions):
     return None
 
 
-def _check_identity(out, found, identity):
+def _check_identity(out: Path, found: Any, identity: dict[str, str]) -> None:
     if found == identity:
         return
     if not isinstance(found, dict):
@@ -199,14 +205,14 @@ def _check_identity(out, found, identity):
                               'or --overwrite')
 
 
-def _short(text):
+def _short(text: Any) -> str:
     if text is None:
         return 'absent'
     text = str(text)
     return f'{text[:12]}...' if len(text) == 64 and ' ' not in text else text
 
 
-def _read_json(file):
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding='utf-8'))
     except FileNotFoundError:
@@ -215,7 +221,7 @@ def _read_json(file):
         return {}
 
 
-def _read_rows(file):
+def _read_rows(file: Path) -> Iterator[dict[str, Any]]:
     for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             row = json.loads(line)
@@ -225,7 +231,7 @@ def _read_rows(file):
             yield row
 
 
-def _is_row(row):
+def _is_row(row: Any) -> bool:
     """Whether this is a row of an EvaluationLoop; the file may have been edited."""
     return isinstance(row, dict) and isinstance(row.get('index'), int) and isinstance(row.get('broken'), bool) and \
         all(isinstance(row.get(key), str) for key in ('domain', 'image')) and isinstance(row.get('values'), list) and \

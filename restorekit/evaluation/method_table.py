@@ -16,12 +16,11 @@ from restorekit.messages import InputError
 from restorekit.text_table import latex_table, markdown_table
 
 from .comparison import ALPHA, NotComparableError, differences
-from .report_reader import read_report, safe_cell
+from .report_reader import Images, read_report, safe_cell
 from .report_tables import digits_of, escaped
-from .statistics import holm, sign_flip_test
+from .statistics import bootstrap_interval, holm, sign_flip_test
 
 FORMATS = ('markdown', 'latex', 'csv')
-Images = dict[tuple[str, str], dict[str, float]]
 
 
 def tabulate_reports(methods: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
@@ -36,7 +35,8 @@ def tabulate_reports(methods: Mapping[str, Sequence[str | Path]]) -> dict[str, A
     Returns:
         dict: ``methods``; ``rows``, one dict per set and metric: set, label, unit, higher_is_better, n (images),
         ``means`` (by method; over the images, then over the seeds; None where a number is not finite), ``sds`` (by
-        method, the standard deviation of the seeds' means; None for one seed), ``best`` and ``second`` (lists of
+        method, the standard deviation of the seeds' means; None for one seed), ``intervals`` (by method, 95 %, of a
+        bootstrap over images with each image's number averaged over seeds), ``best`` and ``second`` (lists of
         methods that tie as shown), and ``p``, ``p_holm``: of the paired sign-flip test, over images, between the best
         method and the next, each image's number averaged over seeds; ``missing``, what not every report measured.
 
@@ -83,6 +83,8 @@ def _row(name: str, label: str, definition: dict[str, Any], methods: Mapping[str
              for method, found in values.items()}
     sds = {method: float(found.mean(axis=1).std(ddof=1)) if method in finite and len(found) > 1 else None
            for method, found in values.items()}
+    intervals = {method: bootstrap_interval(found.mean(axis=0).tolist()) if method in finite else None
+                 for method, found in values.items()}
     higher = definition['higher_is_better']
     order = sorted(finite, key=lambda method: means[method] or 0.0, reverse=higher)
     best, second = _leaders(order, means)
@@ -90,7 +92,7 @@ def _row(name: str, label: str, definition: dict[str, Any], methods: Mapping[str
     if len(order) > 1:
         p = sign_flip_test((finite[order[0]].mean(axis=0) - finite[order[1]].mean(axis=0)).tolist())
     return [dict(set=name, label=label, unit=definition['unit'], higher_is_better=higher, n=len(shared), means=means,
-                 sds=sds, best=best, second=second, p=p, p_holm=None)]
+                 sds=sds, intervals=intervals, best=best, second=second, p=p, p_holm=None)]
 
 
 def _leaders(order: list[str], means: dict[str, float | None]) -> tuple[list[str], list[str]]:
@@ -102,7 +104,8 @@ def _leaders(order: list[str], means: dict[str, float | None]) -> tuple[list[str
     return best, second
 
 
-def format_table(found: dict[str, Any], kind: str = 'markdown') -> str:
+def format_table(found: dict[str, Any], kind: str = 'markdown', *, extra: Mapping[str, Mapping[str, str]] | None = None,
+                 intervals: bool = False) -> str:
     """Return what :func:`tabulate_reports` found as text: a line per method, a column per set and metric.
 
     The best number is bold and the second underlined; the standard deviation of seeds follows the mean. CSV has plain
@@ -111,11 +114,14 @@ def format_table(found: dict[str, Any], kind: str = 'markdown') -> str:
     Args:
         found (dict): Of :func:`tabulate_reports`.
         kind (str): 'markdown', 'latex' or 'csv'.
+        extra (Mapping, optional): Further columns: by title, texts by method.
+        intervals (bool): Also show the 95 % intervals (not in CSV).
     """
+    extra = extra or {}
     if kind not in FORMATS:
         raise InputError(f'the format of a table must be one of {", ".join(map(repr, FORMATS))}, but got {kind!r}')
     if kind == 'csv':
-        return _csv(found)
+        return _csv(found, extra)
     latex = kind == 'latex'
     arrows = (r'$\uparrow$', r'$\downarrow$') if latex else ('↑', '↓')
     marks = (r'\textbf{%s}', r'\underline{%s}') if latex else ('**%s**', '<u>%s</u>')
@@ -126,24 +132,28 @@ def format_table(found: dict[str, Any], kind: str = 'markdown') -> str:
         mean, sd = row['means'][method], row['sds'][method]
         shown = '-' if mean is None else _number(mean)
         shown = marks[0] % shown if method in row['best'] else marks[1] % shown if method in row['second'] else shown
-        return shown if sd is None else f'{shown}{between}{sd:.{digits_of(mean)}f}'
+        shown = shown if sd is None else f'{shown}{between}{sd:.{digits_of(mean)}f}'
+        ends = row['intervals'][method] if intervals else None
+        return shown if ends is None else f'{shown} ({" to ".join(f"{end:.{digits_of(mean)}f}" for end in ends)})'
 
     header = ['method', *(f'{text(row["set"])} {text(row["label"])} {arrows[not row["higher_is_better"]]}'
-                          for row in found['rows'])]
-    lines = [[text(method), *(cell(row, method) for row in found['rows'])] for method in found['methods']]
+                          for row in found['rows']), *map(text, extra)]
+    lines = [[text(method), *(cell(row, method) for row in found['rows']),
+              *(text(column.get(method, '-')) for column in extra.values())] for method in found['methods']]
     return (latex_table if latex else markdown_table)([header, *lines])
 
 
-def _csv(found: dict[str, Any]) -> str:
+def _csv(found: dict[str, Any], extra: Mapping[str, Mapping[str, str]]) -> str:
     columns = [(row, key) for row in found['rows'] for key in ('means', 'sds')
                if key == 'means' or any(sd is not None for sd in row['sds'].values())]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(['method', *(safe_cell(f'{row["set"]} {row["label"]}{" sd" * (key == "sds")}')
-                                 for row, key in columns)])
+                                 for row, key in columns), *map(safe_cell, extra)])
     for method in found['methods']:
         writer.writerow([safe_cell(method), *('' if row[key][method] is None else repr(row[key][method])
-                                              for row, key in columns)])
+                                              for row, key in columns),
+                         *(safe_cell(column.get(method, '')) for column in extra.values())])
     return file.getvalue().rstrip('\n')
 
 

@@ -1,10 +1,15 @@
 """Named protocols: every choice that decides what a PSNR or SSIM number means, and which numbers may be compared."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options, unit_float
@@ -64,10 +69,10 @@ class Protocol:
     ssim_padding: str = 'valid'
     ssim_sample_covariance: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable() or {'/', '@'} & {*self.name}:
-            raise InputError(f'the name of a protocol stands in keys such as PSNR@rgb: a text without / and @, '
-                             f'got {self.name!r}')
+            raise InputError(f'the name of a protocol becomes part of keys such as PSNR@rgb, so it is a text without / '
+                             f'and @, but got {self.name!r}')
         for name, known in (('colour', COLOURS), ('crop_place', CROP_PLACES)):
             if getattr(self, name) not in known:
                 raise InputError(f'protocol {self.name!r}: {name} must be one of {", ".join(map(repr, known))}, '
@@ -76,23 +81,23 @@ class Protocol:
             # lists come from configs and reports
             object.__setattr__(self, 'resize', tuple(self.resize))
             if len(self.resize) != 2 or min(self.resize) < 1:
-                raise InputError(f'protocol {self.name!r}: resize is (height, width), got {self.resize}')
+                raise InputError(f'protocol {self.name!r}: resize is (height, width), but got {self.resize}')
         for name, least in (('crop_border', 0), ('crop_multiple', 1), ('ssim_pool', 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
-                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, got {value!r}')
+                raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, but got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Every choice but the name, as plain data: what a report stores."""
         settings = dataclasses.asdict(self)
         del settings['name']
         return settings | {'resize': self.resize and list(self.resize)}
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Eight characters that tell settings apart, whatever the name.
 
         Choices at their default do not count, so that a choice added later changes no fingerprint.
@@ -102,12 +107,12 @@ class Protocol:
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
-    def ssim_options(self):
+    def ssim_options(self) -> dict[str, Any]:
         """What SSIM's window is, as arguments of ``restorekit.functional.image_quality.ssim``."""
         return {'window': self.ssim_window, 'sigma': self.ssim_sigma, 'padding': self.ssim_padding,
                 'sample_covariance': self.ssim_sample_covariance}
 
-    def prepare(self, pred, gt):
+    def prepare(self, pred: torch.Tensor, gt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return prediction and ground truth as this protocol compares them.
 
         Args:
@@ -121,16 +126,16 @@ class Protocol:
             ValueError: If the shapes differ, or cropping leaves nothing.
         """
         if pred.shape != gt.shape or pred.ndim not in (3, 4) or pred.shape[-3] != 3:
-            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, got a '
+            raise InputError(f'protocol {self.name!r} compares two RGB images (3, H, W) of the same size, but got a '
                              f'prediction {tuple(pred.shape)} and a ground truth {tuple(gt.shape)}')
         return self._convert(pred), self._convert(gt.to(pred.device))
 
-    def pool(self, image):
+    def pool(self, image: torch.Tensor) -> torch.Tensor:
         """Return (N, C, h, w) averaged over blocks as SSIM is to see it; unchanged without ``ssim_pool``."""
         ratio = 1 if self.ssim_pool is None else max(1, round(min(image.shape[-2:]) / self.ssim_pool))
         return image if ratio == 1 else F.adaptive_avg_pool2d(image, [int(side / ratio) for side in image.shape[-2:]])
 
-    def _convert(self, image):
+    def _convert(self, image: torch.Tensor) -> torch.Tensor:
         image = unit_float(image)
         image = image[None] if image.ndim == 3 else image
         if self.quantize:
@@ -144,7 +149,7 @@ class Protocol:
             image = (luma.round() if self.quantize and self.round_luma else luma) / 255
         return image
 
-    def _crop(self, image):
+    def _crop(self, image: torch.Tensor) -> torch.Tensor:
         border, multiple = self.crop_border, self.crop_multiple
         height, width = image.shape[-2:]
         kept = [(side - 2 * border) // multiple * multiple for side in (height, width)]
@@ -159,6 +164,8 @@ class Protocol:
         return image[..., start[0]:start[0] + kept[0], start[1]:start[1] + kept[1]]
 
 
+#: How a number was measured, as a report has it.
+Settings = Protocol | dict[str, Any] | None
 #: Every choice of a protocol, and the ones that decide what the images are before a metric is computed.
 CHOICES = tuple(field.name for field in dataclasses.fields(Protocol) if field.name != 'name')
 IMAGE_CHOICES = tuple(choice for choice in CHOICES if not choice.startswith('ssim_'))
@@ -189,7 +196,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
 )}
 
 
-def get_protocol(protocol):
+def get_protocol(protocol: str | dict[str, Any] | Protocol) -> Protocol:
     """Return a protocol by name, or your own from its choices (a Protocol is returned as it is).
 
     Args:
@@ -215,13 +222,13 @@ def get_protocol(protocol):
     return PROTOCOLS[protocol]
 
 
-def _own_protocol(choices):
+def _own_protocol(choices: dict[str, Any]) -> Protocol:
     known = [field.name for field in dataclasses.fields(Protocol)]
     for choice in choices:
         if choice not in known:
             raise InputError(unknown_name_message(choice, known, 'list of what a protocol decides'))
     if 'name' not in choices:
-        raise InputError(f'a protocol needs a name, which stands in the key of its numbers; got {choices}. '
+        raise InputError(f'a protocol needs a name, which becomes part of the keys of its numbers, but got {choices}. '
                          "Write dict(name='mine', ...)")
     own = Protocol(**choices)
     if own.name in PROTOCOLS and own != PROTOCOLS[own.name]:
@@ -230,7 +237,8 @@ def _own_protocol(choices):
     return own
 
 
-def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
+def check_comparable(label_a: str, label_b: str, protocol_a: Settings = None, protocol_b: Settings = None,
+                     depends_on: Collection[str] | None = None) -> None:
     """Raise an error unless two numbers are of one quantity, measured in one way.
 
     Args:
@@ -266,7 +274,8 @@ def check_comparable(label_a, label_b, protocol_a=None, protocol_b=None, depends
     raise InputError(f'{label_a} and {label_b} cannot be compared: {why}. Measure both {what}.')
 
 
-def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None, depends_on=None):
+def differing_settings(label_a: str, label_b: str, protocol_a: Settings = None, protocol_b: Settings = None,
+                       depends_on: Collection[str] | None = None) -> list[str] | None:
     """Return the choices that differ and that the quantity of ``label_a`` depends on, each as text.
 
     Arguments as in :func:`check_comparable`; None if one of the protocols is not known.
@@ -284,7 +293,7 @@ def differing_settings(label_a, label_b, protocol_a=None, protocol_b=None, depen
     return _differences(a, b, depends_on)
 
 
-def _recorded(name, protocol):
+def _recorded(name: str, protocol: Settings) -> dict[str, Any] | None:
     """Return the settings of a protocol, perhaps from a report of another version, or None for no protocol."""
     if isinstance(protocol, dict):
         settings = Protocol(name).settings | protocol
@@ -293,7 +302,7 @@ def _recorded(name, protocol):
     return protocol and protocol.settings
 
 
-def _differences(a, b, depends_on):
+def _differences(a: dict[str, Any], b: dict[str, Any], depends_on: Collection[str]) -> list[str]:
     """Say which choices differ between two settings, a text for each; what this version does not know counts too."""
     pairs = ((choice, a.get(choice), b.get(choice)) for choice in {**a, **b}
              if choice in depends_on or choice not in CHOICES)

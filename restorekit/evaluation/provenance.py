@@ -1,5 +1,7 @@
 """What has to be known of a number to get it again: versions, decoders, hashes."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.metadata
 import json
@@ -8,7 +10,9 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +30,7 @@ METRIC_LIBRARIES = ('lpips', 'piq', 'pyiqa', 'fade-python')
 DECODERS = ('pillow', 'kornia-rs', 'simplejpeg')
 
 
-def environment():
+def environment() -> dict[str, Any]:
     """Return the versions, image decoders, device, date and command line of this process, as plain data.
 
     JPEG decoders differ by up to a few grey levels, which can move a PSNR by hundredths of a decibel.
@@ -42,7 +46,7 @@ def environment():
         date=time.strftime('%Y-%m-%d %H:%M:%S %z'), command=shlex.join(sys.argv))
 
 
-def decoder_versions(build_information):
+def decoder_versions(build_information: str) -> dict[str, str]:
     """Find OpenCV's image libraries in its build information.
 
     Example:
@@ -52,7 +56,7 @@ def decoder_versions(build_information):
     return dict(re.findall(r'^ *(JPEG|PNG|TIFF|WEBP): +(.*?) *$', build_information, re.MULTILINE))
 
 
-def folder_hash(folder):
+def folder_hash(folder: str | Path) -> str:
     """Return the sha256 of the names, sizes and times of all files below a folder (not of what they hold)."""
     files = sorted(path for path in Path(folder).rglob('*') if path.is_file())
     lines = (f'{path.relative_to(folder).as_posix()} {path.stat().st_size} {path.stat().st_mtime_ns}\n'
@@ -60,14 +64,14 @@ def folder_hash(folder):
     return _digest(line.encode() for line in lines)
 
 
-def config_hash(cfg):
+def config_hash(cfg: Any) -> str:
     """Return the sha256 of a config's JSON, without the keys that its numbers do not depend on (``VOLATILE``)."""
     data = json.loads(config_to_json(cfg))
     return _digest([json.dumps({key: value for key, value in data.items() if key not in VOLATILE},
                                sort_keys=True).encode()])
 
 
-def set_names(dataset):
+def set_names(dataset: Any) -> list[tuple[str, str]]:
     """Return the set (its domain, or 'test' without one) and a name of every image of a test dataset, in order.
 
     A name is the input's path relative to the folder that all images of its part have in common; of data without
@@ -89,7 +93,7 @@ def set_names(dataset):
     return names[:len(dataset)]  # the target images of domain pairs are not tested
 
 
-def set_hashes(dataset):
+def set_hashes(dataset: Any) -> dict[str, str]:
     """Return the hash of the list of images of every set of a test dataset, by the set's name."""
     hashes = {}
     for _, leaf in dataset.leaves():
@@ -98,7 +102,7 @@ def set_hashes(dataset):
             for name, found in hashes.items()}
 
 
-def _common_folder(paths):
+def _common_folder(paths: Sequence[Path]) -> Path:
     shared = paths[0].parent.parts
     for path in paths:
         length = next((i for i, (a, b) in enumerate(zip(shared, path.parent.parts, strict=False)) if a != b),
@@ -107,14 +111,14 @@ def _common_folder(paths):
     return Path(*shared)
 
 
-def _digest(parts):
+def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
 
 
-def _version(name):
+def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

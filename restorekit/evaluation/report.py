@@ -1,11 +1,15 @@
 """A test report: what was measured, as a table of images, a summary for programs and two pages to read."""
 
+from __future__ import annotations
+
 import csv
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +24,10 @@ from .statistics import RESAMPLES, bootstrap_interval
 FORMAT = 1
 
 
-def describe_metric(metric):
+def describe_metric(metric: Any) -> dict[str, Any]:
     """Return what a report says of an :class:`ImageMetric`: the facts on its class, its protocol and its options.
 
-    A prefix stands before the label, with a slash. A metric without a protocol has None for both; its label names the
+    A prefix comes before the label, with a slash. A metric without a protocol has None for both; its label names the
     library that measures, ``options`` what it was told.
     """
     protocol = getattr(metric, 'protocol', None)
@@ -33,7 +37,8 @@ def describe_metric(metric):
                 protocol=protocol and protocol.settings, fingerprint=protocol and protocol.fingerprint)
 
 
-def summarise(rows, metrics, hashes, provenance, identity):
+def summarise(rows: list[dict[str, Any]], metrics: list[dict[str, Any]], hashes: dict[str, str],
+              provenance: dict[str, Any], identity: dict[str, str]) -> dict[str, Any]:
     """Sum up the rows of a test by set and metric.
 
     Args:
@@ -62,7 +67,7 @@ def summarise(rows, metrics, hashes, provenance, identity):
                 provenance=provenance, identity=identity)
 
 
-def _sum_up(rows, position, metric):
+def _sum_up(rows: list[dict[str, Any]], position: int, metric: dict[str, Any]) -> dict[str, Any]:
     found = [(row['values'][position], row) for row in rows if row['values'][position][0] is not None]
     values = [value for (value, _), _ in found]
     inputs = [baseline for (_, baseline), _ in found if baseline is not None]
@@ -73,7 +78,7 @@ def _sum_up(rows, position, metric):
     order = sorted(found, key=lambda item: (_goodness(sign * item[0][0]), item[1]['index']))
     worst, best = min(SHOWN, math.ceil(len(order) / 2)), min(SHOWN, len(order) // 2)
 
-    def entry(item):
+    def entry(item: Any) -> dict[str, Any]:
         (value, baseline), row = item
         return dict(image=row['image'], index=row['index'], value=_finite(value), input=_finite(baseline))
 
@@ -84,7 +89,8 @@ def _sum_up(rows, position, metric):
                 best=[entry(item) for item in order[::-1][:best]])
 
 
-def write_report(out, summary, rows, strips):
+def write_report(out: str | Path, summary: dict[str, Any], rows: list[dict[str, Any]],
+                 strips: dict[int, bytes]) -> None:
     """Write ``per_image.csv``, ``summary.md``, ``report.html`` and, last, ``summary.json``; end the journal.
 
     Args:
@@ -103,12 +109,12 @@ def write_report(out, summary, rows, strips):
     shutil.rmtree(out / '.progress', ignore_errors=True)
 
 
-def per_image_csv(rows, labels):
+def per_image_csv(rows: list[dict[str, Any]], labels: Sequence[str]) -> str:
     """Return the table of images: set, image, then each metric's number and the input's; empty where not measured.
 
     A name that a spreadsheet would run as a formula gets an apostrophe in front (``safe_cell``).
     """
-    lines = []  # a terminator with \r has names with a \r quoted
+    lines: list[str] = []  # a terminator with \r has names with a \r quoted
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator='\r\n')
     writer.writerow(['domain', 'image', *(f'{kind}{label}' for label in labels for kind in ('', 'input_'))])
     for row in rows:
@@ -117,7 +123,8 @@ def per_image_csv(rows, labels):
     return ''.join(f'{line[:-2]}\n' for line in lines)
 
 
-def shown_strips(summary, rows, strips):
+def shown_strips(summary: dict[str, Any], rows: list[dict[str, Any]], strips: dict[int, bytes]
+                 ) -> dict[str, tuple[str, dict[str, list[tuple[dict[str, Any], bytes]]]]]:
     """Return, per set, which metric ranks it and its worst and best entries that have a strip, with it.
 
     Returns:
@@ -137,13 +144,13 @@ def shown_strips(summary, rows, strips):
     return shown
 
 
-def _mean(values):
+def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _goodness(value):
+def _goodness(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _finite(value):
+def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)

@@ -9,6 +9,9 @@ from typing import Any
 
 from restorekit.messages import InputError, MissingFileError
 
+#: Of a report's images, (set, name), the number by label.
+Images = dict[tuple[str, str], dict[str, float]]
+
 # a spreadsheet runs a cell that starts like this
 _RUN = ('=', '+', '-', '@', '\t', '\r', "'")
 _NUMBER = (int, float, type(None))
@@ -46,7 +49,7 @@ def read_summary(file: str | Path) -> dict[str, Any]:
     return found
 
 
-def read_report(path: str | Path) -> tuple[dict[str, Any], dict[tuple[str, str], dict[str, float]]]:
+def read_report(path: str | Path) -> tuple[dict[str, Any], Images]:
     """Read a report's summary and its table of images.
 
     Args:
@@ -68,10 +71,10 @@ def read_report(path: str | Path) -> tuple[dict[str, Any], dict[tuple[str, str],
         raise MissingFileError(f'{path} holds no finished report (summary.json and per_image.csv): {why}')
     summary = read_summary(summary_file)
     columns = [key for label in summary['definitions'] for key in (label, f'input_{label}')]
-    images: dict[tuple[str, str], dict[str, float]] = {}
+    images: Images = {}
     number = 1
     try:
-        with table_file.open(encoding='utf-8', newline='') as file:
+        with table_file.open(encoding='utf-8', errors='surrogateescape', newline='') as file:
             lines = csv.reader(file)
             header = next(lines, [])
             if header != ['domain', 'image', *columns]:

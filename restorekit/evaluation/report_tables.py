@@ -1,11 +1,14 @@
 """The tables and sentences of a test report."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 from restorekit.text_table import markdown_table
 
 
-def table(summary):
+def table(summary: dict[str, Any]) -> list[list[str]]:
     """Return the lines of the main table, header first: set, metric, n, mean ± sd, interval, input, gain."""
     lines = [['set', 'metric', 'n', 'mean ± sd', '95 % interval', 'input', 'gain']]
     for name, entry in summary['sets'].items():
@@ -27,7 +30,7 @@ def table(summary):
     return lines
 
 
-def not_finite_sentences(summary):
+def not_finite_sentences(summary: dict[str, Any]) -> list[str]:
     """Return a warning for each set and metric that gave no finite number for some images."""
     sentences = []
     for name, entry in summary['sets'].items():
@@ -40,7 +43,7 @@ def not_finite_sentences(summary):
     return sentences
 
 
-def markdown(summary):
+def markdown(summary: dict[str, Any]) -> str:
     """Return ``summary.md``: the table, the worst and best images, and what the numbers depend on."""
     header, *lines = table(summary)
     text = ['# Test report', '', *map(escaped, provenance_sentences(summary)), '',
@@ -65,13 +68,13 @@ def markdown(summary):
     return '\n'.join(text) + '\n'
 
 
-def escaped(text):
+def escaped(text: object) -> str:
     """Text that Markdown shows as it is; an underscore inside a word needs no escape."""
     text = ' '.join(str(text).splitlines())
     return re.sub(r'[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])', r'\\\g<0>', text)
 
 
-def _code(text):
+def _code(text: str) -> str:
     """Text as code in Markdown; its fence is longer than any in the text."""
     text = ' '.join(text.splitlines())
     fence = '`' * (1 + max(map(len, re.findall('`+', text)), default=0))
@@ -79,8 +82,8 @@ def _code(text):
 
 
 NOTES = (
-    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; after the @ stands the '
-     'protocol, how it was measured'),
+    ('mean ± sd', 'over the images of the set. ↑ larger is better, ↓ smaller is better; the part after @ is '
+     'the protocol: how it was measured'),
     ('95 % interval', 'where the mean would lie had other images like these been drawn (bootstrap); with few images it '
      'is too narrow'),
     ('input', 'the degraded image itself: what doing nothing scores'),
@@ -90,13 +93,13 @@ NOTES = (
     ('every image', 'has a line in per_image.csv, beside this file'))
 
 
-def provenance_sentences(summary):
+def provenance_sentences(summary: dict[str, Any]) -> list[str]:
     """Return one paragraph that says what was tested."""
     record = summary['provenance']
     return [f'Measured: {record["model"]}. Sets: {", ".join(summary["sets"])}. Date: {record["date"]}.']
 
 
-def provenance_items(summary):
+def provenance_items(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (what, value) pairs, as text, of everything the numbers depend on."""
     record = summary['provenance']
     items = [('command', record['command']), ('config', f'{record["config"]} (sha256 {record["config_sha256"]})')]
@@ -115,11 +118,11 @@ def provenance_items(summary):
     return items + [('date', record['date'])]
 
 
-def digits_of(mean):
+def digits_of(mean: float | None) -> int:
     """Decimals that numbers around ``mean`` are shown with."""
     return 4 if mean is None or abs(mean) < 2 else 2
 
 
-def number(value, digits):
+def number(value: float | None, digits: int) -> str:
     """Return a number as text; '' for None."""
     return '' if value is None else f'{value:.{digits}f}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ RESAMPLES, DRAWS, EXACT_UP_TO = 5000, 20000, 12
 _ROOM = 2**22  # numbers drawn at once, which bounds the memory
 
 
-def bootstrap_interval(values, level=0.95, resamples=RESAMPLES, seed=0):
+def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95, resamples: int = RESAMPLES,
+                       seed: int = 0) -> tuple[float, float] | None:
     """Interval of a mean by the percentile bootstrap over images (Efron, 1979).
 
     The images are drawn again with replacement, as many as there are; the interval holds the middle ``level`` of the
@@ -42,7 +43,7 @@ def bootstrap_interval(values, level=0.95, resamples=RESAMPLES, seed=0):
     return float(low), float(high)
 
 
-def sign_flip_test(differences, draws=DRAWS, seed=0):
+def sign_flip_test(differences: Sequence[float] | np.ndarray, draws: int = DRAWS, seed: int = 0) -> float:
     """Two-sided p value of a paired permutation test on the mean difference (Fisher, 1935).
 
     If two methods were alike, each difference could as well have the other sign. p is the share of sign patterns whose
@@ -79,7 +80,7 @@ def sign_flip_test(differences, draws=DRAWS, seed=0):
     return (1 + hits) / (1 + draws)
 
 
-def least_p(n, draws=DRAWS):
+def least_p(n: int, draws: int = DRAWS) -> float:
     """Return the smallest p value that :func:`sign_flip_test` can give for ``n`` differences.
 
     Example:
@@ -167,7 +168,7 @@ def detectable_difference(deviation: float, seeds: int, power: float = 0.8, alph
     return (_t_quantile(alpha / 2, freedom) + _t_quantile(1 - power, freedom)) * deviation * math.sqrt(2 / seeds)
 
 
-def _t_tail(t, freedom):
+def _t_tail(t: float, freedom: float) -> float:
     """P(T > t), t >= 0, by Simpson's rule on the angle arctan(t / sqrt(freedom)), where the density is a cosine."""
     angles = np.linspace(math.atan(t / math.sqrt(freedom)), math.pi / 2, 2001)
     weights = np.array([1, *[4, 2] * 999, 4, 1]) * (angles[1] - angles[0]) / 3
@@ -175,7 +176,7 @@ def _t_tail(t, freedom):
     return float(factor * (weights @ np.cos(angles).clip(0) ** (freedom - 1)))
 
 
-def _t_quantile(tail, freedom):
+def _t_quantile(tail: float, freedom: float) -> float:
     """The t with P(T > t) = ``tail`` < 0.5, by bisection."""
     low, high = 0.0, 1.0
     while _t_tail(high, freedom) > tail:
@@ -186,7 +187,7 @@ def _t_quantile(tail, freedom):
     return high
 
 
-def holm(p_values):
+def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust the p values of several tests so that the chance of any false alarm stays bounded (Holm, 1979).
 
     Sorted p_(1) <= ... <= p_(m) become max over j <= i of min(1, (m - j + 1) p_(j)).
@@ -209,7 +210,7 @@ def holm(p_values):
     return adjusted
 
 
-def _chunks(total, width):
+def _chunks(total: int, width: int) -> Iterator[int]:
     step = max(1, _ROOM // width)
     for start in range(0, total, step):
         yield min(step, total - start)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import html
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from restorekit.files.names import file_name
 from restorekit.text_table import markdown_table
 
-from .report_page import STYLE
 from .report_tables import digits_of, number
 
+WIDTH, HEIGHT, LEFT = 640, 180, 52  # of a chart, in pixels; room for the numbers of its axis
 COLOURS = ('#1f6feb', '#9a6700', '#1a7f37', '#cf222e', '#8250df', '#0598bc', '#bf3989', '#57606a')
 NOTES = (
     ('mean ± sd', 'mean over seeds and images of the left-out domain; standard deviation over the seeds'),
@@ -56,7 +57,7 @@ def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             rows += [_line(row) for row in mine]
         tables.append((f'{label}{unit}: each left-out domain', rows))
         rows = [['left out', 'seeds', 'images', 'sd over seeds', 'standard error', 'detectable',
-                 f'seeds to see {study["target"]}']]
+                 f'seeds to see {study["detect"]}']]
         for row in found['power'] if label == summary['metric'] else ():
             rows.append([row['domain'], str(row['seeds']), str(row['images']), number(row['sd'], 3),
                          number(row['standard_error'], 3), number(row['detectable'], 2),
@@ -66,11 +67,21 @@ def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             tables.append((f'{label}{unit}: what the runs of {study["baseline"]} alone say can be seen', rows))
     tables.append(('Cost', [['variant', 'seconds per job', f'times {study["baseline"]}'], *(
         [name, number(cost['seconds'], 1), number(cost['times'], 2)] for name, cost in summary['cost'].items())]))
+    keys = sorted({key for logged in summary['logged'].values() for key in logged})
+    if keys:
+        tables.append(('What training logged: mean over iterations (end over start)', [['variant', *keys], *(
+            [name, *(_logged(logged.get(key)) for key in keys)] for name, logged in summary['logged'].items())]))
     trials = [[name, *(str(cell[domain]) for domain in domains)] for name, cell in summary['chosen'].items()]
     if any(text != '0' for row in trials for text in row[1:]):
         tables.append(('Trial reported, chosen by the validation of the domains trained on',
                        [['variant', *domains], *trials]))
     return tables
+
+
+def _logged(entry):
+    if entry is None:
+        return ''
+    return f'{entry[0]:.3g}' + ('' if entry[1] is None else f' ({entry[1]:.2f})')
 
 
 def _line(row):
@@ -103,83 +114,46 @@ def study_page(summary: dict[str, Any], out: str | Path) -> str:
         summary: Of :func:`~restorekit.evaluation.study_summary.summarise_study`.
         out: The study's folder, with the pictures of its jobs.
     """
-    study = summary['study']
-    parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8">'
-             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-             f'<title>Study {_text(study["file"])}</title><style>{STYLE}</style></head><body>',
-             f'<h1>Study {_text(study["file"])}</h1>',
-             f'<p class="soft">{summary["finished"]} of {summary["jobs"]} jobs are finished.</p>',
-             f'<p><b>Hypothesis.</b> {_text(study["hypothesis"].strip())}</p>'
-             f'<p><b>Analysis.</b> {_text(study["analysis"].strip())}</p>']
-    parts += [f'<p><b>Diverged:</b> {_text(name)}: {_text(reason)}</p>' for name, reason in summary['failed'].items()]
-    for title, rows in _tables(summary):
-        parts.append(f'<h2>{_text(title)}</h2>' + _html_table(rows))
-    parts.append('<dl class="soft">' + ''.join(f'<dt><b>{_text(term)}</b></dt><dd>{_text(meaning)}</dd>'
-                                               for term, meaning in NOTES) + '</dl>')
-    if summary['curves']:
-        names = list(summary['cells'])
-        legend = ''.join(f'<span class="key" style="background:{COLOURS[i % len(COLOURS)]}"></span>{_text(name)}'
-                         for i, name in enumerate(names))
-        parts.append(f'<h2>Course of training</h2><p class="small">{_text(summary["metric"])} on the left-out domain, '
-                     f'mean over seeds, by iteration {legend}</p>')
-        parts += [f'<h3>{_text(domain)}</h3>' + _chart(lines, names) for domain, lines in summary['curves'].items()]
-    pictures = [_regression(entry, Path(out), summary) for entry in summary['regressions']]
-    if any(pictures):
-        parts.append(f'<h2>Worst regressions</h2><p class="soft small">Above {_text(study["baseline"])}, below the '
-                     'variant; from left to right: input, restored, truth.</p><div class="strips">'
-                     + ''.join(pictures) + '</div>')
-    return '\n'.join([*parts, '</body></html>\n'])
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                              keep_trailing_newline=True, loader=FileSystemLoader(Path(__file__).parent))
+    names = list(summary['cells'])
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    charts = [(domain, _chart(lines, colours)) for domain, lines in summary['curves'].items()]
+    figures = [figure for entry in summary['regressions'] if (figure := _figure(entry, Path(out), summary))]
+    return environment.get_template('study_page.html.j2').render(
+        summary=summary, study=summary['study'], tables=_tables(summary), notes=NOTES, colours=colours, charts=charts,
+        figures=figures, width=WIDTH, height=HEIGHT, left=LEFT)
 
 
-def _regression(entry, out, summary):
-    images = []
+def _figure(entry, out, summary):
+    """Two strips, the baseline's above the variant's; None where a job has no pictures."""
+    strips = []
     for folder, name in ((entry['baseline_folder'], summary['study']['baseline']), (entry['folder'], entry['variant'])):
         path = out / folder / 'pictures' / file_name(entry['set']) / f'{file_name(entry["image"])}.jpg'
         if not path.is_file():
-            return ''
-        data = base64.b64encode(path.read_bytes()).decode()
-        images.append(f'<img alt="input, restored by {_text(name)}, truth" src="data:image/jpeg;base64,{data}">')
+            return None
+        strips.append((name, base64.b64encode(path.read_bytes()).decode()))
     digits = digits_of(entry['value'])
-    return (f'<figure>{"".join(images)}<figcaption><b>{_signed(entry["difference"], digits)}</b> '
-            f'({number(entry["baseline"], digits)} to {number(entry["value"], digits)}) · {_text(entry["variant"])}, '
-            f'{_text(entry["set"])} {_text(entry["image"])}, seed {entry["seed"]}</figcaption></figure>')
+    return dict(strips=strips, difference=_signed(entry['difference'], digits),
+                change=f'{number(entry["baseline"], digits)} to {number(entry["value"], digits)}',
+                what=f'{entry["variant"]}, {entry["set"]} {entry["image"]}, seed {entry["seed"]}')
 
 
-def _chart(lines, names):
-    """Curves as a drawing in the page."""
-    points = [point for line in lines.values() for point in line]
-    xs, ys = zip(*points, strict=True)
+def _chart(lines, colours):
+    """Points and ticks of the curves of one domain, in pixels."""
+    xs, ys = zip(*(point for line in lines.values() for point in line), strict=True)
     low, high, first, last = min(ys), max(ys), min(xs), max(xs)
     margin = (high - low) * 0.05 or max(abs(low), 1) * 0.01
     low, high = low - margin, high + margin
-    left, width, height = 52, 640, 180
 
     def place(x, y):
         across = (x - first) / (last - first) if last > first else 0.5
-        return f'{left + (width - left - 8) * across:.1f},{10 + height * (high - y) / (high - low):.1f}'
+        return round(LEFT + (WIDTH - LEFT - 8) * across, 1), round(10 + HEIGHT * (high - y) / (high - low), 1)
 
-    drawn = []
-    for name, line in lines.items():
-        colour = COLOURS[names.index(name) % len(COLOURS)]
-        joined = ' '.join(place(*point) for point in line)
-        drawn.append(f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        drawn += [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in
-                  (place(*point).split(',') for point in line)]
     digits = digits_of(high)
-    ticks = [f'<text x="{left - 6}" y="{14 + height * i / 2:.0f}" text-anchor="end">'
-             f'{number(high - (high - low) * i / 2, digits)}</text>' for i in range(3)]
-    ticks += [f'<text x="{x}" y="{height + 28}" text-anchor="{anchor}">{value}</text>'
-              for x, value, anchor in ((left, first, 'start'), (width - 8, last, 'end'))]
-    return (f'<svg viewBox="0 0 {width} {height + 34}" width="{width}" role="img" aria-label="curves">'
-            f'<line x1="{left}" x2="{width}" y1="{height + 10}" y2="{height + 10}" style="stroke:var(--line)"/>'
-            f'{"".join(drawn)}{"".join(ticks)}</svg>')
-
-
-def _html_table(rows):
-    header, *lines = rows
-    return ('<div class="wide"><table><thead><tr>' + ''.join(f'<th>{_text(cell)}</th>' for cell in header)
-            + '</tr></thead><tbody>' + ''.join('<tr>' + ''.join(f'<td>{_text(cell)}</td>' for cell in line) + '</tr>'
-                                               for line in lines) + '</tbody></table></div>')
+    return dict(lines=[(colours[name], [place(*point) for point in line]) for name, line in lines.items()],
+                levels=[(14 + HEIGHT * i / 2, number(high - (high - low) * i / 2, digits)) for i in range(3)],
+                first=first, last=last)
 
 
 def _interval(low, high, digits):
@@ -192,7 +166,3 @@ def _signed(value, digits):
 
 def _p(value):
     return '' if value is None else f'{value:.3f}' if value >= 0.001 else f'{value:.0e}'
-
-
-def _text(text):
-    return html.escape(str(text))

@@ -28,8 +28,9 @@ def summarise_study(record: dict[str, Any], results: Sequence[dict[str, Any]]) -
 
     Returns:
         dict: ``study``; ``cells``: the number of finished jobs and of all, per variant and domain; ``chosen``: the
-        trial reported for each; ``metrics``: per label ``rows`` (variant, domain), ``overall`` (variant) and ``power``
-        (domain), with ``unit`` and ``higher_is_better``; ``cost``: seconds per job and as a multiple of the baseline's;
+        trial reported for each; ``logged``: variant -> name -> [mean, end over start] over all its jobs; ``metrics``:
+        per label ``rows`` (variant, domain), ``overall`` (variant) and ``power`` (domain), with ``unit`` and
+        ``higher_is_better``; ``cost``: seconds per job and as a multiple of the baseline's;
         ``curves`` and ``regressions`` of the main metric; ``failed``: name -> reason.
     """
     results = sorted(results, key=lambda result: sorted(result['job'].items()))
@@ -40,7 +41,7 @@ def summarise_study(record: dict[str, Any], results: Sequence[dict[str, Any]]) -
               for name in record['variants']}
     jobs = [tuple(job[key] for key in ('variant', 'domain', 'seed', 'trial')) for job in record['jobs']]
     summary = dict(
-        study={key: record[key] for key in ('file', 'hypothesis', 'analysis', 'baseline', 'seeds', 'target')},
+        study={key: record[key] for key in ('file', 'hypothesis', 'analysis', 'baseline', 'seeds', 'detect')},
         metric=main, jobs=len(jobs), finished=len(results),
         cells={name: {domain: [sum(key[:2] == (name, domain) for key in keys) for keys in (table, jobs)]
                       for domain in record['domains']} for name in record['variants']},
@@ -52,6 +53,7 @@ def summarise_study(record: dict[str, Any], results: Sequence[dict[str, Any]]) -
             unit=example['unit'], higher_is_better=example['higher_is_better'],
             **_measure(record, table, chosen, label, 1 if example['higher_is_better'] else -1))
     summary['cost'] = _cost(record, results)
+    summary['logged'] = _logged(record, results)
     summary['curves'] = _curves(record, table, chosen, main)
     summary['regressions'] = _regressions(record, table, chosen, main)
     return summary
@@ -104,7 +106,7 @@ def _measure(record, table, chosen, label, sign):
             row['p_holm'] = adjusted
             clear = row['low_difference'] is not None and (row['low_difference'] > 0 or row['high_difference'] < 0)
             row['verdict'] = ('better' if row['difference'] > 0 else 'worse') if adjusted < ALPHA and clear else 'open'
-    power = [_power(row, record['target']) for row in rows if row['variant'] == baseline]
+    power = [_power(row, record['detect']) for row in rows if row['variant'] == baseline]
     return dict(rows=rows, overall=overall, power=power)
 
 
@@ -169,12 +171,12 @@ def _mean_or_none(values):
     return float(np.mean(values)) if values and None not in values else None
 
 
-def _power(row, target):
-    """What difference to the baseline this many seeds can show, and how many seeds would show ``target``."""
+def _power(row, wanted):
+    """What difference to the baseline this many seeds can show, and how many seeds would show ``wanted``."""
     needed = None
     if row['sd'] is not None:
         needed = next((seeds for seeds in range(2, MAX_SEEDS + 1)
-                       if detectable_difference(row['sd'], seeds) <= target), None)
+                       if detectable_difference(row['sd'], seeds) <= wanted), None)
     return dict(domain=row['domain'], seeds=row['seeds'], images=row['images'], sd=row['sd'],
                 standard_error=None if row['sd'] is None else row['sd'] * math.sqrt(2 / row['seeds']),
                 detectable=None if row['sd'] is None else detectable_difference(row['sd'], row['seeds']),
@@ -187,6 +189,17 @@ def _cost(record, results):
     base = seconds[record['baseline']]
     return {name: dict(seconds=float(np.mean(values)), times=float(np.mean(values) / np.mean(base)) if base else None)
             for name, values in seconds.items() if values}
+
+
+def _logged(record, results):
+    """What training logged besides the losses that every variant has, mean over a variant's jobs."""
+    found = {name: [result['logged'] for result in results if result['job']['variant'] == name and result.get('logged')]
+             for name in record['variants']}
+    everywhere = set.intersection(*(set(jobs[0]) for jobs in found.values() if jobs)) if any(found.values()) else set()
+    return {name: {key: [float(np.mean([job[key][0] for job in jobs])),
+                         _mean_or_none([job[key][1] for job in jobs])]
+                   for key in sorted(jobs[0]) if key not in everywhere and all(key in job for job in jobs)}
+            for name, jobs in found.items() if jobs}
 
 
 def _curves(record, table, chosen, label):

@@ -58,8 +58,8 @@ def atomic_write(path: str | os.PathLike, write: Callable[[BinaryIO], object], s
 
 
 def atomic_write_text(text: str, path: str | os.PathLike, sync: bool = True) -> None:
-    """Write ``text`` (UTF-8) to ``path`` as :func:`atomic_write` does."""
-    atomic_write_bytes(text.encode(), path, sync)
+    """Write ``text`` to ``path`` as :func:`atomic_write` does: UTF-8, and names that are not UTF-8 as their bytes."""
+    atomic_write_bytes(text.encode('utf-8', 'surrogateescape'), path, sync)
 
 
 def atomic_write_bytes(data: bytes, path: str | os.PathLike, sync: bool = True) -> None:

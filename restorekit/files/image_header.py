@@ -3,8 +3,11 @@
 import struct
 from typing import NamedTuple
 
-WIDTH, HEIGHT, ORIENTATION, SUBFILE = 256, 257, 274, 254  # tags of TIFF and EXIF
+WIDTH, HEIGHT, ORIENTATION, SUBFILE, PHOTOMETRIC, SAMPLES = 256, 257, 274, 254, 262, 277  # tags of TIFF and EXIF
 TOO_SHORT = (struct.error, IndexError, OverflowError)
+MAX_PARTS = 2 ** 16  # chunks, segments, blocks, directories or tags: a file of millions would take minutes to read
+MAX_DATA_PARTS = 2 ** 18  # chunks of a PNG that hold pixels
+MAX_SCANS = 500  # of a progressive JPEG, each of which decoders run over the whole image
 
 
 class ImageHeader(NamedTuple):
@@ -12,7 +15,8 @@ class ImageHeader(NamedTuple):
 
     ``height`` and ``width`` are as stored, before the EXIF ``orientation`` (1 to 8) is applied. ``plain``: a PNG of
     nothing but 8-bit RGB, a JPEG of three 8-bit channels in one sequential scan; and shown as stored. ``height_at``:
-    where a JPEG keeps its height.
+    where a JPEG keeps its height. ``crowded``: it has so many parts that it was not read to its end. ``cmyk``: a TIFF
+    of four inks, whose fourth channel is not alpha; ``alpha``: a TIFF of RGB and alpha.
     """
 
     kind: str
@@ -23,6 +27,9 @@ class ImageHeader(NamedTuple):
     whole: bool = True
     plain: bool = False
     height_at: int = 0
+    crowded: bool = False
+    cmyk: bool = False
+    alpha: bool = False
 
     @property
     def size(self):
@@ -47,18 +54,34 @@ def read_header(data):
         if data[start:start + len(magic)] == magic:
             try:
                 return reader(data)
+            except _Crowded:
+                return ImageHeader(kind, 0, 0, whole=False, crowded=True)
             except TOO_SHORT:
                 return ImageHeader(kind, 0, 0, whole=False)
     return None
 
 
+class _Crowded(Exception):
+    pass
+
+
+def _count(parts, limit=MAX_PARTS):
+    if parts > limit:
+        raise _Crowded
+    return parts + 1
+
+
 def _png(data):
-    height = width = 0
+    height = width = parts = data_parts = 0
     orientation, frames, position, kind, plain = 1, 1, 8, b'', False
     while position + 8 <= len(data):
         length, kind = struct.unpack_from('>I4s', data, position)
         if kind == b'IEND':
             break
+        if kind in (b'IDAT', b'fdAT'):
+            data_parts = _count(data_parts, MAX_DATA_PARTS)
+        else:
+            parts = _count(parts)
         if kind == b'IHDR' and not width:
             width, height = struct.unpack_from('>II', data, position + 8)
             plain = data[position + 16:position + 21] == b'\x08\x02\0\0\0'  # 8 bits, RGB, not interlaced
@@ -73,9 +96,10 @@ def _png(data):
 
 
 def _jpeg(data):
-    height = width = 0
+    height = width = parts = 0
     orientation, position, height_at, sequential = 1, 2, 0, False
     while position + 4 <= len(data):
+        parts = _count(parts)
         if data[position] != 0xff:  # decoders skip stray bytes between segments
             marked = data.find(b'\xff', position)
             position = marked if marked > 0 else len(data)
@@ -95,16 +119,27 @@ def _jpeg(data):
         elif marker == 0xe1 and data[position + 4:position + 10] == b'Exif\0\0':
             orientation = _exif(data[position + 10:position + 2 + length])
         position += 2 + length  # skips the end of a thumbnail within a segment
+    if not sequential:
+        _count(_scans(data, position), MAX_SCANS)
     return ImageHeader('JPEG', height, width, orientation, whole=data.rfind(b'\xff\xd9', position) >= 0,
                        plain=sequential and orientation == 1, height_at=height_at)
 
 
+def _scans(data, position):
+    """Number of scans from ``position`` on, counted no further than is allowed."""
+    scans = 0
+    while scans <= MAX_SCANS and (position := data.find(b'\xff\xda', position)) >= 0:
+        scans, position = scans + 1, position + 2
+    return scans
+
+
 def _webp(data):
-    height = width = frames = 0
+    height = width = frames = parts = 0
     orientation, position = 1, 12
     end = 8 + struct.unpack_from('<I', data, 4)[0]
     while position + 8 <= min(end, len(data)):
         kind, length = struct.unpack_from('<4sI', data, position)
+        parts = _count(parts)
         body = position + 8
         if kind == b'VP8X':
             width, height = (1 + int.from_bytes(data[i:i + 3], 'little') for i in (body + 4, body + 7))
@@ -128,7 +163,9 @@ def _tiff(data):
             frames += not page.get(SUBFILE, 0) & 0b101  # previews and masks are no pages
     except TOO_SHORT:
         pass  # damage behind the first page does it no harm
-    return ImageHeader('TIFF', first.get(HEIGHT, 0), first.get(WIDTH, 0), _valid(first.get(ORIENTATION, 1)), frames)
+    return ImageHeader('TIFF', first.get(HEIGHT, 0), first.get(WIDTH, 0), _valid(first.get(ORIENTATION, 1)), frames,
+                       cmyk=first.get(PHOTOMETRIC) == 5,
+                       alpha=first.get(PHOTOMETRIC) == 2 and first.get(SAMPLES) == 4)
 
 
 def _bmp(data):
@@ -144,12 +181,14 @@ def _bmp(data):
 
 def _gif(data):
     width, height, flags = struct.unpack_from('<HHB', data, 6)
-    position, frames = 13 + _colours(flags), 0
+    position, frames, parts = 13 + _colours(flags), 0, 0
     while (kind := data[position]) in (0x2c, 0x21):
         frames += kind == 0x2c
         position += 11 + _colours(data[position + 9]) if kind == 0x2c else 2
         while data[position]:
+            parts = _count(parts, MAX_DATA_PARTS)
             position += 1 + data[position]
+        parts = _count(parts, MAX_DATA_PARTS)
         position += 1
     return ImageHeader('GIF', height, width, frames=max(frames, 1), whole=kind == 0x3b)
 
@@ -161,7 +200,7 @@ def _colours(flags):
 def _exif(data):
     try:
         return _valid(next(_directories(data)).get(ORIENTATION, 1))
-    except (*TOO_SHORT, StopIteration):
+    except (*TOO_SHORT, StopIteration, _Crowded):
         return 1
 
 
@@ -175,10 +214,11 @@ def _directories(data):
     big = struct.unpack_from(order + 'H', data, 2)[0] == 43
     count, offset, step, at = ('Q', 'Q', 20, 12) if big else ('H', 'I', 12, 8)
     position, = struct.unpack_from(order + offset, data, 8 if big else 4)
-    seen = set()
+    seen, parts = set(), 0
     while position and position not in seen:
         seen.add(position)
         entries, = struct.unpack_from(order + count, data, position)
+        parts = _count(parts + entries)
         position += struct.calcsize(order + count)
         tags = {}
         for i in range(entries):

@@ -5,21 +5,29 @@ are read by kornia-rs and refused by OpenCV.
 """
 
 import functools
+import logging
 import mmap
 import os
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine import fileio
+from mmengine.logging import print_log
 
 from restorekit.messages import InputError, MissingFileError
 
 from .atomic import atomic_write_bytes
 from .image_header import read_header
+from .jpeg import is_complete_jpeg
+from .names import terminal_text
+from .reader import check_regular, read_file, within_time
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+JPEG_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif')
+IMAGE_SUFFIXES = ('.png', *JPEG_SUFFIXES, '.bmp', '.tif', '.tiff', '.webp')
 MAX_PIXELS = 2 ** 26
+MAX_METADATA = 2 ** 26  # bytes of a file beside its pixels, of which none takes more than 32
 
 
 class ImageFileError(InputError):
@@ -30,8 +38,9 @@ def read_image(path, keep_alpha=False, backend_args=None):
     """Read an image file as 8-bit RGB.
 
     The content decides, not the suffix (a PNG named ``.jpg`` is read as PNG). Grey and palette images become RGB,
-    16-bit images are scaled to 8 bits (value / 257, rounded), EXIF orientation is applied. OpenCV decodes; PNG files of
-    8-bit RGB, where every decoder gives the same, are decoded by kornia-rs, three times as fast, where it is
+    16-bit images are scaled to 8 bits (value / 257, rounded), floats as :func:`unit_scale` says, EXIF orientation is
+    applied. A JPEG that lacks its end marker, but none of its pixels, is read, with a warning. OpenCV decodes; PNG
+    files of 8-bit RGB, where every decoder gives the same, are decoded by kornia-rs, three times as fast, where it is
     installed (it has wheels for the common platforms).
 
     Args:
@@ -77,6 +86,7 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
         [[[0, 0, 0], [0, 0, 0]]]
     """
     header = check_header(data, name, max_pixels)
+    data = _ended(data, header)
     image = _decode_plain_png(data, header)
     if image is not None:
         return (image, None) if keep_alpha else image
@@ -86,19 +96,19 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
-    image = _decode(data, flags, name)
-    image = image if keep_depth else _to_uint8(image)
+    image = _decode(data, flags, name, header)
+    image = image if keep_depth else _to_uint8(image, name)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     image = _turn(image, orientation)
     if not keep_alpha:
         return image
-    stored = None if kind == 'JPEG' else _decode(data, cv2.IMREAD_UNCHANGED, name)
+    stored = None if kind == 'JPEG' or header.cmyk else _decode(data, cv2.IMREAD_UNCHANGED, name, header)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
     if keep_depth and kind == 'TIFF':  # in colour OpenCV multiplies by alpha
         image = np.ascontiguousarray(stored[..., 2::-1])
-    alpha = stored[..., 3] if keep_depth else _to_uint8(stored[..., 3])
+    alpha = stored[..., 3] if keep_depth else _to_uint8(stored[..., 3], name)
     return image, _turn(alpha, orientation)
 
 
@@ -119,8 +129,8 @@ def decode_stored(data, name):
         >>> decode_stored(cv2.imencode('.png', np.full((1, 1), 300, np.uint16))[1].tobytes(), 'depth').tolist()
         [[300]]
     """
-    check_header(data, name)
-    return _decode(data, cv2.IMREAD_UNCHANGED, name)
+    header = check_header(data, name)
+    return _decode(_ended(data, header), cv2.IMREAD_UNCHANGED, name, header)
 
 
 def image_size(path, backend_args=None):
@@ -145,12 +155,7 @@ def image_size(path, backend_args=None):
     """
     if backend_args is not None:
         return _size(read_bytes(path, backend_args), path)
-    _check_file(path)
-    with open(path, 'rb') as file:
-        if not os.fstat(file.fileno()).st_size:
-            return _size(b'', path)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _size(data, path)
+    return within_time(lambda: _mapped_size(path), path)
 
 
 def max_pixels():
@@ -177,9 +182,7 @@ def max_pixels():
 def read_bytes(path, backend_args):
     """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
     if backend_args is None:
-        _check_file(path)
-        with open(path, 'rb') as file:
-            return file.read()
+        return read_file(path, 32 * max_pixels() + MAX_METADATA, 'image file')
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise MissingFileError(f'no image {path} in {backend_args}')
@@ -199,7 +202,9 @@ def check_header(data, name, max_pixels=None):
             is not known.
     """
     header = _still_header(data, name)
-    if not header.whole:
+    if not header.whole and header.kind == 'JPEG' and is_complete_jpeg(data):
+        _warn_once(f'{name} lacks the end marker of a JPEG file; its pixels are all there, so it is read')
+    elif not header.whole:
         raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
     check_pixels(*_known_size(header, data, name), name, max_pixels)
@@ -232,7 +237,10 @@ def write_image(path, image, alpha=None, quality=95):
     bgr = image[..., ::-1]
     if alpha is not None and suffix in ('.png', '.tif', '.tiff', '.webp'):
         bgr = np.dstack([bgr, alpha])
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in ('.jpg', '.jpeg') else []
+    if suffix in JPEG_SUFFIXES:
+        suffix, options = '.jpg', [cv2.IMWRITE_JPEG_QUALITY, quality]  # OpenCV does not know all of them
+    else:
+        options = []
     try:
         ok, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
     except cv2.error:
@@ -244,9 +252,48 @@ def write_image(path, image, alpha=None, quality=95):
     atomic_write_bytes(encoded.tobytes(), path, sync=False)
 
 
-def _check_file(path):
-    if not os.path.isfile(path):
-        raise MissingFileError(f'no image file {path}' + (' (it is a folder)' if os.path.isdir(path) else ''))
+def unit_scale(pixels, name='the image'):
+    """Return what pixels are divided by to be in [0, 1]: 255 for uint8, 65535 for uint16; of floats see below.
+
+    Floats are taken as 0 to 1 where none is above 1, else as 0 to 255 where none is above 255, else as 0 to 65535.
+
+    Args:
+        pixels (ndarray): Of any shape.
+        name (str | Path): What errors call it.
+
+    Raises:
+        ImageFileError: If there are NaN, infinite or negative values, or some above 65535.
+
+    Example:
+        >>> unit_scale(np.ones((1, 1, 3), np.float32)), unit_scale(np.full((1, 1, 3), 200, np.float32))
+        (1, 255)
+    """
+    if pixels.dtype.kind == 'u':
+        return int(np.iinfo(pixels.dtype).max)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        raise ImageFileError(f'{name} holds NaN or infinite values; replace them by numbers')
+    if low < 0 or high > 65535:
+        raise ImageFileError(f'{name} holds floats from {low:g} to {high:g}; they must be in 0 to 1, 0 to 255 or 0 to '
+                             '65535')
+    return 1 if high <= 1 else 255 if high <= 255 else 65535
+
+
+_warned = set()
+
+
+def _warn_once(text):
+    if text not in _warned and len(_warned) < 1000:
+        _warned.add(text)
+        print_log(terminal_text(text), 'current', logging.WARNING)
+
+
+def _mapped_size(path):
+    status = check_regular(path, 'image file')
+    if not status.st_size:
+        return _size(b'', path)
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _size(data, path)
 
 
 def _still_header(data, name):
@@ -257,6 +304,9 @@ def _still_header(data, name):
     if header is None:
         raise ImageFileError(f'{name} ({len(data)} bytes) is not a PNG, JPEG, WebP, TIFF, BMP or GIF file, or is '
                              f'damaged: it starts with {bytes(data[:8])!r}; convert, replace or remove it')
+    if header.crowded:
+        raise ImageFileError(f'{name} is a {header.kind} file of so many parts that reading it could take minutes '
+                             f'({len(data)} bytes); save it anew, or remove it')
     if header.frames > 1:
         raise ImageFileError(f'{name} is a {header.kind} file of {header.frames} frames, where one image is needed; '
                              'extract its frames to files of their own, or remove it')
@@ -272,6 +322,11 @@ def _known_size(header, data, name):
 
 def _size(data, name):
     return _known_size(_still_header(data, name), data, name)
+
+
+def _ended(data, header):
+    """Return a checked JPEG with its end marker, without which OpenCV 5 does not decode it."""
+    return data if header.whole else bytes(data) + b'\xff\xd9'
 
 
 @functools.cache
@@ -293,15 +348,39 @@ def _decode_plain_png(data, header):
         return None
 
 
-def _decode(data, flags, name):
+def _decode(data, flags, name, header):
+    # OpenCV multiplies colours of 8 bits by alpha
+    if header.alpha and (image := _decode_tiff(data, flags)) is not None:
+        return image
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageFileError(f'{name} cannot be decoded: {error.err or error}') from error
+    if image is None and header.kind == 'TIFF':
+        image = _decode_tiff(data, flags)
     if image is None or image.size == 0:
         raise ImageFileError(f'{name} ({len(data)} bytes) is not an image of 8 or 16 bits that can be decoded, or is '
                              f'damaged (it starts with {bytes(data[:8])!r}); replace or remove it')
     return image
+
+
+def _decode_tiff(data, flags):
+    """Decode a TIFF that OpenCV does not read (some with tiles) by Pillow, as OpenCV would; None if not."""
+    import io
+
+    from PIL import Image, ImageOps
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            colours_of_16_bits = image.mode in ('RGB', 'RGBA') and max(image.tag_v2.get(258, (8,))) > 8  # cut to 8
+            if image.mode not in ('L', 'RGB', 'RGBA', 'F', 'I;16') or colours_of_16_bits:
+                return None
+            array = np.array(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, IndexError, struct.error,
+            Image.DecompressionBombError):  # what Pillow's parsers raise on damage; OpenCV's message then stands
+        return None
+    if flags != cv2.IMREAD_UNCHANGED:
+        array = np.repeat(array[..., None], 3, axis=2) if array.ndim == 2 else array[..., :3]
+    return array if array.ndim == 2 else np.ascontiguousarray(array[..., [2, 1, 0, *range(3, array.shape[2])]])
 
 
 def _turn(array, orientation):
@@ -312,11 +391,11 @@ def _turn(array, orientation):
     return np.ascontiguousarray(array if flips is None else np.flip(array, flips))
 
 
-def _to_uint8(array):
+def _to_uint8(array, name):
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype in (np.float32, np.float64):
-        return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
-    raise ImageFileError(f'images of dtype {array.dtype} are not supported; convert to 8 or 16 bits')
+        return np.rint(array * (255 / unit_scale(array, name))).astype(np.uint8)
+    raise ImageFileError(f'{name}: images of dtype {array.dtype} are not supported; convert to 8 or 16 bits')

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from restorekit.messages import ExistingFileError
 
 from .atomic import atomic_write_text, remove_temporaries
+from .lock import LOCK, OWNER, lock_folder, unlock_folder
 
 
-def claim_folder(folder: str | os.PathLike[str], record: str, settings: Mapping[str, Any], holds: str) -> bool:
-    """Make ``folder`` the output of one command, or find out that it is one to continue.
+@contextlib.contextmanager
+def claim_folder(folder: str | os.PathLike[str], record: str, settings: Mapping[str, Any],
+                 holds: str) -> Iterator[bool]:
+    """Make ``folder`` the output of one command, or find out that it is one to continue; locked inside the block.
 
     The settings are written to the file ``record`` in the folder before anything else. A folder that has this file
     with the same settings is continued: temporary files that killed processes left there are removed.
@@ -25,36 +29,41 @@ def claim_folder(folder: str | os.PathLike[str], record: str, settings: Mapping[
         settings (Mapping): What the output depends on; plain data.
         holds (str): What the folder holds, in the plural, for messages.
 
-    Returns:
+    Yields:
         bool: Whether it is continued.
 
     Raises:
         ExistingFileError: If the folder was made with other settings, or by another command, or is a file.
+        FolderInUseError: If another process writes there.
 
     Example:
-        >>> claim_folder(getfixture('tmp_path') / 'out', 'patches.json', dict(size=256), 'patches')
+        >>> with claim_folder(getfixture('tmp_path') / 'out', 'patches.json', dict(size=256), 'patches') as continued:
+        ...     print(continued)
         False
     """
     folder = Path(folder)
     file, settings = folder / record, json.loads(json.dumps(dict(settings)))
-    if file.is_file():
-        before = _read_record(file)
-        differing = differing_settings(before, settings)
-        if differing:
-            raise ExistingFileError(
-                f'{folder} holds {holds} made with other settings ({"; ".join(differing)}; see {file}): give the same '
-                'settings to continue, or another output folder')
-        remove_temporaries(folder, recursive=True)
-        return True
     if folder.exists() and not folder.is_dir():
         raise ExistingFileError(f'{folder} is a file; give a folder for the output')
-    if folder.is_dir() and any(not _is_temporary(path) for path in folder.iterdir()):
+    continued = file.is_file()
+    if not continued and folder.is_dir() and any(not _is_passing(path) for path in folder.iterdir()):
         raise ExistingFileError(f'{folder} is not empty and has no {record}: it was not written by this command; give '
                                 'another output folder')
     folder.mkdir(parents=True, exist_ok=True)
-    remove_temporaries(folder)
-    atomic_write_text(json.dumps(settings, indent=1) + '\n', file)
-    return False
+    lock_folder(folder)
+    try:
+        if continued:
+            differing = differing_settings(_read_record(file), settings)
+            if differing:
+                raise ExistingFileError(
+                    f'{folder} holds {holds} made with other settings ({"; ".join(differing)}; see {file}): give the '
+                    'same settings to continue, or another output folder')
+        else:
+            atomic_write_text(json.dumps(settings, indent=1) + '\n', file)
+        remove_temporaries(folder, recursive=True)
+        yield continued
+    finally:
+        unlock_folder(folder)
 
 
 def differing_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -86,8 +95,9 @@ def path_inside(folder: str | os.PathLike[str], name: str) -> Path:
     return path
 
 
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith('.rk-') and path.suffix == '.tmp'
+def _is_passing(path: Path) -> bool:
+    """Whether a file is one that a killed run leaves before it has written anything."""
+    return path.name in (LOCK, OWNER) or (path.name.startswith('.rk-') and path.suffix == '.tmp')
 
 
 def _read_record(file: Path) -> dict[str, Any]:

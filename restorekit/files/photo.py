@@ -180,29 +180,6 @@ def to_depth(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return pixels.astype(dtype) / dtype.type(top.get(pixels.dtype.name, 1))
 
 
-def unit_scale(pixels: np.ndarray, name: str | os.PathLike = 'the image') -> float:
-    """Return what pixels are divided by to be in [0, 1]: 255 for uint8, 65535 for uint16; of floats see below.
-
-    Floats are read as [0, 1] where none is above 1, else as 0 to 255 where none is above 255, else as 0 to 65535.
-
-    Raises:
-        ImageFileError: If there are NaN, infinite or negative floats, or some above 65535.
-
-    Example:
-        >>> unit_scale(np.ones((1, 1, 3), np.float32)), unit_scale(np.full((1, 1, 3), 200, np.float32))
-        (1, 255)
-    """
-    if pixels.dtype.kind == 'u':
-        return int(np.iinfo(pixels.dtype).max)
-    low, high = float(pixels.min()), float(pixels.max())
-    if not np.isfinite(low) or not np.isfinite(high):
-        raise ImageFileError(f'{name} holds NaN or infinite values; replace them by numbers')
-    if low < 0 or high > 65535:
-        raise ImageFileError(f'{name} holds floats from {low:g} to {high:g}; they must be in 0 to 1, 0 to 255 or 0 to '
-                             '65535')
-    return 1 if high <= 1 else 255 if high <= 255 else 65535
-
-
 def _channels(page, grey):
     """Pixels and alpha as (H, W, C) with C of 1 to 4, grey as one channel."""
     pixels = to_grey(page.pixels)[..., None] if grey else page.pixels

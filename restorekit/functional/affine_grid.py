@@ -127,7 +127,8 @@ def area_resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         >>> area_resize(torch.arange(4.).view(1, 1, 1, 4), (1, 2)).flatten().tolist()
         [0.5, 2.5]
     """
-    if tuple(image.shape[-2:]) == tuple(size):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # then the size is any
+    if not traced and tuple(image.shape[-2:]) == tuple(size):
         return image
     rows = _coverage(image.shape[-2], size[0], image)
     columns = _coverage(image.shape[-1], size[1], image)

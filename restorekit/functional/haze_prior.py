@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from .filters import guided_filter
+from .precision import no_autocast
 
 STRIDE = 4
 #: Log-gain candidates that :func:`haze_prior` returns.
@@ -75,7 +76,7 @@ def haze_prior(image: torch.Tensor) -> HazePrior:
         >>> tuple(prior.log_gains.shape), tuple(prior.maps.shape)
         ((1, 4, 8, 12), (1, 40, 8, 12))
     """
-    with torch.autocast(image.device.type, enabled=False):
+    with no_autocast(image):
         image = image.float()
         mean = F.avg_pool2d(image, STRIDE)
         low, high = -F.max_pool2d(-image, STRIDE), F.max_pool2d(image, STRIDE)

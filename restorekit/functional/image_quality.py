@@ -119,8 +119,8 @@ def ms_ssim(pred, target, window=11, sigma=1.5, padding='valid', data_range=1.0)
     smallest = window * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
     if min(pred.shape[-2:]) < smallest:
         raise InputError(f'MS-SSIM with a window of {window} needs images of at least {smallest} pixels on each side, '
-                         f'so that the window fits its fifth scale; got {pred.shape[-2]}x{pred.shape[-1]}. Use SSIM, '
-                         'or a protocol with a smaller ssim_window')
+                         f'so that the window fits its fifth scale, but got {pred.shape[-2]}x{pred.shape[-1]}. Use '
+                         'SSIM, or a protocol with a smaller ssim_window')
     product = 1.0
     for scale, weight in enumerate(MS_SSIM_WEIGHTS):
         if scale:
@@ -246,18 +246,18 @@ def check_image_pair(pred, target):
         raise InputError(f'the prediction is {tuple(pred.shape)} and the target {tuple(target.shape)}; they must have '
                          'the same shape (N, C, H, W)')
     if pred.ndim != 4 or pred.numel() == 0:
-        raise InputError(f'images must be (N, C, H, W) with at least one pixel, got {tuple(pred.shape)}; '
+        raise InputError(f'images must be (N, C, H, W) with at least one pixel, but got {tuple(pred.shape)}; '
                          'add the batch dimension with image[None]')
 
 
 def check_ssim_options(window, sigma, padding):
     """Raise a ValueError for an even or non-positive window, a non-positive sigma or an unknown padding."""
     if window < 1 or window % 2 == 0:
-        raise InputError(f'window must be odd and positive, so that it has a centre, got {window}')
+        raise InputError(f'window must be odd and positive, so that it has a centre, but got {window}')
     if sigma is not None and not sigma > 0:
-        raise InputError(f'sigma must be positive (in pixels), or None for a uniform window, got {sigma}')
+        raise InputError(f'sigma must be positive (in pixels), or None for a uniform window, but got {sigma}')
     if padding not in SSIM_PADDINGS:
-        raise InputError(f'padding must be one of {", ".join(map(repr, SSIM_PADDINGS))}, got {padding!r}')
+        raise InputError(f'padding must be one of {", ".join(map(repr, SSIM_PADDINGS))}, but got {padding!r}')
 
 
 def _needs_gradient(*tensors):

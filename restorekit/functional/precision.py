@@ -26,10 +26,10 @@ def at_least_float32(*tensors):
 
 
 def no_autocast(tensor):
-    """Return a context manager that switches autocast off on the device of ``tensor``.
+    """Return a context manager that switches autocast off on the device of ``tensor``; the meta device has none.
 
     Example:
         >>> with no_autocast(torch.zeros(2, 2)):
         ...     pass
     """
-    return torch.autocast(tensor.device.type, enabled=False)
+    return torch.autocast('cpu' if tensor.device.type == 'meta' else tensor.device.type, enabled=False)

@@ -7,12 +7,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from restorekit.messages import InputError
 
+_REDUCTIONS = (torch.ops.aten.mean.dim, torch.ops.aten.amax.default, torch.ops.aten.amin.default)
+
 
 class RecordStatistics(TorchDispatchMode):
-    """Keep every average that a network takes over a whole image: of ``x.mean((2, 3))`` and global average pooling.
+    """Keep every mean, maximum and minimum that a network takes over a whole image, of ``x.mean((2, 3))`` and the like
+    as of global average pooling.
 
-    It works on any network, since both end in one operation of torch. ``values`` is the list of (N, C, 1, 1) tensors in
-    the order of the pass.
+    It works on any network, since these end in few operations of torch. ``values`` is the list of the results in the
+    order of the pass.
 
     Example:
         >>> with RecordStatistics() as record, torch.no_grad():
@@ -27,7 +30,7 @@ class RecordStatistics(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        if _is_global_mean(func, args):
+        if _is_global(func, args):
             self.values.append(result)
         return result
 
@@ -47,9 +50,9 @@ class HoldStatistics(TorchDispatchMode):
         self.values, self.position = values, 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if not _is_global_mean(func, args):
+        if not _is_global(func, args):
             return func(*args, **(kwargs or {}))
-        shape = _shape_of_mean(args, kwargs or {})
+        shape = _shape(args, kwargs or {})
         if self.position >= len(self.values) or tuple(self.values[self.position].shape) != shape:
             raise InputError('the network takes other global averages for a tile than for the whole image, so it '
                              'cannot be tiled; use --tile off, or a smaller image')
@@ -58,12 +61,14 @@ class HoldStatistics(TorchDispatchMode):
         return value.to(args[0].dtype)
 
 
-def _is_global_mean(func, args):
-    if func is not torch.ops.aten.mean.dim or args[0].dim() != 4 or args[1] is None:
+def _is_global(func, args):
+    if func not in _REDUCTIONS or args[0].dim() != 4 or len(args) < 2 or args[1] is None:
         return False
-    return sorted(dim % 4 for dim in args[1]) == [2, 3]
+    return {2, 3} <= {dim % 4 for dim in args[1]}
 
 
-def _shape_of_mean(args, kwargs):
+def _shape(args, kwargs):
+    dims = {dim % 4 for dim in args[1]}
     keep = args[2] if len(args) > 2 else kwargs.get('keepdim', False)
-    return (*args[0].shape[:2], 1, 1) if keep else tuple(args[0].shape[:2])
+    sizes = [1 if dim in dims else size for dim, size in enumerate(args[0].shape) if keep or dim not in dims]
+    return tuple(sizes)

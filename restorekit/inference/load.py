@@ -16,15 +16,15 @@ _FILES = ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin', '.onnx'
 
 def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.PathLike | None = None,
          config: str | os.PathLike | None = None, device: str | None = None, tile: str | int = 'auto',
-         precision: str = 'auto', strength: float = 1.0, protect_highlights: bool | None = None
-         ) -> RestorationPipeline:
+         precision: str = 'auto', backend: str | None = None, strength: float = 1.0,
+         protect_highlights: bool | None = None) -> RestorationPipeline:
     """Load a model, by its name or from a checkpoint.
 
     Args:
         name_or_path (str | Path, optional): A checkpoint file, or a name of :func:`list_models`; default: the model
             that comes with restorekit.
         checkpoint (str | Path, optional): A checkpoint file; not beside a name.
-        config, device, tile, precision, strength: See
+        config, device, tile, precision, backend, strength: See
             :class:`~restorekit.inference.pipeline.RestorationPipeline`.
         protect_highlights (bool, optional): Default: what the model recommends.
 
@@ -45,7 +45,8 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     if checkpoint is None:
         checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
                                               asked=name_or_path is not None)
-    return RestorationPipeline(checkpoint, config, device, tile=tile, precision=precision, strength=strength,
+    return RestorationPipeline(checkpoint, config, device, tile=tile, precision=precision, backend=backend,
+                               strength=strength,
                                protect_highlights=recommended if protect_highlights is None else protect_highlights)
 
 
@@ -72,4 +73,45 @@ def _model_file(name, asked):
                                'yet; train one (restorekit train cid/cid_quickstart) and give its checkpoint with '
                                '--checkpoint') from error
     entry = index.find_model(name)
+    if not entry.path.is_file():
+        raise MissingFileError(f'the model {name!r} has no weights in this copy of restorekit; give a checkpoint with '
+                               '--checkpoint')
     return entry.path, getattr(entry, 'protect_highlights', False)
+
+
+def load_network(checkpoint, config=None, device='cpu'):
+    """Build a network and load its weights.
+
+    Args:
+        checkpoint (str | Path): A checkpoint of a training run, a converted one, or a bare state dict.
+        config (str | Path, optional): Config whose ``model.network`` is built. Default: the network's description
+            stored in the checkpoint as JSON data; text from a checkpoint is never executed.
+        device (str): Where to put it.
+
+    Returns:
+        RestorationNetwork: In eval mode.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, or describes no network and ``config`` is not given.
+        RuntimeError: If the weights are those of another network.
+    """
+    from restorekit.checkpoint import (
+        build_described_network,
+        load_checkpoint_file,
+        load_network_weights,
+        network_description,
+        network_state,
+    )
+    from restorekit.registry import MODELS
+    loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
+    state = network_state(loaded)
+    if config is None:
+        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
+    else:
+        from restorekit.config import ConfigError, load_config
+        network_cfg = load_config(config).get('model', {}).get('network')
+        if network_cfg is None:
+            raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
+        network = MODELS.build(network_cfg)
+        load_network_weights(network, state, str(checkpoint))
+    return network.to(device).eval().requires_grad_(False)

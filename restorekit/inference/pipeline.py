@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 
 import numpy as np
-import torch
 
-from restorekit.checkpoint import (
-    build_described_network,
-    load_checkpoint_file,
-    load_network_weights,
-    network_description,
-    network_state,
-)
-from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, unit_scale, write_photo
+from restorekit.files.image_io import unit_scale
+from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, write_photo
 from restorekit.messages import InputError, InputTypeError
-from restorekit.registry import MODELS
 
-from .backend import TorchBackend
 from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent, shrink
 from .memory import ImageMemoryError, is_out_of_memory, megabytes
 from .tiling import plan_axis, restore_tiles
@@ -30,39 +22,10 @@ WHOLE_PIXELS = 2 ** 22
 TILE_MEMORY = 2 ** 29
 _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
+BACKENDS = ('torch', 'onnxruntime', 'openvino')
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
 #: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
 _OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
-
-
-def load_network(checkpoint, config=None, device='cpu'):
-    """Build a network and load its weights.
-
-    Args:
-        checkpoint (str | Path): A checkpoint of a training run, a converted one, or a bare state dict.
-        config (str | Path, optional): Config whose ``model.network`` is built. Default: the network's description
-            stored in the checkpoint as JSON data; text from a checkpoint is never executed.
-        device (str): Where to put it.
-
-    Returns:
-        RestorationNetwork: In eval mode.
-
-    Raises:
-        CheckpointError: If the file is no checkpoint, or describes no network and ``config`` is not given.
-        RuntimeError: If the weights are those of another network.
-    """
-    loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    state = network_state(loaded)
-    if config is None:
-        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
-    else:
-        from restorekit.config import ConfigError, load_config
-        network_cfg = load_config(config).get('model', {}).get('network')
-        if network_cfg is None:
-            raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
-        network = MODELS.build(network_cfg)
-        load_network_weights(network, state, str(checkpoint))
-    return network.to(device).eval().requires_grad_(False)
 
 
 class RestorationPipeline:
@@ -77,6 +40,8 @@ class RestorationPipeline:
         tile (str | int): ``'auto'``: tiles when the memory that is free asks for it; ``'off'``: never; or their size in
             pixels.
         precision (str): ``'auto'`` (float32), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+        backend (str): ``'torch'``; or ``'onnxruntime'`` or ``'openvino'``, which run what ``restorekit export`` wrote,
+            without torch. Default: by the file.
         strength (float): In [0, 1]; 0 returns the input, 1 the network's result.
         protect_highlights (bool): Keep clipped skies and lamps as they are.
 
@@ -89,14 +54,17 @@ class RestorationPipeline:
     """
 
     def __init__(self, checkpoint, config=None, device=None, *, tile: str | int = 'auto', precision: str = 'auto',
-                 strength: float = 1.0, protect_highlights: bool = False):
-        self.device = check_device(device)
+                 backend: str | None = None, strength: float = 1.0, protect_highlights: bool = False):
         self.checkpoint = str(checkpoint)
-        self.network = load_network(checkpoint, config, self.device)
-        self.backend = TorchBackend(self.network, self.device, precision)
         self.tile = check_tile(tile)
         self.strength = check_strength(strength)
         self.protect_highlights = protect_highlights
+        self.backend = make_backend(checkpoint, config, device, precision, backend)
+
+    @property
+    def device(self):
+        """Where the network runs."""
+        return self.backend.device
 
     def __call__(self, image, output: str | os.PathLike | None = None, *, strength: float | None = None,
                  mask: np.ndarray | None = None):
@@ -176,7 +144,7 @@ class RestorationPipeline:
 
         Args:
             pixels (ndarray): Floats in [0, 1], or in 0 to 255 or 0 to 65535 (see
-                :func:`~restorekit.files.photo.unit_scale`).
+                :func:`~restorekit.files.image_io.unit_scale`).
             name (str): What errors call it.
             strength, mask: See :meth:`__call__`.
 
@@ -225,13 +193,13 @@ class RestorationPipeline:
 
     def info(self) -> dict:
         """Return what the model is: its file, network, parameters, device, tiling and sizes."""
-        return dict(checkpoint=self.checkpoint, network=type(self.network).__name__,
-                    parameters=sum(p.numel() for p in self.network.parameters()), device=str(self.device),
-                    tiling=self.backend.tiling, size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
+        return dict(checkpoint=self.checkpoint, **self.backend.info(), tiling=self.backend.tiling,
+                    size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
                     receptive_field=self.backend.receptive_field)
 
     def _restore_object(self, image, options):
-        if isinstance(image, torch.Tensor):
+        torch = sys.modules.get('torch')  # whoever has a tensor has imported it
+        if torch and isinstance(image, torch.Tensor):
             if image.dim() == 4:
                 return torch.stack([self._restore_object(one, options) for one in image]) if len(image) else image
             if image.dim() != 3 or image.shape[0] != 3:
@@ -280,8 +248,7 @@ class RestorationPipeline:
                 if not is_out_of_memory(error) or self.backend.tiling == 'never' or isinstance(error, ImageMemoryError):
                     raise
                 last = error
-                if self.device.type == 'cuda':
-                    torch.cuda.empty_cache()
+                self.backend.release()
         raise last
 
     def _restore_with(self, pixels, scale, emit, tile):
@@ -314,7 +281,7 @@ class RestorationPipeline:
         padded = self._tile_size(None, (height, width))
         if isinstance(self.tile, int):
             if backend.tiling == 'never':
-                raise InputError(f'{type(self.network).__name__} cannot be tiled: each of its pixels depends on the '
+                raise InputError(f'{backend.model_name} cannot be tiled: each of its pixels depends on the '
                                  'whole image; leave out --tile, or give a smaller image')
             return [self.tile, *[tile for tile in _TILES if tile < self.tile]]
         need, free = backend.memory(*padded), backend.free()
@@ -326,7 +293,7 @@ class RestorationPipeline:
                 advice = 'this network cannot be tiled; give a smaller image, or a machine with more memory' \
                     if backend.tiling == 'never' else 'leave out --tile off, so that it is restored in tiles'
                 raise ImageMemoryError(f'{name} ({width}x{height}) needs about {megabytes(need)} of memory for one '
-                                       f'pass of {type(self.network).__name__}, but {megabytes(free)} are free; '
+                                       f'pass of {backend.model_name}, but {megabytes(free)} are free; '
                                        f'{advice}')
             return [None]
         if fits and (height * width <= WHOLE_PIXELS or need <= TILE_MEMORY):
@@ -353,21 +320,29 @@ _ALLOWED = ('an image is a file, a PIL image, an array (H, W), (H, W, 3) or (H, 
             '[0, 1] in RGB, or a tensor (3, H, W) or (N, 3, H, W) of these')
 
 
-def check_device(device: str | torch.device | None) -> torch.device:
-    """Return the device, by default CUDA if there is one.
+def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None, device: str | None, precision: str,
+                 backend: str | None):
+    """Return the backend that runs a file: torch for checkpoints, onnxruntime for ``.onnx`` unless told otherwise.
 
     Raises:
-        InputError: If torch does not know it, or it is not there.
+        InputError: If the backend is not known or cannot run such a file.
     """
-    try:
-        device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    except RuntimeError as error:
-        raise InputError(f'device must be cpu, cuda or cuda:N, but got {device!r}') from error
-    if device.type == 'cuda' and not torch.cuda.is_available():
-        raise InputError(f"device '{device}' was asked for, but torch finds no CUDA here; use cpu")
-    if device.type == 'cuda' and device.index is not None and device.index >= torch.cuda.device_count():
-        raise InputError(f"device '{device}' was asked for, but there are {torch.cuda.device_count()} CUDA devices")
-    return device
+    exported = str(checkpoint).lower().endswith('.onnx')
+    backend = backend or ('onnxruntime' if exported else 'torch')
+    if backend not in BACKENDS:
+        raise InputError(f'backend must be one of {", ".join(BACKENDS)}, but got {backend!r}')
+    if backend == 'torch':
+        if exported:
+            raise InputError(f'{checkpoint} is an ONNX file, which torch does not run; use --backend onnxruntime')
+        from .load import load_network
+        from .torch_backend import TorchBackend, check_device
+        device = check_device(device)
+        return TorchBackend(load_network(checkpoint, config, device), device, precision)
+    if not exported:
+        raise InputError(f'{backend} runs ONNX files, but got {checkpoint}; write one with: restorekit export '
+                         f'{checkpoint} -o model.onnx')
+    from .onnx_backend import OnnxBackend
+    return OnnxBackend(checkpoint, backend, device, precision)
 
 
 def check_tile(tile: str | int) -> str | int:
@@ -418,7 +393,7 @@ def _part(pixels, rows, columns):
 
 
 def _as_photo(image):
-    if isinstance(image, torch.Tensor):
+    if hasattr(image, 'is_floating_point'):  # a tensor
         if image.dim() != 3:
             raise InputError('output names one file, but got a batch of images; write them one by one')
         image = image.cpu().permute(1, 2, 0).float().numpy() if image.is_floating_point() \

@@ -1,6 +1,7 @@
 """Networks, restorers, losses and the preprocessor."""
 
 from .decoders import *  # noqa: F403
+from .discriminators import *  # noqa: F403
 from .encoders import *  # noqa: F403
 from .initialisation import SafePretrainedInit as SafePretrainedInit
 from .losses import *  # noqa: F403

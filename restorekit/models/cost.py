@@ -30,6 +30,7 @@ def network_cost(network: nn.Module, height: int = 256, width: int = 256) -> Net
     """Count parameters and multiply-adds of ``network`` for one image of ``height`` x ``width``.
 
     Nothing is computed: a copy without data runs on torch's meta device, which takes a moment even for a large network.
+    A network that asks for its values on the way runs on data.
 
     Args:
         network (nn.Module): Takes (1, 3, height, width); in training or eval mode, it is left as it was.
@@ -42,7 +43,16 @@ def network_cost(network: nn.Module, height: int = 256, width: int = 256) -> Net
         1761
     """
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    ghost = copy.deepcopy(network).to('meta').eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        ghost(torch.empty(1, 3, height, width, device='meta'))
-    return NetworkCost(parameters, counter.get_total_flops() // 2, (height, width))
+    ghost = copy.deepcopy(network).eval()
+    try:
+        macs = _count(ghost.to('meta'), torch.empty(1, 3, height, width, device='meta'))
+    except NotImplementedError:  # an operator whose result's shape depends on values
+        macs = _count(copy.deepcopy(network).eval(), torch.rand(1, 3, height, width))
+    return NetworkCost(parameters, macs, (height, width))
+
+
+@torch.no_grad()
+def _count(network, image):
+    with FlopCounterMode(display=False) as counter:
+        network(image)
+    return counter.get_total_flops() // 2

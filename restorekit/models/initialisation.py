@@ -21,7 +21,7 @@ class SafePretrainedInit(PretrainedInit):
     def __call__(self, module):
         """Load the weights into ``module``; MMEngine logs the keys that do not fit."""
         read = load_from_http if '://' in self.checkpoint else load_checkpoint_file
-        state = network_state(read(self.checkpoint, map_location=self.map_location or 'cpu'))
+        state = network_state(read(self.checkpoint, map_location=self.map_location or 'cpu'), self.checkpoint)
         if self.prefix is not None:
             prefix = self.prefix.removeprefix('network.').rstrip('.') + '.'
             state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -77,7 +77,8 @@ class _Painter:
         to = self.lamp[0] - world_x, self.lamp[1] - py, self.lamp[2] - world_z
         far = np.sqrt(to[0] ** 2 + to[1] ** 2 + to[2] ** 2) + 0.3
         facing = np.maximum((nx * cos + nz * sin) * to[0] + ny * to[1] + (nz * cos - nx * sin) * to[2], 0) / far
-        shade = self.ambient * (0.8 + 0.2 * ny)[:, None] + self.lamp_colour * (facing / (0.4 + 0.12 * far ** 2))[:, None]
+        shade = self.ambient * (0.8 + 0.2 * ny)[:, None]
+        shade += self.lamp_colour * (facing / (0.4 + 0.12 * far ** 2))[:, None]
         if inside:  # corners are darker
             edge = np.minimum(half_x - np.abs(px), half_z - np.abs(pz))
             edge = np.where(flat, edge, np.minimum(py - centre[1], centre[1] + size[1] - py))
@@ -137,8 +138,8 @@ def _material(rng, kind=None, base=None):
             out = np.where(joint[:, None], base * 0.6, base)
         elif kind == 'print':
             places = [((x * 90 + offset[i]).astype(np.float32)) for i, x in enumerate((u, v))]
-            levels = np.clip(np.stack([sample(noise('smooth'), places[0] + 170 * i, places[1]) for i in range(4)]), -3, 3)
-            weights = np.exp(3 * levels)
+            levels = np.stack([sample(noise('smooth'), places[0] + 170 * i, places[1]) for i in range(4)])
+            weights = np.exp(3 * np.clip(levels, -3, 3))
             out = (weights / weights.sum(0)).T @ colours
         else:
             out = np.broadcast_to(base, (len(u), 3))
@@ -197,8 +198,9 @@ def draw_room(canvas, light, rng, warmth):
             shade = np.minimum(shade, 1 - 0.55 * np.exp(-np.maximum(away - 0.6 * radius, 0) / 0.25))
         return shade
 
-    wall, plain = _material(rng, rng.choice(['plain', 'plain', 'plain', 'stripes', 'print', 'tiles']),
-                            _colour(rng, (0, 0.35), (0.35, 0.95))), _material(rng, 'plain', _colour(rng, (0, 0.1), (0.6, 1)))
+    wall = _material(rng, rng.choice(['plain', 'plain', 'plain', 'stripes', 'print', 'tiles']),
+                     _colour(rng, (0, 0.35), (0.35, 0.95)))
+    plain = _material(rng, 'plain', _colour(rng, (0, 0.1), (0.6, 1)))
     floor = _material(rng, rng.choice(['wood', 'wood', 'tiles', 'fabric', 'checks', 'plain']))
 
     def shell(u, v, face):

@@ -159,12 +159,15 @@ class DatasetEntry:
         self._list(self.faults, 'files cannot be read', [look['error'] for look in self.looks.values()
                                                          if look['error']])
         self._list(self.faults, 'items differ in size', list(self._unequal()))
-        if not any(self.files) and self.kind != 'ProceduralScenes':
+        if not any(self.files) and not getattr(self.leaf, 'generated', False):
             self.notes.append(f'{self.name}: {self.kind} names no files, so nothing was read or compared; a dataset of '
                               'your own defines files(index)')
         unused = getattr(self.leaf, 'unused', 0)
         if unused:
             self.notes.append(f'{self.name}: {unused} clear images have no hazy image')
+        self._list(self.notes, 'files are left out, since their format is not read', getattr(self.leaf, 'left_out', []))
+        self._list(self.notes, 'JPEG files lack their end marker, but none of their pixels',
+                   [path for path, look in self.looks.items() if look.get('endless')])
         for role, twins in self._twins().items():
             self._list(self.notes, f'groups of equal files among {role}', [' = '.join(group) for group in twins])
 
@@ -309,6 +312,7 @@ def _read_files(entries: Sequence[DatasetEntry], quick: bool, workers: int | Non
 def examine(job: tuple[Any, ...]) -> Look:
     """Read one file: its size, and, unless only headers are asked for, hashes of its bytes and of its pixels."""
     import restorekit.datasets  # noqa: F401  registers the store of LMDBs
+    from restorekit.files.image_header import read_header
     from restorekit.files.image_io import image_size, read_bytes
     path, store, is_depth, coding, quick = job
     look: Look = dict(path=path, size=None, nbytes=0, bytes=None, pixels=None, error=None)
@@ -321,6 +325,7 @@ def examine(job: tuple[Any, ...]) -> Look:
             data = read_bytes(path, store)
             look['nbytes'], look['bytes'] = len(data), hashlib.sha256(data).hexdigest()
             image = _decode(data, path, store, is_depth, coding)
+            look['endless'] = data[:2] == b'\xff\xd8' and not read_header(data).whole
             look['size'] = tuple(image.shape[:2])
             if not is_depth:
                 look['pixels'] = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()

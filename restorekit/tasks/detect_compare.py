@@ -26,8 +26,9 @@ BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = dict(clahe=clahe, dcp
 TITLES = dict(map50='mAP@0.5', map='mAP@[.5:.95]')
 
 
-def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: str | Path | None = None,
-                   config: str | Path | None = None, baselines: Sequence[str] = (), detector: str = DEFAULT,
+def detect_compare(images: str | Path, annotations: str | Path, *, model: str | Path | None = None,
+                   checkpoint: str | Path | None = None, config: str | Path | None = None,
+                   baselines: Sequence[str] = (), detector: str = DEFAULT,
                    detector_weights: str | Path | None = None, detector_options: Mapping[str, Any] | None = None,
                    device: str | None = None, every: int = 1, bootstrap: int = 200, out: str | Path | None = None,
                    pictures: int = 6, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
@@ -36,8 +37,9 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
     Args:
         images (str | Path): Folder of hazy photos.
         annotations (str | Path): Folder of their boxes, PASCAL VOC XML files of the photos' names.
-        checkpoint (str | Path, optional): Restore with this one; without it only the photos as they are (and the
-            baselines) are scored.
+        model (str | Path, optional): Restore with this one, a name or a checkpoint, see :func:`restorekit.load`.
+            Without a model or checkpoint only the photos as they are (and the baselines) are scored.
+        checkpoint (str | Path, optional): A checkpoint, instead of a model.
         config (str | Path, optional): Config the network is built from; default: what the checkpoint says.
         baselines (Sequence[str]): Classical methods to score beside it: 'clahe', 'dcp' (the dark channel prior).
         detector (str): An ONNX file or a detection model of torchvision, see
@@ -56,7 +58,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
         ``measure``, ``boxes`` and ``sides``, by side ('hazy', 'restored', and the baselines' names) a dict of ``value``
         in [0, 1] or None, ``interval`` (low, high) or None and, but for hazy, ``gain`` and ``gain_interval``. Besides
         ``images``, ``boxes``, ``difficult``, ``unmapped`` (annotated classes the detector does not know, with their
-        number), ``photos_without_annotation``, ``annotations_without_photo``, ``detector``, ``checkpoint``.
+        number), ``photos_without_annotation``, ``annotations_without_photo``, ``detector``, ``model`` (or checkpoint).
 
     Raises:
         MissingFileError: If a folder, the checkpoint or the detector is not there.
@@ -69,6 +71,8 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
         >>> found['rows'][2]['sides']['clahe']['gain']  # doctest: +SKIP
         0.067
     """
+    if model is not None and checkpoint is not None:
+        raise InputError(f'give a model ({model}) or a checkpoint ({checkpoint}), not both')
     if config is not None and checkpoint is None:
         raise InputError('config says how the network of a checkpoint is built; give the checkpoint too')
     for name in baselines:
@@ -83,12 +87,15 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
     pairs, lone_photos, lone_files = find_voc(images, annotations)
     pairs = pairs[::every]
     truths = [read_voc(file) for _, file in pairs]
-    model, categories = build_detector(detector, detector_weights, device, **(detector_options or {}))
+    finder, categories = build_detector(detector, detector_weights, device, **(detector_options or {}))
     score = DetectionScore(truths, class_indices(categories))
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
     if checkpoint is not None:
         from restorekit.inference import RestorationPipeline
         methods['restored'] = RestorationPipeline(checkpoint, config=config, device=device).restore
+    elif model is not None:
+        from restorekit.inference import load
+        methods['restored'] = load(model, device=device).restore
     methods.update({name: BASELINES[name] for name in baselines})
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in ('hazy', *methods)}
     drawn = {k * len(pairs) // max(pictures, 1) for k in range(min(pictures, len(pairs)))} if out is not None else set()
@@ -99,7 +106,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
                                   f'{image.shape[1]}x{image.shape[0]}')
         views = {'hazy': image, **{name: restore(image) for name, restore in methods.items()}}
         for name, view in views.items():
-            results[name].append(detect(model, view, device))
+            results[name].append(detect(finder, view, device))
         if number in drawn:
             _draw(Path(str(out), f'{number:04d}_{photo.stem}.png'), views,
                   {name: found[-1] for name, found in results.items()}, truth, score.names)
@@ -108,7 +115,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, checkpoint: s
     return dict(rows=_rows(score, results, bootstrap), images=len(pairs), boxes=sum(score.counts.values()),
                 difficult=sum(map(sum, (truth.difficult for truth in truths))), unmapped=score.unmapped,
                 photos_without_annotation=lone_photos, annotations_without_photo=lone_files, detector=str(detector),
-                checkpoint=None if checkpoint is None else str(checkpoint))
+                model=str(model or checkpoint) if model or checkpoint else None)
 
 
 def _rows(score: DetectionScore, results: dict[str, list[dict[str, Any]]], draws: int) -> list[dict[str, Any]]:

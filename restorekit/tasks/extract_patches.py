@@ -116,16 +116,17 @@ def extract_patches(source: str | os.PathLike[str], out: str | os.PathLike[str],
     _refuse_lmdbs([source, *(source / folder for folder in pairs or ())])
     files, failures = _single_files(source) if pairs is None else _paired_files(source, pairs, pairing)
     stems = _stems(files)
-    claim_folder(out, RECORD, dict(source=str(source.resolve()), size=size, stride=stride,
-                                   pairs=None if pairs is None else list(pairs), pairing=pairing), 'patches')
-    jobs = [Job(str(source / name), str(path_inside(out, stems[name])), boxes(*shape, size, stride), depth)
-            for name, (shape, depth) in files.items()]
-    todo = [job for job in jobs if not _is_done(job)]
-    for number, failure in enumerate(imap(_cut, todo, workers or 0) if todo else (), 1):
-        if failure is not None:
-            failures.append(failure)
-        if progress is not None:
-            progress(number, len(todo))
+    settings = dict(source=str(source.resolve()), size=size, stride=stride,
+                    pairs=None if pairs is None else list(pairs), pairing=pairing)
+    with claim_folder(out, RECORD, settings, 'patches'):
+        jobs = [Job(str(source / name), str(path_inside(out, stems[name])), boxes(*shape, size, stride), depth)
+                for name, (shape, depth) in files.items()]
+        todo = [job for job in jobs if not _is_done(job)]
+        for number, failure in enumerate(imap(_cut, todo, workers or 0) if todo else (), 1):
+            if failure is not None:
+                failures.append(failure)
+            if progress is not None:
+                progress(number, len(todo))
     return PatchReport(out, len(jobs), len(jobs) - len(todo), sum(len(job.grid) for job in jobs),
                        [name for name, (shape, _) in files.items() if min(shape) < size], failures,
                        None if pairs is None else PAIRING[pairing])

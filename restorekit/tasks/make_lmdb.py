@@ -73,22 +73,22 @@ def make_lmdb(source: str | os.PathLike[str], out: str | os.PathLike[str], *, co
     names = [str(name) for name in scan_images(str(source), suffixes=(*IMAGE_SUFFIXES, '.npy'))]
     _check_names(names, source)
     sizes = {name: (source / name).stat().st_size for name in names}
-    claim_folder(out, SOURCE_FILE, dict(source=str(source.resolve())), 'an LMDB')
-    for file in ('data.mdb', 'lock.mdb', KEYS_FILE):
-        if (out / file).is_symlink():
-            raise ExistingFileError(f'{out / file} is a link to {os.readlink(out / file)}; nothing is written there. '
-                                    'Remove the link, or give another output')
-    with open_lmdb(out, map_size=map_size(sizes)) as env:
-        todo = _missing(env, sizes, source, out)
-        (out / KEYS_FILE).unlink(missing_ok=True)  # unfinished from here on: datasets refuse it
-        done = 0
-        for batch in batches(todo, sizes, commit):
-            put(env, [(_key(name), read_bytes(source / name, None)) for name in batch])
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(todo))
-        total = _verify(env, sizes)
-    atomic_write_bytes(b''.join(_key(name) + b'\n' for name in sorted(names)), out / KEYS_FILE)
+    with claim_folder(out, SOURCE_FILE, dict(source=str(source.resolve())), 'an LMDB'):
+        for file in ('data.mdb', 'lock.mdb', KEYS_FILE):
+            if (out / file).is_symlink():
+                raise ExistingFileError(f'{out / file} is a link to {os.readlink(out / file)}; nothing is written '
+                                        'there. Remove the link, or give another output')
+        with open_lmdb(out, map_size=map_size(sizes)) as env:
+            todo = _missing(env, sizes, source, out)
+            (out / KEYS_FILE).unlink(missing_ok=True)  # unfinished from here on: datasets refuse it
+            done = 0
+            for batch in batches(todo, sizes, commit):
+                put(env, [(_key(name), read_bytes(source / name, None)) for name in batch])
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(todo))
+            total = _verify(env, sizes)
+        atomic_write_bytes(b''.join(_key(name) + b'\n' for name in sorted(names)), out / KEYS_FILE)
     return LmdbReport(out, len(names), len(names) - len(todo), total)
 
 

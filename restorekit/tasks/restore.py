@@ -14,9 +14,9 @@ from restorekit.messages import InputError
 def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | os.PathLike, *,
             model: str | None = None, checkpoint: str | os.PathLike | None = None, config: str | None = None,
             strength: float = 1.0, mask: str | os.PathLike | None = None, protect_highlights: bool | None = None,
-            tile: str | int = 'auto', precision: str = 'auto', device: str | None = None, format: str | None = None,
-            quality: int = 95, suffix: str = '', compare: bool = False, skip_existing: bool = False,
-            shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
+            tile: str | int = 'auto', precision: str = 'auto', backend: str | None = None, device: str | None = None,
+            format: str | None = None, quality: int = 95, suffix: str = '', compare: bool = False,
+            skip_existing: bool = False, shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
             progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
             on_result: Callable[[FileResult], None] | None = None) -> RestoreReport:
     """Restore image files.
@@ -32,6 +32,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         protect_highlights (bool, optional): Keep clipped skies and lamps; default: what the model recommends.
         tile (str | int): 'auto', 'off', or the size of tiles in pixels.
         precision (str): 'auto', 'fp32', 'bf16' or 'fp16'.
+        backend (str, optional): 'torch', 'onnxruntime' or 'openvino'; default: by the file.
         device (str, optional): Default: CUDA if there is one.
         format (str, optional): Format of the outputs; default: that of the input, PNG where it cannot be written.
         quality (int): 0 to 100, of lossy formats.
@@ -72,7 +73,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         mask = check_mask(read_photo(mask, max_pixels).pixels)
     from restorekit.inference.load import load
     pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
-                    strength=strength, protect_highlights=protect_highlights)
+                    backend=backend, strength=strength, protect_highlights=protect_highlights)
     return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
                          skip_existing=skip_existing, max_pixels=max_pixels, mask=mask, progress=progress,
                          on_note=on_note, on_result=on_result)

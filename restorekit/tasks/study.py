@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from restorekit.config import ConfigError, load_config
 from restorekit.files.atomic import atomic_write_text
 from restorekit.files.lock import FolderInUseError, lock_folder, unlock_folder
@@ -23,8 +25,8 @@ from restorekit.messages import InputError, MissingFileError, nearest, unknown_n
 from .process import available_cores, prepare_process
 
 STUDY_FILE, RESULT_FILE = 'study.json', 'result.json'
-DEFAULTS = dict(base=None, options={}, domains=None, variants=None, seeds=[0, 1, 2], baseline=None,
-                metric='PSNR@rgb', target=0.2, hypothesis=None, analysis=None)
+DEFAULTS: dict[str, Any] = dict(base=None, options={}, domains=None, variants=None, seeds=[0, 1, 2], baseline=None,
+                metric='PSNR@rgb', detect=0.2, hypothesis=None, analysis=None)
 DOMAIN_KEYS, VARIANT_KEYS = ('options', 'test'), ('config', 'options', 'trials')
 
 
@@ -77,7 +79,7 @@ class Study:
     - ``domains``: name of a left-out domain -> dict of ``options``, which leave it out of training, and ``test``
       (default: its name): its sets in the validation data.
     - ``seeds``; ``baseline``: the variant the others are compared with (default: the first); ``metric``: the main
-      metric's label; ``target``: the difference that the study should be able to see, in the metric's unit.
+      metric's label; ``detect``: the difference that the study should be able to see, in the metric's unit.
     - ``hypothesis`` and ``analysis``: text, written before the first run and not changed after it.
 
     Args:
@@ -94,7 +96,7 @@ class Study:
         for key in given:
             if key not in DEFAULTS and nearest(key, DEFAULTS, cutoff=0.7):  # others are the file's own variables
                 raise ConfigError(f'{self.file}: ' + unknown_name_message(key, DEFAULTS, 'keys of a study'))
-        self.settings = {key: given.get(key, default) for key, default in DEFAULTS.items()}
+        self.settings: dict[str, Any] = {key: given.get(key, default) for key, default in DEFAULTS.items()}
         for key in ('domains', 'variants'):
             if not isinstance(self.settings[key], dict) or not self.settings[key]:
                 raise ConfigError(f'{self.file}: {key} must be a dict of at least one {key[:-1]}, but got '
@@ -109,6 +111,9 @@ class Study:
             if not isinstance(self.settings[key], str) or not self.settings[key].strip():
                 raise ConfigError(f'{self.file}: {key} is missing; say before the first run what you '
                                   f'{"expect" if key == "hypothesis" else "will compare, and how"}')
+        if not isinstance(self.settings['detect'], (int, float)) or not self.settings['detect'] > 0:
+            raise ConfigError(f'{self.file}: detect is a difference in the unit of the metric, a number above 0, but '
+                              f'got {self.settings["detect"]!r}')
         if self.baseline not in self.variants:
             raise ConfigError(f'{self.file}: baseline '
                               + unknown_name_message(self.baseline, self.variants, 'variants of this study'))
@@ -120,17 +125,19 @@ class Study:
     @property
     def variants(self) -> dict[str, dict]:
         """Name -> the variant."""
-        return self.settings['variants']
+        variants: dict[str, dict] = self.settings['variants']
+        return variants
 
     @property
     def domains(self) -> dict[str, dict]:
         """Name -> the left-out domain."""
-        return self.settings['domains']
+        domains: dict[str, dict] = self.settings['domains']
+        return domains
 
     @property
     def baseline(self) -> str:
         """The variant that others are compared with."""
-        return self.settings['baseline'] or next(iter(self.variants))
+        return str(self.settings['baseline'] or next(iter(self.variants)))
 
     def test_sets(self, domain: str) -> list[str]:
         """Return the names of a domain's sets in the validation data."""
@@ -151,7 +158,7 @@ class Study:
                 **trial, **(options or {}), 'randomness.seed': job.seed}
 
     def config(self, job: Job, data_root: str | os.PathLike[str] | None = None,
-               options: Mapping[str, Any] | None = None):
+               options: Mapping[str, Any] | None = None) -> Config:
         """Return a job's config."""
         name = self.variants[job.variant].get('config') or self.settings['base']
         if name is None:
@@ -256,7 +263,7 @@ def study_report(out: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(page=out / 'report.html', summary=summary)
 
 
-def _share(jobs, job):
+def _share(jobs: list[Job], job: tuple[int, int] | None) -> list[Job]:
     if job is None:
         return jobs
     number, count = job
@@ -265,7 +272,7 @@ def _share(jobs, job):
     return jobs[number - 1::count]
 
 
-def _claim(found, out):
+def _claim(found: Study, out: Path) -> None:
     """Write down the study; refuse a change of what was to be written before the first run."""
     record, path = found.record(), out / STUDY_FILE
     if path.is_file():
@@ -286,12 +293,14 @@ def _claim(found, out):
     atomic_write_text(json.dumps(record, indent=1) + '\n', path)
 
 
-def _result(out, job):
+def _result(out: Path, job: Job) -> dict[str, Any] | None:
     path = out / 'jobs' / job.name / RESULT_FILE
-    return json.loads(path.read_text()) if path.is_file() else None
+    result: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+    return result
 
 
-def _run_in_processes(found, out, jobs, data_root, options, say, workers):
+def _run_in_processes(found: Study, out: Path, jobs: list[Job], data_root: str | os.PathLike[str] | None,
+                      options: Mapping[str, Any] | None, say: Callable[[str], None], workers: int) -> list[str]:
     """Run jobs in processes that are pinned to cores of their own; returns the names of the jobs that ran."""
     import multiprocessing
     context = multiprocessing.get_context('spawn')
@@ -316,7 +325,8 @@ def _run_in_processes(found, out, jobs, data_root, options, say, workers):
     return sorted(ran)
 
 
-def _work(number, workers, file, out, jobs, data_root, options, lines):
+def _work(number: int, workers: int, file: str, out: str, jobs: list[Job],
+          data_root: str | os.PathLike[str] | None, options: dict[str, Any], lines: Any) -> None:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
     if len(cores) >= workers:
         os.sched_setaffinity(0, cores[number::workers])
@@ -328,7 +338,8 @@ def _work(number, workers, file, out, jobs, data_root, options, lines):
         lines.put(('ran', name))
 
 
-def _run_jobs(found, out, jobs, data_root, options, say):
+def _run_jobs(found: Study, out: Path, jobs: list[Job], data_root: str | os.PathLike[str] | None,
+              options: Mapping[str, Any] | None, say: Callable[[str], None]) -> list[str]:
     ran = []
     for job in jobs:
         folder = out / 'jobs' / job.name
@@ -355,7 +366,7 @@ def _run_jobs(found, out, jobs, data_root, options, say):
     return ran
 
 
-def _is_done(out, job, digest, found):
+def _is_done(out: Path, job: Job, digest: str, found: Study) -> bool:
     result = _result(out, job)
     if result is not None and result['digest'] != digest:
         raise ConfigError(f'{found.file}: the config of job {job.name} is not the one its result in {out} was made '
@@ -363,12 +374,12 @@ def _is_done(out, job, digest, found):
     return result is not None
 
 
-def _digest(cfg):
+def _digest(cfg: Config) -> str:
     from restorekit.engine.config_diff import relevant
     return hashlib.sha256(json.dumps(relevant(cfg), sort_keys=True).encode()).hexdigest()
 
 
-def _train(job, cfg, folder, options):
+def _train(job: Job, cfg: Config, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Train one job, or what is left of it; returns its result."""
     from restorekit.engine import MultiPhaseRunner
     from restorekit.models.restorers import NonFiniteError
@@ -381,16 +392,16 @@ def _train(job, cfg, folder, options):
         except NonFiniteError as error:
             failed = str(error)
     records = list(runner.state['phases'].values())
-    curve, measured, done = [], {}, 0
+    curve, measured, logged, done = [], {}, {}, 0
     for name, record in runner.state['phases'].items():
         path = Path(runner.configs[name].work_dir, 'per_image.json')
         if path.is_file():
             found = json.loads(path.read_text())
             curve += [[done + iteration, means] for iteration, means in found['curve']]
-            measured = found['metrics']
+            measured, logged = found['metrics'], found['logged']
         done += record.get('iterations', 0)
     last = runner.configs[list(runner.configs)[-1]].work_dir
-    return dict(failed=failed, metrics={} if failed else measured, curve=curve, iterations=done,
+    return dict(failed=failed, metrics={} if failed else measured, curve=curve, logged=logged, iterations=done,
                 seconds=sum(record.get('seconds', 0) for record in records), run=os.path.relpath(last, folder))
 
 

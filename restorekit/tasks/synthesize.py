@@ -90,16 +90,16 @@ def synthesize(degradation: str | os.PathLike[str] | Mapping[str, Any], clear: s
                          'become clear images')
     maker = _Maker(degradation, clear, out, per_image, depth, dict(depth_options or {}), dict(estimator or {}), seed)
     jobs = maker.plan()
-    claim_folder(out, SETTINGS, maker.settings(), 'a dataset')
-    done = read_manifest(out)
-    todo = [job for job in jobs if not _is_done(out, job[1], per_image, done)]
-    failures: list[str] = []
-    for number, failure in enumerate(imap(maker, todo, workers or 0) if todo else (), 1):
-        if failure is not None:
-            failures.append(failure)
-        if progress is not None:
-            progress(number, len(todo))
-    written = _write_manifest(out, [name for _, name in jobs], done)
+    with claim_folder(out, SETTINGS, maker.settings(), 'a dataset'):
+        done = read_manifest(out)
+        todo = [job for job in jobs if not _is_done(out, job[1], per_image, done)]
+        failures: list[str] = []
+        for number, failure in enumerate(imap(maker, todo, workers or 0) if todo else (), 1):
+            if failure is not None:
+                failures.append(failure)
+            if progress is not None:
+                progress(number, len(todo))
+        written = _write_manifest(out, [name for _, name in jobs], done)
     return SynthesisReport(out, len(jobs), len(jobs) - len(todo), written, failures)
 
 

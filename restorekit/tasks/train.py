@@ -28,6 +28,8 @@ class TrainReport:
         phases (dict[str, dict]): By phase, in order: ``checkpoint`` and ``best_checkpoint`` (relative to ``work_dir``),
             ``metrics`` of the last validation, ``iterations``, ``seconds``.
         checkpoint (Path | None): Last checkpoint of the last phase that has one.
+        best_checkpoint (Path | None): Best checkpoint of the last phase, where ``save_best`` is set.
+        needs_config (bool): Whether the checkpoints load with the config alone, since it imports components of your own.
         table (str): The metrics by phase as a Markdown table; empty without metrics.
         picture (Path | None): ``before_after.png``: samples of the validation before and after each phase.
     """
@@ -36,6 +38,8 @@ class TrainReport:
     config: str
     phases: dict[str, dict[str, Any]]
     checkpoint: Path | None
+    best_checkpoint: Path | None
+    needs_config: bool
     table: str
     picture: Path | None
 
@@ -140,4 +144,6 @@ def _report(runner: Any) -> TrainReport:
     checkpoints = [runner.checkpoint(name) for name in phases if runner.checkpoint(name)]
     return TrainReport(work_dir=runner.work_dir, config=runner.where, phases=phases,
                        checkpoint=checkpoints[-1] if checkpoints else None, table=table,
+                       best_checkpoint=runner.checkpoint(list(phases)[-1], 'best_checkpoint'),
+                       needs_config=bool(runner.cfg.get('custom_imports')),
                        picture=before_after(runner.work_dir, runner.state, runner.single))

@@ -58,11 +58,12 @@ def _check_range(name, value):
 
 def _check_gradients(output, module):
     """Gradients exist and are finite (they may be zero: before a head that starts at zero they all are)."""
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        return  # nothing to train
     for parameter in module.parameters():
         parameter.grad = None
-    (output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum().backward()
+    if output.requires_grad:
+        (output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum().backward()
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        return  # nothing to train
     without = [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
     assert not without, f'trainable parameters without a gradient (they break distributed training): {without}'
     assert any(p.grad.any() for p in module.parameters() if p.grad is not None), 'every gradient is zero'

@@ -50,13 +50,13 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
     if target.suffix != '.safetensors':
         raise InputError(f'the packed file must end in .safetensors, but got {target}')
     if target.exists() and not overwrite:
-        raise ExistingFileError(f'{target} is there already; choose another name, or overwrite it with overwrite=True')
+        raise ExistingFileError(f'{target} is there already; choose another name, or overwrite it')
     loaded = load_checkpoint_file(checkpoint)
     record = (loaded.get('meta') or {}).get('restorekit')
     record = json.loads(record) if isinstance(record, str) else record
     if not isinstance(record, dict) or 'network' not in record:
-        raise CheckpointError(f'{checkpoint} does not say what network it holds; pack a checkpoint of a training run of '
-                              'restorekit')
+        raise CheckpointError(f'{checkpoint} does not say what network it holds; pack a checkpoint of a training run '
+                              'of restorekit')
     state = {}
     for name, value in network_state(loaded).items():
         packed = value.to(DTYPES[dtype]) if value.is_floating_point() else value

@@ -527,3 +527,8 @@ def test_descriptions_name_networks_only(cfg, message):
         ck.network_config_from_json(json.dumps(cfg))
     with pytest.raises(ValueError, match='more than 1048576'):
         ck.network_config_from_json(json.dumps(dict(type='AODNet', name='x' * 2 ** 20)))
+
+
+def test_a_file_without_a_network_is_named():
+    with pytest.raises(ck.CheckpointError, match="^a.pth has no network: .*its keys are epoch"):
+        ck.network_state(dict(epoch=1), 'a.pth')

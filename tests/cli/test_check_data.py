@@ -149,6 +149,7 @@ def test_equal_files_within_a_set_and_unused_clear_ones_are_notes(data, capsys, 
     assert 'note: depth: 1 groups of equal files among gt' in text and 'clear/1.png = ' in text
 
 
+@pytest.mark.slow
 def test_workers_and_lmdbs_change_nothing(data, capsys):
     pytest.importorskip('lmdb')
     assert check(data) == 0

@@ -86,6 +86,15 @@ def test_without_a_checkpoint_the_photos_alone_are_scored(photos, stubs, capsys)
     assert ['mAP@0.5', '3'] in [line[:2] for line in cells(printed)] and 'restored' not in printed
 
 
+def test_a_model_by_name(photos, stubs, monkeypatch, tmp_path):
+    loaded = []
+    monkeypatch.setattr('restorekit.inference.load', lambda name, device: loaded.append(name) or SimpleNamespace(
+        restore=lambda image: image + np.uint8(100)))
+    assert call(*photos, '--model', 'dcp', '--bootstrap', 0, '--json', tmp_path / 'd.json') == 0
+    record = json.loads((tmp_path / 'd.json').read_text())
+    assert loaded == ['dcp'] == [record['model']] and record['rows'][0]['sides']['restored']['value'] == 1
+
+
 def test_classical_methods_and_every_second_photo(photos, stubs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(detect_compare, 'BASELINES', dict(clahe=lambda image: image + np.uint8(100),
                                                           dcp=lambda image: image))

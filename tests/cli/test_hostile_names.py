@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import shutil
 import sys
 
 import pytest
+import torch
 
 from restorekit.cli.main import main
+from restorekit.models import AODNet
 
 #: Names that a folder on Linux may hold.
 ON_DISK = ['a\x1b[31mb.png', 'line\nbreak.png', '\udcff\udcfe.png', 'x' * 251 + '.png', 'ü' * 125 + '.png', 'CON.png',
@@ -106,3 +109,22 @@ def test_reading_commands(root, lmdb_of_keys, source, capsys):
     check(root, out, capsys, 'check-data', root / 'config.py', '--workers', 1, '--json', out / 'r.json')
     check(root, out, capsys, 'browse-dataset', root / 'config.py', '--split', 'test', '--number', 30, '--height', 16,
           '--out', out / 's.png')
+
+
+def test_a_test_with_its_images_and_a_comparison(root, capsys):
+    shutil.copytree(root / 'src', root / 'gt')
+    torch.save(AODNet().state_dict(), root / 'aod.pth')
+    (root / 'config.py').write_text(
+        "default_scope = 'restorekit'\n"
+        f"test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), "
+        f"dataset=dict(type='PairedDataset', input_dir={str(root / 'src')!r}, gt_dir={str(root / 'gt')!r}, "
+        "domain='../up'))\n"
+        "test_evaluator = [dict(type='PSNR')]\ntest_cfg = dict()\n"
+        "model = dict(type='Restorer', network=dict(type='AODNet'))\n")
+    out = root / 'out'
+    check(root, out, capsys, 'test', root / 'config.py', root / 'aod.pth', '--out', out, '--save-images')
+    assert len(files(out / 'images/.._up', '.png')) == len(ON_DISK) + 1
+    assert (out / 'summary.json').is_file() and (out / 'report.html').is_file()
+    shutil.copytree(out, root / 'again')
+    compared = check(root, out, capsys, 'compare', out, root / 'again').out
+    assert f'{len(ON_DISK) + 1} images' in compared, compared

@@ -24,6 +24,7 @@ from restorekit.cli.main import main
 from restorekit.engine import EvaluationLoop
 from restorekit.evaluation import PSNR, report
 from restorekit.evaluation.comparison import compare_reports
+from restorekit.evaluation.report_reader import read_report
 from restorekit.files.image_io import read_image, write_image
 from restorekit.files.lock import lock_folder
 from restorekit.models import AODNet
@@ -130,6 +131,30 @@ def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
         image = cv2.imdecode(np.frombuffer(base64.b64decode(source.removeprefix('data:image/jpeg;base64,')), np.uint8),
                              cv2.IMREAD_COLOR)
         assert image.shape == (150, 3 * 200 + 2 * 4, 3)  # input, restored, truth
+
+
+def test_names_that_no_terminal_should_see(data, capsys):
+    name = os.fsdecode(b'=\xff\x1b[31m.png')
+    for kind in ('hazy', 'clear'):
+        (data / 'day' / kind / '0.png').rename(data / 'day' / kind / name)
+    METRICS.register_module(module=Fails, force=True)
+    try:
+        measure('--metrics', 'Fails', '--cfg-options', 'test_evaluator=[]')
+        (data / 'day' / 'hazy' / '1.png').rename(data / 'day' / 'hazy' / '6.png')
+        measure('--metrics', 'Fails', out='other')
+    finally:
+        METRICS._module_dict.pop('Fails')
+    summary, images = read_report('out')
+    assert ('day', name) in images and "\n'=" not in (data / 'out' / 'per_image.csv').read_text(errors='replace')
+    assert ",'=" in (data / 'out' / 'per_image.csv').read_text(errors='replace')
+    assert main(['compare', 'out', 'other']) == 1  # not the same list
+    captured = capsys.readouterr()
+    assert '\x1b' not in captured.out + captured.err and 'is not the same list of images' in captured.err
+    (data / 'third').mkdir()
+    for file in ('summary.json', 'per_image.csv'):
+        shutil.copy(data / 'out' / file, data / 'third' / file)
+    assert main(['compare', 'out', 'third']) == 0
+    assert '\x1b' not in capsys.readouterr().out
 
 
 def test_killed_it_continues_to_the_same_report(data, forwards):

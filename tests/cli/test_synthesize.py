@@ -49,6 +49,7 @@ def test_pairs_and_a_manifest_that_replays_them(clear, tmp_path, capsys):
         assert torch.equal(operator(image, None, [line['seed']])[0][0], replayed)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_the_same_bytes_with_any_number_of_workers(clear, tmp_path, monkeypatch):
     arguments = ('cid_multi_domain', '--clear', clear, '--per-image', 2, '--seed', 5)
     assert call(*arguments, '--out', tmp_path / 'whole', '--workers', 1) == 0

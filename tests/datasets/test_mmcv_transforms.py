@@ -78,7 +78,13 @@ def test_mmcvs_and_our_transforms_of_one_name():
     (dict(MIRRORED, transforms=[dict(type='mmcv.RandomFlip', prop=1.0)]), "RandomFlip takes no 'prop'; did you mean '"),
     (dict(type='RandomFlip', swap_seg_labels=None), "RandomFlip takes no 'swap_seg_labels'"),
     (dict(MIRRORED, maping={}), "TransformBroadcaster takes no 'maping'; did you mean 'mapping'"),
-    (dict(type='mmcv.RandomFlop'), "'mmcv.RandomFlop' is not in the registries")])
+    (dict(type='mmcv.RandomFlop'), "'mmcv.RandomFlop' is not in the transform registry; did you mean 'RandomFlip'")])
 def test_arguments_of_both_are_checked(step, message):
     with pytest.raises(ConfigError, match=message):
         check_config(dict(train_dataloader=dict(dataset=dict(type='OneTriplet', pipeline=[step]))), 'a.py')
+
+
+def test_none_drops_a_step():
+    assert np.array_equal(item(None, MIRRORED, None)['inputs'], HAZY[:, ::-1].transpose(2, 0, 1))
+    dataset = DATASETS.build(dict(type='OneTriplet', pipeline=dict(flip=None, crop=dict(type='CenterCrop', size=8))))
+    assert dataset[0]['inputs'].shape == (3, 8, 8)

@@ -92,8 +92,6 @@ def test_wrong_input_is_refused_with_what_to_do():
             haze.apply(bad_image, bad_depth, params)
     with pytest.raises(TypeError, match='sequence'):
         haze.sample(3, 8, 9)
-    with pytest.raises(TypeError, match='seeds='):
-        haze(image, depth)
     strict = AtmosphericScattering(missing_depth='error')
     with pytest.raises(ValueError, match="missing_depth='proxy'"):
         strict.apply(image, None, strict.sample([0, 1], 8, 9))

@@ -23,7 +23,8 @@ CHAIN = {'type': 'Sequential', 'children': [
 CONFIGS = {
     **{name: {'type': name} for name in (
         'AtmosphericScattering', 'NonHomogeneousHaze', 'NightHaze', 'Dust', 'CIDScattering', 'LowLight', 'ColourCast',
-        'PoissonGaussianNoise', 'JPEG', 'Blur', 'Resize', 'Rain', 'Snow', 'Underwater')},
+        'PoissonGaussianNoise', 'JPEG', 'Blur', 'Resize', 'Rain', 'Snow', 'Underwater',
+        'ColourGain', 'NightGlow')},
     'faithful': {'type': 'CIDScattering', 'mode': 'faithful'},
     'retinex': {'type': 'LowLight', 'mode': 'retinex'},
     'linear': {'type': 'PoissonGaussianNoise', 'linear': True, 'grey': 0.5},
@@ -37,7 +38,8 @@ IDENTITIES = {
     'AtmosphericScattering': {'beta': 0}, 'NonHomogeneousHaze': {'beta': 0}, 'Dust': {'beta': 0},
     'Underwater': {'distance': 0}, 'LowLight': {'gamma': 1}, 'ColourCast': {'strength': 0},
     'PoissonGaussianNoise': {'sigma': 0, 'shot': 0}, 'Blur': {'sigma': 0}, 'Resize': {'factor': 1},
-    'Rain': {'strength': 0, 'veil': 0}, 'Snow': {'strength': 0}, 'Maybe': {'child': {'type': 'JPEG'}, 'p': 0},
+    'ColourGain': {'red': 1, 'blue': 1}, 'NightGlow': {'glow': 0, 'veil': 0}, 'Rain': {'strength': 0, 'veil': 0},
+    'Snow': {'strength': 0}, 'Maybe': {'child': {'type': 'JPEG'}, 'p': 0},
     'CIDScattering': {'beta': 0, 'brightness': 1, 'saturation': 0, 'exponent': 1, 'kappa': 0, 'noise': 0},
 }
 
@@ -53,7 +55,7 @@ def test_every_registered_degradation_is_covered():
     names = {name for name in DEGRADATIONS.names() if issubclass(DEGRADATIONS.get(name), Degradation)
              and DEGRADATIONS.get(name).__module__.startswith('restorekit.')}
     assert names == set(CONFIGS) - {'faithful', 'retinex', 'linear', 'wavelength', 'chain'} | {
-        'Sequential', 'OneOf', 'Maybe', 'Shuffle'}
+        'Sequential', 'OneOf', 'Maybe', 'Shuffle', 'HazeField'}  # the last has tests of its own
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -56,7 +56,7 @@ def test_more_than_five_go_to_a_file_and_ranks_are_joined(tmp_path, make_images,
     BrokenFilesHook().after_train(runner)
     assert runner.lines == [
         '6 files could not be read and were left out: '
-        + ', '.join(f'{folder}/{i}.png' for i in range(2, 7)) + f', ...; all stand in {tmp_path}/broken_files.txt']
+        + ', '.join(f'{folder}/{i}.png' for i in range(2, 7)) + f', ...; all are listed in {tmp_path}/broken_files.txt']
     assert (tmp_path / 'broken_files.txt').read_text().split() == [f'{folder}/{i}.png' for i in range(2, 8)]
 
 

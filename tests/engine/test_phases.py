@@ -8,6 +8,10 @@ from tiny import PHASES, config
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.config import ConfigError, load_config
 from restorekit.engine import MultiPhaseRunner, before_after, results_table
+from restorekit.engine.summary import describe_model
+from restorekit.models import AODNet
+from restorekit.models.cost import network_cost
+from restorekit.registry import MODELS
 
 
 def state(path):
@@ -187,3 +191,15 @@ def test_a_missing_first_checkpoint_leaves_nothing_behind(tmp_path):
     with pytest.raises(FileNotFoundError, match='load_from names .*nope.pth, which is not there'):
         MultiPhaseRunner(Config(config(tmp_path / 'run', phases=PHASES, load_from=str(tmp_path / 'nope.pth'))))
     assert not (tmp_path / 'run').exists()
+
+
+def test_the_log_says_what_a_phase_trains(finished):
+    cfg = finished.configs['adapt']
+    model = MODELS.build(cfg.model)
+    sizes = [p.numel() for p in model.parameters()]
+    frozen = sum(p.numel() for p in model.network.encoder.parameters())
+    text = describe_model(model, cfg)
+    assert f'{sum(sizes):,} parameters, {sum(sizes) - frozen:,} of them trained, {frozen:,} frozen' in text
+    macs = network_cost(model.network, 32, 32).macs
+    assert f'EncoderDecoder: {macs / 1e9:.3g} G multiply-adds at 32 x 32' in text and 'receptive field' not in text
+    assert 'receptive field 15 pixels' in describe_model(torch.nn.ModuleDict(dict(network=AODNet())), {})

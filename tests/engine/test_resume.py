@@ -116,8 +116,8 @@ def test_the_old_best_goes_only_after_the_new_one_is_there(tmp_path, monkeypatch
 
 def test_save_best_of_a_metric_that_is_not_measured(tmp_path):
     cfg = config(tmp_path, iters=2)
-    cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR', rule='greater')
-    with pytest.raises(ValueError, match='save_best names source/PSNR, but the validation gives source/PSNR@rgb'):
+    cfg['default_hooks']['checkpoint'].update(save_best='source/PNSR@rgb', rule='greater')
+    with pytest.raises(ValueError, match="save_best='source/PNSR@rgb': the .*did you mean 'source/PSNR@rgb'"):
         train(cfg)
 
 
@@ -146,6 +146,7 @@ def _interval_of_rank(rank, folder):
     hook = SafeCheckpointHook(interval=3)
 
     class Runner:
+        cfg = {}  # noqa: RUF012
         work_dir = str(folder)
         message_hub = type('Hub', (), dict(
             runtime_info={}, get_info=staticmethod(lambda name, default=None: default)))

@@ -47,10 +47,10 @@ def test_a_centernet_head(tmp_path, sides, box):
     path = constant(tmp_path / 'd.onnx', *centernet(sides))
     detector, names = build_detector(path, categories=['person', 'car'], threshold=0.6)
     assert names == ['person', 'car'] and detector.scale == 255
-    # the photo is twice as wide and high as what it fills of the input: 64 x 32 of 64 x 64
+    # the photo is twice as wide and high as what it fills of the input: 64 x 32 of 64 x 64, from row 16 on
     found = detect(detector, np.zeros((64, 128, 3), np.uint8))
     assert found['labels'].tolist() == [1] and found['scores'] == pytest.approx(0.9)
-    assert found['boxes'][0] == pytest.approx([2 * x for x in box])
+    assert found['boxes'][0] == pytest.approx([2 * box[0], 0, 2 * box[2], 2 * (box[3] - 16)])
     assert len(detect(build_detector(path, categories=['a', 'b'])[0], np.zeros((64, 64, 3), np.uint8))['scores']) == 2
 
 
@@ -82,13 +82,14 @@ def test_a_yolo_head_with_overlapping_boxes(tmp_path, layout):
     assert found['boxes'] == pytest.approx(np.array([[22, 15, 42, 25], [23, 15, 43, 25], [6, 46, 14, 54]]))
 
 
-def test_what_the_detector_sees_is_the_photo_in_its_corner(tmp_path):
+def test_what_the_detector_sees_is_the_photo_in_its_middle(tmp_path):
     detector, _ = build_detector(constant(tmp_path / 'd.onnx', *centernet((8, 8))), categories=['a', 'b'])
     seen = []
     detector._run = lambda canvas: seen.append(canvas) or [torch.from_numpy(x).float() for x in centernet((8, 8))]
     detect(detector, np.full((32, 16, 3), (255, 128, 0), np.uint8))
     assert seen[0].shape == (1, 3, 64, 64)
-    assert np.allclose(seen[0][0, :, :, :32].mean(axis=(1, 2)), [255, 128, 0]) and not seen[0][0, :, :, 32:].any()
+    assert np.allclose(seen[0][0, :, :, 16:48].mean(axis=(1, 2)), [255, 128, 0])
+    assert not seen[0][0, :, :, :16].any() and not seen[0][0, :, :, 48:].any()
 
 
 def test_eighty_classes_are_cocos(tmp_path):

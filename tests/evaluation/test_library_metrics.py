@@ -51,7 +51,8 @@ def libraries(monkeypatch):
 
 CONFIGS = [
     ({'type': 'LPIPS'}, 'LPIPS-alex@rgb', False), ({'type': 'LPIPS', 'net': 'vgg'}, 'LPIPS-vgg@rgb', False),
-    ({'type': 'NIQE'}, 'NIQE@pyiqa', False), ({'type': 'BRISQUE'}, 'BRISQUE@pyiqa', False),
+    ({'type': 'NIQE', 'library': 'pyiqa'}, 'NIQE@pyiqa', False),
+    ({'type': 'BRISQUE', 'library': 'pyiqa'}, 'BRISQUE@pyiqa', False),
     ({'type': 'BRISQUE', 'library': 'piq'}, 'BRISQUE@piq', False), ({'type': 'FADE'}, 'FADE@fade-python', False),
     ({'type': 'PyIQA', 'metric': 'musiq', 'options': {'patch': 3}}, 'MUSIQ@pyiqa', True),
     ({'type': 'PyIQA', 'metric': 'dists'}, 'DISTS@pyiqa', False)]
@@ -66,14 +67,15 @@ def test_contract_and_label(libraries, config, label, higher):
 
 def test_a_rating_without_reference_is_that_of_the_written_file(libraries):
     pred = torch.full((3, 16, 16), 0.5011)
-    metric = NIQE(baseline=False)
+    metric = NIQE(library='pyiqa', baseline=False)
     metric.process(None, [{'pred': pred, 'domain': 'haze'}])
     assert metric.evaluate(1) == {'haze/NIQE@pyiqa': pytest.approx(128 / 255)}
 
 
 @pytest.mark.parametrize('config, package, extra', [
     ({'type': 'LPIPS'}, 'lpips', 'metrics'), ({'type': 'BRISQUE', 'library': 'piq'}, 'piq', 'metrics'),
-    ({'type': 'NIQE'}, 'pyiqa', 'metrics-research'), ({'type': 'FADE'}, 'fade-python', 'metrics-research')])
+    ({'type': 'NIQE', 'library': 'pyiqa'}, 'pyiqa', 'metrics-research'),
+    ({'type': 'FADE'}, 'fade-python', 'metrics-research')])
 def test_a_missing_library_names_what_to_install(monkeypatch, config, package, extra):
     monkeypatch.setitem(sys.modules, {'fade-python': 'pyfade'}.get(package, package), None)
     with pytest.raises(ImportError, match=rf'library {package}, .*python -m pip install "restorekit\[{extra}\]"'):
@@ -82,7 +84,8 @@ def test_a_missing_library_names_what_to_install(monkeypatch, config, package, e
 
 @pytest.mark.parametrize('config, library, name, where', [
     ({'type': 'LPIPS'}, 'lpips', 'LPIPS', r'alexnet-owt-7be5be79\.pth, and belongs in .*checkpoints'),
-    ({'type': 'NIQE'}, 'pyiqa', 'create_metric', 'pyiqa names the file above; it belongs in .*pyiqa'),
+    ({'type': 'NIQE', 'library': 'pyiqa'}, 'pyiqa', 'create_metric',
+     'pyiqa names the file above; it belongs in .*pyiqa'),
     ({'type': 'BRISQUE', 'library': 'piq'}, 'piq', 'brisque', 'piq names the file above; it belongs in .*checkpoints')])
 def test_missing_weights_say_where_they_belong(libraries, config, library, name, where):
     def download(*args, **kwargs):
@@ -96,8 +99,8 @@ def test_missing_weights_say_where_they_belong(libraries, config, library, name,
 @pytest.mark.parametrize('config, message', [
     ({'type': 'PyIQA', 'metric': 'musik'}, "'musik' is not in the list of pyiqa's metrics; did you mean 'musiq'"),
     ({'type': 'PyIQA', 'metric': 'fid'}, 'fid rates a set of images'),
-    ({'type': 'BRISQUE', 'library': 'opencv'}, "must be 'pyiqa' or 'piq', got 'opencv'"),
-    ({'type': 'LPIPS', 'net': 'resnet'}, "net must be one of 'alex', 'vgg', 'squeeze', got 'resnet'"),
+    ({'type': 'BRISQUE', 'library': 'opencv'}, "must be one of 'restorekit', 'pyiqa', 'piq', but got 'opencv'"),
+    ({'type': 'LPIPS', 'net': 'resnet'}, "net must be one of 'alex', 'vgg', 'squeeze', but got 'resnet'"),
     ({'type': 'LPIPS', 'protocol': 'y-matlab'}, "LPIPS looks at colours, and protocol 'y-matlab' keeps only")])
 def test_wrong_choices(libraries, config, message):
     with pytest.raises(ValueError, match=message):

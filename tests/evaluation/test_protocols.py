@@ -283,9 +283,9 @@ def test_names():
 @pytest.mark.parametrize('options, message', [
     ({'colour': 'lab'}, "colour must be one of 'rgb', 'y-bt601', but got 'lab'"),
     ({'crop_border': -1}, 'crop_border .* must not be negative'), ({'ssim_window': 8}, 'window must be odd'),
-    ({'crop_multiple': 0.5}, 'crop_multiple is a whole number and must be at least 1, got 0.5'),
-    ({'resize': [256]}, r'\(height, width\), got'),
-    ({'ssim_sigma': 0}, 'or None for a uniform window, got 0'), ({'name': 'a/b'}, 'a text without / and @')])
+    ({'crop_multiple': 0.5}, 'crop_multiple is a whole number and must be at least 1, but got 0.5'),
+    ({'resize': [256]}, r'\(height, width\), but got'),
+    ({'ssim_sigma': 0}, 'or None for a uniform window, but got 0'), ({'name': 'a/b'}, 'a text without / and @')])
 def test_wrong_choices(options, message):
     with pytest.raises(ValueError, match=message):
         Protocol(**({'name': 'mine'} | options))

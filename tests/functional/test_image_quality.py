@@ -154,7 +154,7 @@ def test_half_precision_and_autocast_are_measured_in_float32():
 
 @pytest.mark.parametrize('options, message', [
     ({'window': 10}, 'window must be odd'), ({'sigma': 0}, 'sigma must be positive'),
-    ({'padding': 'reflect'}, "padding must be one of 'valid', 'zero', got 'reflect'")])
+    ({'padding': 'reflect'}, "padding must be one of 'valid', 'zero', but got 'reflect'")])
 def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         ssim(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16), **options)

@@ -9,7 +9,8 @@ from torch import nn
 
 from restorekit.inference import ImageMemoryError, RestorationPipeline
 from restorekit.inference.blending import enlarge_rows, shrink
-from restorekit.inference.memory import forward_memory, free_memory
+from restorekit.inference.forward_memory import forward_memory
+from restorekit.inference.memory import free_memory
 from restorekit.inference.tiling import plan_axis, restore_tiles
 from restorekit.models import AODNet, RestorationNetwork
 from restorekit.models.decoders.blocks import ChannelAttention
@@ -22,10 +23,9 @@ def picture(height, width, seed=0, dtype=np.uint8):
 
 def pipeline(network, tile='auto', **options):
     """A pipeline of a network that comes from no file."""
-    from restorekit.inference.backend import TorchBackend
+    from restorekit.inference.torch_backend import TorchBackend
     made = object.__new__(RestorationPipeline)
-    made.checkpoint, made.device, made.network = 'none', torch.device('cpu'), network.eval().requires_grad_(False)
-    made.backend = TorchBackend(made.network, made.device)
+    made.checkpoint, made.backend = 'none', TorchBackend(network.eval().requires_grad_(False), 'cpu')
     made.tile, made.strength, made.protect_highlights = tile, 1.0, False
     for name, value in options.items():
         setattr(made, name, value)

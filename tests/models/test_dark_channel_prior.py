@@ -17,8 +17,10 @@ def plain(image, window=15, omega=0.95, least=0.1, radius=60, eps=1e-3, share=1e
     grey = image.mean(2)
 
     def mean(x):
-        ones = cv2.boxFilter(np.ones_like(x), -1, (2 * radius + 1,) * 2, normalize=False, borderType=cv2.BORDER_CONSTANT)
-        return cv2.boxFilter(x, -1, (2 * radius + 1,) * 2, normalize=False, borderType=cv2.BORDER_CONSTANT) / ones
+        size = (2 * radius + 1,) * 2
+        total, count = (cv2.boxFilter(y, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
+                        for y in (x, np.ones_like(x)))
+        return total / count
     slope = (mean(grey * t) - mean(grey) * mean(t)) / (mean(grey * grey) - mean(grey) ** 2 + eps)
     offset = mean(t) - slope * mean(grey)
     t = np.clip(mean(slope) * grey + mean(offset), least, 1)[..., None]

@@ -115,3 +115,11 @@ def test_a_missing_file_and_a_url_without_a_hash_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r'https://example\.org/net\.pth has no known hash'):
         tiny().load_pretrained('https://example.org/net.pth')
 
+
+
+def test_depth_and_stage_blocks_contradict_each_other():
+    with pytest.raises(ValueError, match='takes depth or stage_blocks, .* but got depth=50 and stage_blocks='):
+        Res2Net(depth=50, stage_blocks=(1, 1, 1))
+    sizes = [sum(p.numel() for p in Res2Net(**kwargs).parameters()) for kwargs in (
+        dict(depth=50), dict(depth=50, stage_blocks=None), dict(stage_blocks=(3, 4, 6, 3)))]
+    assert len(set(sizes)) == 1

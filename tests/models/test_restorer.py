@@ -138,3 +138,13 @@ def test_training_without_losses_says_so():
     model = MODELS.build(dict(type='Restorer', network=Shift()))
     with pytest.raises(ValueError, match='training needs losses'):
         model(**model.data_preprocessor(batch((16, 16)), training=True), mode='loss')
+
+
+def test_losses_may_be_dropped_or_listed():
+    one, two = dict(type='L1Loss'), dict(type='SSIMLoss', loss_weight=0.1)
+    assert list(restorer(losses=dict(pixel=one, ssim=None)).losses) == ['pixel']
+    assert list(restorer(losses=[one, None, two]).losses) == ['l1', 'ssim']
+    with pytest.raises(ValueError, match='losses has L1Loss twice; give them names'):
+        restorer(losses=[one, one])
+    with pytest.raises(ValueError, match='Restorer needs a network: model.network is None'):
+        Restorer(network=None)

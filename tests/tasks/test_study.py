@@ -81,6 +81,7 @@ variants = dict(a=dict(options={'optim_wrapper.optimizer.lr': 2.0}, trials=[{}, 
 @pytest.mark.parametrize(('change', 'message'), [
     ("variant = dict(a=dict())", "'variant' is not in the keys of a study; did you mean 'variants'"),
     ("domains = {}", 'domains must be a dict of at least one domain, but got'),
+    ("detect = 'a lot'", "detect is a difference in the unit of the metric, a number above 0, but got 'a lot'"),
     ("hypothesis = ' '", 'hypothesis is missing; say before the first run what you expect'),
     ("baseline = 'erms'", "baseline 'erms' is not in the variants of this study; did you mean 'erm'"),
     ("variants = dict(a=dict(option={}))", "variant 'a': 'option' is not in the keys of a variant"),

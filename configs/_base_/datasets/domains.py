@@ -72,15 +72,15 @@ val_dataloader = dict(
     dataset=dict(type='ConcatDataset', datasets=dict(
         indoor=dict(type='PairedDataset', input_dir='sots_indoor/hazy', gt_dir='sots_indoor/clear', pairing='prefix',
                     include='143?_*.png', domain='indoor'),
-        outdoor=dict(bsds_test, include='*0.jpg', domain='outdoor', pipeline=[outdoor_haze]),
+        outdoor=dict(bsds_test, include='1*0.jpg', domain='outdoor', pipeline=[outdoor_haze]),
         ohaze=dict(ohaze, include=['s2[89].*', 's3[0-3].*'], domain='ohaze'),
         tinted=dict(tinted, include=['s2[89]_full*', 's3[0-3]_full*'], domain='tinted'),
-        fog=dict(camvid, include='Seq05VD_f??[0369]*', domain='fog', pipeline=[road_fog]),
+        fog=dict(camvid, include='Seq05VD_f0[0-4][06]*', domain='fog', pipeline=[road_fog]),
         dust=dict(bsds_test, include='*5.jpg', domain='dust', pipeline=[dust]),
         night=dict(photos_test, include='n???????0_*', domain='night', pipeline=[night]),
         glow=dict(lamps, ann_file='lists/glow_val.txt', domain='glow'),
-        low_light=dict(photos_test, include='n???????5_*', domain='low_light', pipeline=[low_light]),
-        underwater=dict(bsds_test, include='*7.jpg', domain='underwater', pipeline=[water]),
+        low_light=dict(photos_test, include='n0[1-3]*5_*', domain='low_light', pipeline=[low_light]),
+        underwater=dict(bsds_test, include='1*7.jpg', domain='underwater', pipeline=[water]),
         sea=dict(sea, include=['05.*', '11.*', '16.*', '21.*'], domain='sea'))))
 val_evaluator = [dict(type='PSNR'), dict(type='SSIM')]
 test_dataloader = val_dataloader

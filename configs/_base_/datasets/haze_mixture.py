@@ -68,19 +68,30 @@ train_dataloader = dict(
             city_night=dict(type='ProceduralScenes', style='city_night', length=60, height=192, width=256,
                             scene_seed=14, cache=True, pipeline=[view, flip, dict(
                                 type='Degrade', degradation=dict(type='NightGlow', glow=(0.5, 3.5)))]))))
+pairs = dict(
+    sots=dict(type='PairedDataset', input_dir='sots_indoor/hazy', gt_dir='sots_indoor/clear', pairing='prefix',
+              domain='sots'),
+    ohaze=dict(type='PairedDataset', input_dir='ohaze_512/hazy', gt_dir='ohaze_512/clear', domain='ohaze',
+               include=['s28.*', 's29.*', 's3?.*']),
+    tinted=dict(type='PairedDataset', input_dir='sand_pairs/hazy', gt_dir='sand_pairs/clear', domain='tinted',
+                include=['s28_full.*', 's29_full.*', 's3?_full.*']),
+    unseen=dict(type='PairedDataset', input_dir='real_haze_figures/hazy', gt_dir='real_haze_figures/clear',
+                domain='unseen'),
+    glow=dict(type='PairedDataset', input_dir='night_glow_pairs/glow', gt_dir='night_glow_pairs/clear', domain='glow',
+              ann_file='lists/glow_val.txt'))
 val_dataloader = dict(
     batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='ConcatDataset', datasets=pairs))
+val_evaluator = [dict(type='PSNR'), dict(type='SSIM'), dict(type='ChromaError')]
+# the lightest haze of SOTS, and clear photos, which should stay as they are
+test_dataloader = dict(
+    batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='ConcatDataset', datasets=dict(
-        sots=dict(type='PairedDataset', input_dir='sots_indoor/hazy', gt_dir='sots_indoor/clear', pairing='prefix',
-                  domain='sots'),
-        ohaze=dict(type='PairedDataset', input_dir='ohaze_512/hazy', gt_dir='ohaze_512/clear', domain='ohaze',
-                   include=['s28.*', 's29.*', 's3?.*']),
-        tinted=dict(type='PairedDataset', input_dir='sand_pairs/hazy', gt_dir='sand_pairs/clear', domain='tinted',
-                    include=['s28_full.*', 's29_full.*', 's3?_full.*']),
-        unseen=dict(type='PairedDataset', input_dir='real_haze_figures/hazy', gt_dir='real_haze_figures/clear',
-                    domain='unseen'),
-        glow=dict(type='PairedDataset', input_dir='night_glow_pairs/glow', gt_dir='night_glow_pairs/clear', domain='glow',
-                  ann_file='lists/glow_val.txt'))))
-val_evaluator = [dict(type='PSNR'), dict(type='SSIM')]
-test_dataloader = val_dataloader
+        **pairs,
+        light=dict(type='ClearDepthDataset', clear_dir='sots_indoor/clear', depth_dir='sots_indoor/depth',
+                   include='143?.png', domain='light',
+                   pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering', beta=0.6, airlight=1.0))]),
+        clear=dict(type='ClearDepthDataset', clear_dir='clear_photos/imagenet', ann_file='lists/imagenet_val.txt',
+                   domain='clear', pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering',
+                                                                                   beta=0.0))]))))
 test_evaluator = val_evaluator

@@ -3,10 +3,13 @@
 from .adaptive_batch_norm import AdaptiveBatchNormHook
 from .broken_files import BrokenFilesHook
 from .checkpoint import SafeCheckpointHook
+from .early_stopping import DirectedEarlyStoppingHook
 from .guards import EmbeddingMonitorHook, GradientGuardHook
 from .metric_facts import MetricFactsHook
 from .per_image import PerImageHook
 from .progress import ProgressHook
+from .runtime_info import MeanRuntimeInfoHook
 
-__all__ = ['AdaptiveBatchNormHook', 'BrokenFilesHook', 'EmbeddingMonitorHook', 'GradientGuardHook', 'MetricFactsHook',
-           'PerImageHook', 'ProgressHook', 'SafeCheckpointHook']
+__all__ = ['AdaptiveBatchNormHook', 'BrokenFilesHook', 'DirectedEarlyStoppingHook', 'EmbeddingMonitorHook',
+           'GradientGuardHook', 'MeanRuntimeInfoHook', 'MetricFactsHook', 'PerImageHook', 'ProgressHook',
+           'SafeCheckpointHook']

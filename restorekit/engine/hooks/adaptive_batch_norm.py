@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
@@ -38,7 +36,8 @@ class AdaptiveBatchNormHook(Hook):
         InputError: For an option out of range; from the first validation, if the network has no BatchNorm.
     """
 
-    def __init__(self, dataset: dict | str | None = 'target', batches: int = 8, batch_size: int = 8, share: float = 1.0):
+    def __init__(self, dataset: dict | str | None = 'target', batches: int = 8, batch_size: int = 8,
+                 share: float = 1.0):
         if batches < 1 or batch_size < 1 or not 0 < share <= 1 or (dataset is None and share != 1):
             raise InputError('AdaptiveBatchNormHook: batches and batch_size must be at least 1 and share in (0, 1] (1 '
                              f'without a dataset), but got {batches}, {batch_size} and {share}')
@@ -59,21 +58,19 @@ class AdaptiveBatchNormHook(Hook):
                                  'train on; or name a dataset')
         if self.dataset is not None and world_size() > 1:
             raise InputError('AdaptiveBatchNormHook runs in one process')
-        self._saved = [(layer, layer.momentum, layer.track_running_stats, copy.deepcopy(layer.state_dict()))
-                       for layer in layers]
+        self._saved = [(layer, layer.momentum, {name: None if value is None else value.clone()
+                                                for name, value in layer._buffers.items()}) for layer in layers]
         if self.dataset is None:
-            for layer in layers:
-                layer.train()
-                layer.momentum = 0.0  # the batch's own statistics are used, and none are kept
+            for layer in layers:  # eval mode without running statistics: the loop calls eval() after this
+                layer.running_mean = layer.running_var = None
             return
         adapt_batch_norm(model, layers, self._images(), self.share)
 
     def after_val_epoch(self, runner, metrics=None):
         """Put the training's statistics back."""
-        for layer, momentum, tracked, state in self._saved:
-            layer.momentum, layer.track_running_stats = momentum, tracked
-            layer.load_state_dict(state)
-            layer.eval()
+        for layer, momentum, buffers in self._saved:
+            layer.momentum = momentum
+            layer._buffers.update(buffers)
         self._saved = None
 
     before_test_epoch = before_val_epoch

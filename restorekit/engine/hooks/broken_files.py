@@ -7,6 +7,7 @@ from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 
 from restorekit.files.atomic import atomic_write_text
+from restorekit.files.names import terminal_text
 from restorekit.registry import HOOKS
 
 SHOWN = 5
@@ -47,8 +48,8 @@ class BrokenFilesHook(Hook):
         text = ', '.join(paths[:SHOWN])
         if len(paths) > SHOWN:
             target = osp.join(runner.work_dir, 'broken_files.txt')
-            text += f', ...; all stand in {target}'
+            text += f', ...; all are listed in {target}'
             if runner.rank == 0:
                 atomic_write_text(''.join(f'{path}\n' for path in paths), target)
         count = '1 file' if len(paths) == 1 else f'{len(paths)} files'
-        runner.logger.log(logging.WARNING, f'{count} could not be read and were left out: {text}')
+        runner.logger.log(logging.WARNING, f'{count} could not be read and were left out: {terminal_text(text)}')

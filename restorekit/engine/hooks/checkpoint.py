@@ -11,6 +11,8 @@ from mmengine.hooks import CheckpointHook
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from restorekit.checkpoint import plain, restore_history
+from restorekit.config import ConfigError
+from restorekit.engine.monitors import monitored
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.messages import InputError
 from restorekit.registry import HOOKS
@@ -28,15 +30,46 @@ class SafeCheckpointHook(CheckpointHook):
     has its own of, are averaged over the processes before saving.
 
     With any runner, it also makes what is saved plain data (loads with ``weights_only=True``) and takes Python text
-    out of what is loaded, so that nothing from a checkpoint is executed. Arguments as MMEngine's, with iterations
-    as the default unit.
+    out of what is loaded, so that nothing from a checkpoint is executed.
+
+    With ``save_last`` the weights are saved whenever training stops: at its end, by early stopping, or by an error
+    between two iterations.
+
+    Args:
+        interval (int): Iterations (epochs) between checkpoints; -1: none but the last.
+        by_epoch (bool): Whether epochs are counted; in a run of restorekit, as the training loop counts.
+        save_best (str | list[str], optional): Keys of the validation (``'val/PSNR@rgb'``), plain names of metrics
+            (``'PSNR'``), or ``'auto'``, the first key. One that the validation does not give is refused before the
+            first iteration.
+        rule (str | list[str], optional): ``'greater'`` or ``'less'``; default: as the metric says.
+        **kwargs: See MMEngine.
     """
 
-    def __init__(self, interval=-1, by_epoch=False, **kwargs):
+    def __init__(self, interval=-1, by_epoch=False, save_best=None, rule=None, **kwargs):
         super().__init__(interval=interval, by_epoch=by_epoch, **kwargs)
+        self.wanted = [save_best] if isinstance(save_best, str) else list(save_best or ())
+        rules = [rule] if rule is None or isinstance(rule, str) else list(rule)
+        self.wanted_rules = rules * len(self.wanted) if len(rules) == 1 else rules
+        if len(self.wanted_rules) != len(self.wanted):
+            raise InputError(f'default_hooks.checkpoint: rule must be one for all of save_best={save_best}, or one for '
+                             f'each, but got {rule}')
 
     def before_train(self, runner):
-        """Find the folder, and what an earlier part of this run kept."""
+        """Find the folder, the keys of the best, and what an earlier part of this run kept.
+
+        Raises:
+            ConfigError: If the validation gives no such key; or if the runner ignores the config's phases.
+        """
+        if runner.cfg.get('phases'):
+            raise ConfigError(f'{runner.cfg.filename}: the config has phases ({", ".join(runner.cfg.phases)}), which '
+                              f'{type(runner).__name__} does not know: it would train the base config. Train it with '
+                              'restorekit train CONFIG, or MultiPhaseRunner.from_cfg(cfg).train()')
+        if self.wanted:
+            found = [monitored(runner, name, rule, 'default_hooks.checkpoint.save_best')
+                     for name, rule in zip(self.wanted, self.wanted_rules, strict=True)]
+            self.save_best, self.is_better_than = list(dict.fromkeys(key for key, _ in found)), {}
+            self._init_rule([dict(found)[key] for key in self.save_best], self.save_best)
+            self.best_ckpt_path, self.best_ckpt_path_dict = None, {}
         folder = self.out_dir or runner.work_dir
         self.out_dir = folder if folder == runner.work_dir else osp.join(folder, osp.basename(runner.work_dir))
         self.file_backend = get_file_backend(self.out_dir)
@@ -74,7 +107,10 @@ class SafeCheckpointHook(CheckpointHook):
             str | None: The checkpoint of the iterations done; None before the first one, or if ``by_epoch``.
         """
         step = runner.iter
-        if self.by_epoch or not step:
+        if self.by_epoch:
+            self.save_last_weights(runner)
+            return None
+        if not step:
             return None
         if self.last_ckpt != self._path(step):
             runner.message_hub.update_info('cut_ckpt_ids', [*runner.message_hub.get_info('cut_ckpt_ids', []), step])
@@ -95,6 +131,27 @@ class SafeCheckpointHook(CheckpointHook):
         checkpoint.setdefault('meta', {}).pop('config', None)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = stored_hub(restore_history(checkpoint['message_hub']), runner.work_dir)
+
+    def after_train(self, runner):
+        """Save the last weights, if a hook stopped training between two checkpoints."""
+        self.save_last_weights(runner)
+        super().after_train(runner)
+
+    def save_last_weights(self, runner):
+        """Save the weights as they are between two iterations, unless the last checkpoint holds them."""
+        step = runner.epoch if self.by_epoch else runner.iter
+        whole = not self.by_epoch or runner.iter == runner.epoch * len(runner.train_dataloader)
+        if not self.save_last or not step or not whole:
+            return
+        if self.last_ckpt != self._path(step):
+            runner.logger.info(f'Saving checkpoint at {step} {"epochs" if self.by_epoch else "iterations"}')
+            self._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=runner.iter))
+
+    def best_checkpoint(self):
+        """The best checkpoint by the first key of ``save_best``, or None."""
+        if not self.wanted or not self.save_best:
+            return None
+        return self.best_ckpt_path or self.best_ckpt_path_dict.get(self.key_indicators[0])
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         old = []
@@ -136,10 +193,14 @@ class SafeCheckpointHook(CheckpointHook):
             return [self.best_ckpt_path] if len(self.key_indicators) == 1 else list(self.best_ckpt_path_dict.values())
         if self.save_best is None:
             return
-        missing = [key for key in self.key_indicators if key != 'auto' and key not in metrics]
+        missing = [key for key in self.key_indicators if key not in metrics]
         if missing:
             raise InputError(f'default_hooks.checkpoint.save_best names {", ".join(missing)}, but the validation gives '
                              f'{", ".join(metrics) or "no metric"}')
+        key, info = self.key_indicators[0], runner.message_hub.get_info
+        best = info('best_score' if len(self.key_indicators) == 1 else f'best_score_{key}')
+        if best is None or self.is_better_than[key](metrics[key], best):  # saved with the checkpoints below
+            runner.message_hub.update_info('best_metrics', {name: float(value) for name, value in metrics.items()})
         old, backend = paths(), self.file_backend
         self.file_backend = _KeepsFiles(backend)
         try:

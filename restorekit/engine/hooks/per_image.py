@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
@@ -17,6 +18,7 @@ from restorekit.files.names import file_name
 from restorekit.registry import HOOKS
 
 FILE = 'per_image.json'
+NOT_SHOWN = {'lr', 'base_lr', 'time', 'data_time', 'memory', 'grad_norm', 'eta', 'loss'}
 PICTURES = 'pictures'
 
 
@@ -25,8 +27,9 @@ class PerImageHook(Hook):
     """Write ``per_image.json`` after each validation: the numbers of every image, and the course of the means.
 
     The file holds ``iteration``; ``metrics``: for each label ``higher_is_better``, ``unit`` and ``sets``, which map a
-    set's name and an image's name to [value, the input's value]; ``curve``: [iteration, {key: mean}] per validation.
-    A resumed run continues the curve.
+    set's name and an image's name to [value, the input's value]; ``curve``: [iteration, {key: mean}] per validation;
+    ``logged``: for each number that training logs, besides times and rates, [mean, its end over its start] (last and
+    first tenth of the iterations). A resumed run continues the curve.
 
     Args:
         pictures (Sequence[str]): Sets of which the last validation also saves input, result and truth side by side,
@@ -74,8 +77,21 @@ class PerImageHook(Hook):
                     name = _numbered(_stem(row['img_path']), domain, seen)
                     sets.setdefault(domain, {})[name] = [row['value'], row['baseline']]
                 found[metric.label] = dict(higher_is_better=metric.higher_is_better, unit=metric.unit, sets=sets)
-        record = dict(iteration=runner.iter, metrics=found, curve=curve)
+        record = dict(iteration=runner.iter, metrics=found, curve=curve, logged=logged_scalars(runner.message_hub))
         atomic_write_text(json.dumps(record), path)
+
+
+def logged_scalars(message_hub):
+    """Return {name: [mean, end over start]} of what training logged."""
+    found = {}
+    for key, buffer in message_hub.log_scalars.items():
+        name = key.removeprefix('train/')
+        values = np.asarray(buffer.data[0], np.float64)
+        if key.startswith('train/') and name not in NOT_SHOWN and len(values) and np.isfinite(values).all():
+            tenth = max(1, len(values) // 10)
+            start, end = values[:tenth].mean(), values[-tenth:].mean()
+            found[name] = [float(values.mean()), float(end / start) if start else None]
+    return found
 
 
 def _stem(path):

@@ -2,8 +2,9 @@
 
 from .base import ImageMetric
 from .fidelity import CIEDE2000, MAE, MSSSIM, PSNR, SSIM, ChromaError, FidelityMetric
-from .no_reference import BRISQUE, FADE, NIQE, PyIQA
+from .natural import BRISQUE, NIQE
+from .no_reference import FADE, PyIQA
 from .perceptual import LPIPS
 
-__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM', 'NIQE', 'PSNR',
-           'PyIQA', 'SSIM']
+__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM',
+           'NIQE', 'PSNR', 'PyIQA', 'SSIM']

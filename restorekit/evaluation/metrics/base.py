@@ -1,8 +1,12 @@
 """What every image metric shares: one row per image, means by domain, the network's input as a baseline."""
 
+from __future__ import annotations
+
 import logging
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -53,16 +57,17 @@ class ImageMetric(BaseMetric):
         ValueError: If a sample has no ``pred``, or prediction, input and ground truth differ in size.
     """
 
-    quantity = None
-    variant = ''
-    source = None
-    higher_is_better = True
-    unit = ''
-    depends_on = ()
-    needs_gt = True
-    min_size = 1
+    quantity: str | None = None
+    variant: str = ''
+    source: str | None = None
+    higher_is_better: bool = True
+    unit: str = ''
+    depends_on: tuple[str, ...] = ()
+    needs_gt: bool = True
+    min_size: int = 1
 
-    def __init__(self, baseline=True, collect_device='cpu', prefix=None, collect_dir=None):
+    def __init__(self, baseline: bool = True, collect_device: str = 'cpu', prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
         # mmengine warns of every metric without a prefix; here the domain is the prefix
         super().__init__(collect_device, prefix or self.quantity, collect_dir)
         self.prefix = prefix
@@ -72,19 +77,19 @@ class ImageMetric(BaseMetric):
         self._warned = False
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name of the number, with how it was measured, as in ``PSNR@rgb`` or ``LPIPS-alex@rgb``."""
         return f'{self.quantity}{f"-{self.variant}" if self.variant else ""}@{self.source}'
 
-    def prepare(self, pred, gt):
+    def prepare(self, pred: torch.Tensor, gt: Any) -> tuple[Any, ...]:
         """Return the images as ``measure`` takes them: (N, 3, H, W) float32 RGB in [0, 1]; ``gt`` may be None."""
         return tuple(None if image is None else unit_float(image) for image in (pred, gt))
 
     @abstractmethod
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: Any) -> torch.Tensor:
         """Return one number per image, (N,), of prepared images; ``gt`` is None without ``needs_gt``."""
 
-    def process(self, data_batch, data_samples):
+    def process(self, data_batch: dict[str, Any] | None, data_samples: Sequence[dict[str, Any]]) -> None:
         """Measure one batch; ``data_samples`` are RestoreSamples as dicts with ``pred`` (3, H, W) in [0, 1]."""
         inputs = data_batch.get('inputs') if self.baseline and data_batch is not None else None
         rows, jobs = [], []
@@ -108,7 +113,7 @@ class ImageMetric(BaseMetric):
             row[field] = value
         self.results += rows
 
-    def update(self, pred, gt=None):
+    def update(self, pred: torch.Tensor, gt: torch.Tensor | None = None) -> None:
         """Measure images.
 
         Args:
@@ -134,7 +139,7 @@ class ImageMetric(BaseMetric):
             raise InputError(f'{type(self).__name__} compares with the ground truth, but got none')
         self.process(None, [dict(pred=image, gt=None if gts is None else gts[i]) for i, image in enumerate(preds)])
 
-    def compute(self):
+    def compute(self) -> float:
         """Return the mean over all images since the last ``reset``, of this process.
 
         Raises:
@@ -146,7 +151,7 @@ class ImageMetric(BaseMetric):
                              f'images of at least {self.min_size} pixels')
         return mean(values)
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all images."""
         self.results.clear()
 
@@ -178,7 +183,7 @@ class ImageMetric(BaseMetric):
             values[number] = value
         return values
 
-    def compute_metrics(self, results):
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Return the mean per domain; see the class for the keys."""
         if all(row['index'] is not None for row in results):
             results = sorted(results, key=lambda row: row['index'])
@@ -202,7 +207,7 @@ class ImageMetric(BaseMetric):
         return means
 
 
-def mean(values):
+def mean(values: Sequence[float]) -> float:
     """Return the mean of numbers by math.fsum; inf or nan where one of them is."""
     # fsum refuses inf beside -inf
     return (math.fsum if all(map(math.isfinite, values)) else sum)(values) / len(values)

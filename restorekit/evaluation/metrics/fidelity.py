@@ -1,6 +1,12 @@
 """Metrics against a ground truth, by protocol: PSNR, SSIM, MS-SSIM, MAE and CIEDE2000."""
 
-from restorekit.evaluation.protocols import CHOICES, IMAGE_CHOICES, get_protocol
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from restorekit.evaluation.protocols import CHOICES, IMAGE_CHOICES, Protocol, get_protocol
 from restorekit.functional.colour import chroma
 from restorekit.functional.colour_difference import ciede2000
 from restorekit.functional.image_quality import mae, ms_ssim, psnr, ssim
@@ -30,15 +36,15 @@ class FidelityMetric(ImageMetric):
 
     depends_on = CHOICES
 
-    def __init__(self, protocol='rgb', **kwargs):
+    def __init__(self, protocol: str | dict[str, Any] | Protocol = 'rgb', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.protocol = get_protocol(protocol)
 
     @property
-    def source(self):
+    def source(self) -> str:
         return self.protocol.name
 
-    def prepare(self, pred, gt):
+    def prepare(self, pred: torch.Tensor, gt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.protocol.prepare(pred, gt)
 
 
@@ -62,7 +68,7 @@ class PSNR(FidelityMetric):
     unit = 'dB'
     depends_on = IMAGE_CHOICES
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         return psnr(pred, gt).clamp(max=MAX_PSNR)
 
 
@@ -84,7 +90,7 @@ class SSIM(FidelityMetric):
 
     quantity = 'SSIM'
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         return ssim(self.protocol.pool(pred), self.protocol.pool(gt), **self.protocol.ssim_options)
 
 
@@ -109,10 +115,10 @@ class MSSSIM(FidelityMetric):
     depends_on = (*IMAGE_CHOICES, 'ssim_window', 'ssim_sigma', 'ssim_padding')
 
     @property
-    def min_size(self):
+    def min_size(self) -> int:
         return 16 * self.protocol.ssim_window
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         options = self.protocol.ssim_options
         del options['sample_covariance']
         return ms_ssim(pred, gt, **options)
@@ -136,7 +142,7 @@ class MAE(FidelityMetric):
     higher_is_better = False
     depends_on = IMAGE_CHOICES
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         return mae(pred, gt)
 
 
@@ -145,7 +151,7 @@ class ColourMetric(FidelityMetric):
 
     depends_on = IMAGE_CHOICES
 
-    def __init__(self, protocol='rgb', **kwargs):
+    def __init__(self, protocol: str | dict[str, Any] | Protocol = 'rgb', **kwargs: Any) -> None:
         super().__init__(protocol, **kwargs)
         if self.protocol.colour != 'rgb':
             raise InputError(f"{type(self).__name__} looks at colours, and protocol {self.source!r} keeps only "
@@ -173,7 +179,7 @@ class CIEDE2000(ColourMetric):
     quantity = 'CIEDE2000'
     higher_is_better = False
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         return ciede2000(pred, gt)
 
 
@@ -182,8 +188,8 @@ class ChromaError(ColourMetric):
     """How far the colourfulness is from the truth: ``|m(pred) / m(gt) - 1|``, mean over images; smaller is better.
 
     m is the mean length of an image's chroma vectors (Cb, Cr of Rec. 601), plus 0.002 so that grey images count too.
-    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy. Keys,
-    arguments and other errors as in :class:`FidelityMetric`.
+    0.1 is a tenth too grey or too colourful. PSNR hardly sees this: colours are a small part of an image's energy.
+    Keys, arguments and other errors as in :class:`FidelityMetric`.
 
     Raises:
         ValueError: If the protocol keeps luma alone.
@@ -200,6 +206,6 @@ class ChromaError(ColourMetric):
     quantity = 'ChromaError'
     higher_is_better = False
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         amounts = [chroma(image).square().sum(dim=1).sqrt().mean(dim=(1, 2)) + 0.002 for image in (pred, gt)]
         return (amounts[0] / amounts[1] - 1).abs()

@@ -1,5 +1,9 @@
 """Metrics of the restored image alone, each by a library that the user installs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 
 from restorekit.functional.image_quality import unit_float
@@ -22,7 +26,7 @@ class LibraryMetric(ImageMetric):
 
     needs_gt = False
 
-    def prepare(self, pred, gt):
+    def prepare(self, pred: torch.Tensor, gt: torch.Tensor | None) -> tuple[Any, ...]:
         return tuple(None if image is None else (unit_float(image) * 255).round() / 255 for image in (pred, gt))
 
 
@@ -48,7 +52,7 @@ class PyIQA(LibraryMetric):
 
     source = 'pyiqa'
 
-    def __init__(self, metric, options=None, **kwargs):
+    def __init__(self, metric: str, options: dict[str, Any] | None = None, **kwargs: Any) -> None:
         self.quantity = metric.upper()
         super().__init__(**kwargs)
         self.options = options or {}
@@ -63,66 +67,9 @@ class PyIQA(LibraryMetric):
         self.needs_gt = self.network.metric_mode == 'FR'
         self.higher_is_better = not self.network.lower_better
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
         network = self.network.to(pred.device)
         return (network(pred, gt) if self.needs_gt else network(pred)).flatten()
-
-
-@METRICS.register_module()
-class NIQE(PyIQA):
-    """Natural image quality evaluator (Mittal et al., 2013), by pyiqa; smaller is better.
-
-    Arguments and errors as in :class:`PyIQA`.
-
-    Example:
-        >>> NIQE().label  # doctest: +SKIP
-        'NIQE@pyiqa'
-    """
-
-    quantity = 'NIQE'
-    higher_is_better = False
-
-    def __init__(self, **kwargs):
-        super().__init__('niqe', **kwargs)
-
-
-@METRICS.register_module()
-class BRISQUE(LibraryMetric):
-    """Blind/referenceless image spatial quality evaluator (Mittal et al., 2012); smaller is better.
-
-    Args:
-        library (str): 'pyiqa' (what recent dehazing papers report) or 'piq' (free for every use). They disagree.
-        **kwargs: As in :class:`ImageMetric`.
-
-    Raises:
-        ImportError: If the library is not installed.
-        RuntimeError: If its weights are absent and cannot be downloaded.
-
-    Example:
-        >>> BRISQUE(library='piq').label  # doctest: +SKIP
-        'BRISQUE@piq'
-    """
-
-    quantity = 'BRISQUE'
-    higher_is_better = False
-
-    def __init__(self, library='pyiqa', **kwargs):
-        if library not in ('pyiqa', 'piq'):
-            raise InputError(f"BRISQUE: library must be 'pyiqa' or 'piq', got {library!r}")
-        super().__init__(**kwargs)
-        self.source = library
-        if library == 'pyiqa':
-            network = PyIQA('brisque').network
-            self.rate = lambda images: network.to(images.device)(images)
-            return
-        piq = import_library('piq', 'piq', 'BRISQUE', 'metrics')
-        self.rate = lambda images: piq.brisque(images, reduction='none')
-        with downloads(self.label, f'piq names the file above; it belongs in {torch.hub.get_dir()}/checkpoints'):
-            # piq fetches its weights when it is first called: now, not after hours of training
-            self.rate(torch.linspace(0, 1, 3 * 64 * 64).view(1, 3, 64, 64))
-
-    def measure(self, pred, gt):
-        return self.rate(pred).flatten()
 
 
 @METRICS.register_module()
@@ -147,10 +94,10 @@ class FADE(LibraryMetric):
     higher_is_better = False
     min_size = 8
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fade = import_library('pyfade', 'fade-python', 'FADE', EXTRA).fade
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
         images = (pred * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return torch.tensor([float(self.fade(image)) for image in images], dtype=torch.float64)

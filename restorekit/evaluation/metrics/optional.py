@@ -1,12 +1,16 @@
 """Libraries that some metrics call: imported when asked for, with errors that say what to install or to copy."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib
+from collections.abc import Iterator
+from typing import Any
 
 from restorekit.messages import MissingDependencyError, UnavailableError
 
 
-def import_library(module, package, metric, extra):
+def import_library(module: str, package: str, metric: str, extra: str) -> Any:
     """Return an optional library.
 
     Args:
@@ -31,7 +35,7 @@ def import_library(module, package, metric, extra):
 
 
 @contextlib.contextmanager
-def downloads(what, files):
+def downloads(what: str, files: str) -> Iterator[None]:
     """Turn a failed download inside the block into an error that says how to do without it.
 
     Args:

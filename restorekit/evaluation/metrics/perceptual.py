@@ -1,7 +1,12 @@
 """Metrics against a ground truth by a trained network: LPIPS."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 
+from restorekit.evaluation.protocols import Protocol
 from restorekit.messages import InputError
 from restorekit.registry import METRICS
 
@@ -37,9 +42,9 @@ class LPIPS(ColourMetric):
     higher_is_better = False
     min_size = 32
 
-    def __init__(self, protocol='rgb', net='alex', **kwargs):
+    def __init__(self, protocol: str | dict[str, Any] | Protocol = 'rgb', net: str = 'alex', **kwargs: Any) -> None:
         if net not in BACKBONES:
-            raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, got {net!r}')
+            raise InputError(f'LPIPS: net must be one of {", ".join(map(repr, BACKBONES))}, but got {net!r}')
         self.variant = net
         super().__init__(protocol, **kwargs)
         lpips = import_library('lpips', 'lpips', 'LPIPS', 'metrics')
@@ -47,5 +52,5 @@ class LPIPS(ColourMetric):
                                       f'{torch.hub.get_dir()}/checkpoints'):
             self.network = lpips.LPIPS(net=net, verbose=False).eval().requires_grad_(False)
 
-    def measure(self, pred, gt):
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor) -> torch.Tensor:
         return self.network.to(pred.device)(pred, gt, normalize=True).flatten()

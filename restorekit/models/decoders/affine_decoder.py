@@ -50,7 +50,6 @@ class AffineDecoder(Decoder):
         self.mid_project = nn.Conv2d(in_channels[-1], embedding_channels, 1)
         self.mid_block = DehazeBlock(embedding_channels)
         self.projects, self.reduces, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        self._ratios = [deep // shallow for deep, shallow in zip(strides[:0:-1], strides[-2::-1], strict=True)]
         width = embedding_channels
         for skip in in_channels[-2::-1]:
             self.projects.append(nn.Conv2d(width, channels, 1))
@@ -78,13 +77,13 @@ class AffineDecoder(Decoder):
 
     def decode(self, embedding, features, image):
         x = embedding
-        for i, ratio in enumerate(self._ratios):
-            x = self.blocks[i](_upsample(self.projects[i](x), ratio))
-            x = torch.cat([x, self.reduces[i](features[-2 - i])], dim=1)
-        x = _upsample(self.project(x), image.shape[-1] // x.shape[-1])
+        for project, reduce, block, skip in zip(self.projects, self.reduces, self.blocks, features[-2::-1], strict=True):
+            x = block(_resize_to(project(x), skip))
+            x = torch.cat([x, reduce(skip)], dim=1)
+        x = _resize_to(self.project(x), image)
         gain, bias = self.head(torch.cat([x, self.image_conv(image)], dim=1)).chunk(2, dim=1)
         return (1 + gain) * image + bias
 
 
-def _upsample(x, ratio):
-    return F.interpolate(x, scale_factor=ratio, mode='bilinear', align_corners=False)
+def _resize_to(x, reference):
+    return F.interpolate(x, reference.shape[-2:], mode='bilinear', align_corners=False)

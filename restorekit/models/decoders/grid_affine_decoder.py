@@ -77,8 +77,9 @@ class GridAffineDecoder(Decoder):
         True
     """
 
-    def __init__(self, in_channels: Sequence[int], strides: Sequence[int], channels: int | Sequence[int] = (32, 80, 128),
-                 blocks: int | Sequence[int] = (1, 2, 2), prior: bool = True, init_cfg: dict | None = None):
+    def __init__(self, in_channels: Sequence[int], strides: Sequence[int],
+                 channels: int | Sequence[int] = (32, 80, 128), blocks: int | Sequence[int] = (1, 2, 2),
+                 prior: bool = True, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         in_channels, strides = check_feature_maps('GridAffineDecoder', in_channels, strides)
         count = len(strides)

@@ -64,13 +64,21 @@ class PriorEncoder(BaseModule):
         maps = [torch.cat([prior.airlight.expand(-1, -1, *size), prior.log_gains, prior.maps, pixels], dim=1)]
         if self.features is not None:
             deepest = self.strides[-1]
-            small = [max(deepest, round(side * self.feature_scale / deepest) * deepest) for side in x.shape[-2:]]
-            view = x if small == list(x.shape[-2:]) else _resize(x, small)
-            for features, stride in zip(self.features(view), self.strides[1:], strict=True):
-                wanted = [side // stride for side in x.shape[-2:]]
-                maps.append(features if wanted == list(features.shape[-2:]) else _resize(features, wanted))
+            small = [_nearest_multiple(side * self.feature_scale, deepest) for side in x.shape[-2:]]
+            for features, stride in zip(self.features(_resize(x, small)), self.strides[1:], strict=True):
+                maps.append(_resize(features, [side // stride for side in x.shape[-2:]]))
         return tuple(maps)
 
 
+def _nearest_multiple(side, step):
+    """The multiple of ``step`` nearest to a side, at least ``step``; also while the sizes are traced."""
+    if torch.is_tensor(side):
+        return (torch.round(side / step) * step).clamp(min=step).long()
+    return torch.sym_max(step, round(side / step) * step)
+
+
 def _resize(x, size):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # then the size is any
+    if not traced and list(x.shape[-2:]) == list(size):
+        return x
     return F.interpolate(x, size, mode='bilinear', align_corners=False)

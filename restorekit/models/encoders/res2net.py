@@ -62,7 +62,8 @@ class Res2Net(BaseModule):
     deepest asked for are built. Input (N, 3, H, W); output a tuple of (N, C_i, H / s_i, W / s_i), shallow to deep.
 
     Args:
-        depth (int): 50 or 101; gives the number of blocks of each stage unless ``stage_blocks`` does.
+        depth (int, optional): 50 or 101, which gives the number of blocks of each stage; default: 101. Not with
+            ``stage_blocks``.
         base_width (int): Channels of a group in the first stage, for ``base_channels=64``.
         scale (int): Number of groups of a block.
         out_indices (Sequence[int]): Stages to return, a subset of 0..3 (strides 4, 8, 16, 32).
@@ -88,7 +89,7 @@ class Res2Net(BaseModule):
         [(64, 16, 16), (128, 8, 8), (256, 4, 4)]
     """
 
-    def __init__(self, depth=101, base_width=26, scale=4, out_indices=(0, 1, 2), stage_blocks=None, base_channels=64,
+    def __init__(self, depth=None, base_width=26, scale=4, out_indices=(0, 1, 2), stage_blocks=None, base_channels=64,
                  stem_channels=None, pretrained=None, init_cfg=None):
         super().__init__(init_cfg)
         self.out_indices = _check_out_indices(out_indices)
@@ -170,7 +171,12 @@ def _check_out_indices(out_indices):
 
 
 def _check_stage_blocks(depth, stage_blocks, out_indices):
+    if stage_blocks is not None and depth is not None:
+        raise InputError(f'Res2Net takes depth or stage_blocks, which both give the number of blocks, but got '
+                         f'depth={depth} and stage_blocks={tuple(stage_blocks)}; a config that inherits one of them '
+                         'sets it to None')
     if stage_blocks is None:
+        depth = 101 if depth is None else depth
         if depth not in STAGE_BLOCKS:
             raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
                              'for another net give stage_blocks, for example stage_blocks=(1, 1, 1)')

@@ -21,8 +21,8 @@ class Alignment(nn.Module):
         samples (str): What a row is: 'pooled', the mean of an image's embedding map over its positions, or 'tokens',
             single positions of it, which give covariances of full rank but compare texture as much as domain. The
             restorer makes the rows with :meth:`rows`.
-        tokens_per_image (int): Positions drawn per image with ``samples='tokens'``; neighbours are nearly equal, so a
-            few tell as much as all.
+        tokens_per_image (int, optional): Positions drawn per image (default: 16), with ``samples='tokens'`` only;
+            neighbours are nearly equal, so a few tell as much as all.
         queue_size (int): Target rows of former batches (no gradient) that are compared too, first in first out, in
             training mode. They steady the target's side of a small batch.
         embedding_dim (int | None): d; needed with a queue, and given by the restorer.
@@ -33,11 +33,15 @@ class Alignment(nn.Module):
 
     smallest_batch = 2
 
-    def __init__(self, loss_weight=1.0, samples='pooled', tokens_per_image=16, queue_size=0, embedding_dim=None):
+    def __init__(self, loss_weight=1.0, samples='pooled', tokens_per_image=None, queue_size=0, embedding_dim=None):
         super().__init__()
         name = type(self).__name__
         if samples not in SAMPLES:
             raise InputError(f'{name}: samples must be one of {", ".join(map(repr, SAMPLES))}, got {samples!r}')
+        if tokens_per_image is not None and samples != 'tokens':
+            raise InputError(f"{name}: tokens_per_image is for samples='tokens', but got samples={samples!r} and "
+                             f'tokens_per_image={tokens_per_image}')
+        tokens_per_image = 16 if tokens_per_image is None else tokens_per_image
         if tokens_per_image < 1:
             raise InputError(f'{name}: tokens_per_image must be at least 1, got {tokens_per_image}')
         if queue_size < 0 or (queue_size and not embedding_dim):

@@ -21,10 +21,14 @@ _LAYOUTS = dict(vgg16=vgg.cfgs['D'], vgg19=vgg.cfgs['E'])
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+def read_content(source: str) -> dict:
+    """Return the checkpoint in a file, given by path or by URL with its hash."""
+    return load_checkpoint_file(str(download(source) if is_url(source) else Path(source)), map_location='cpu')
+
+
 def read_tensors(source: str) -> dict[str, Tensor]:
     """Return the state dict in a file, given by path or by URL with its hash."""
-    path = download(source) if is_url(source) else Path(source)
-    content = load_checkpoint_file(str(path), map_location='cpu')
+    content = read_content(source)
     return content.get('state_dict', content)
 
 

@@ -14,10 +14,12 @@ from .gunet import GUNet
 from .low_resolution_affine import LowResolutionAffine
 from .msbdn import MSBDN
 from .promptir import PromptIR
+from .restormer import Restormer
+from .spandrel_network import SpandrelNetwork
 from .unet import UNet
 
 __all__ = [
     'AODNet', 'ColourAttenuationPrior', 'ConvIR', 'DEANet', 'DarkChannelPrior', 'DehazeFormer', 'EncoderDecoder',
     'FFANet', 'FeatureNetwork', 'GUNet', 'GridDehazeNet', 'LowResolutionAffine', 'MSBDN', 'PromptIR',
-    'RestorationNetwork', 'UNet',
+    'RestorationNetwork', 'Restormer', 'SpandrelNetwork', 'UNet',
 ]

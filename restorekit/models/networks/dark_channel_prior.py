@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from restorekit.functional.affine_grid import enlarge_rows
 from restorekit.functional.filters import box_filter
 from restorekit.functional.haze_prior import estimate_airlight, minimum_filter
+from restorekit.functional.precision import no_autocast
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
@@ -49,7 +50,8 @@ class DarkChannelPrior(RestorationNetwork):
         super().__init__(init_cfg)
         if not (window >= _STEP and radius >= 1 and eps > 0 and 0 < omega <= 1 and 0 < minimum < 1 and 0 < share <= 1):
             raise InputError('DarkChannelPrior: window must be at least 4, radius at least 1, eps above 0, omega '
-                             f'and share in (0, 1] and minimum in (0, 1), but got window={window}, radius={radius}, eps={eps}, '
+                             'and share in (0, 1] and minimum in (0, 1), but got '
+                             f'window={window}, radius={radius}, eps={eps}, '
                              f'omega={omega}, share={share}, minimum={minimum}')
         self.register_buffer('omega', torch.tensor(float(omega)))
         self.blocks = 2 * max(0, (window - _STEP) // (2 * _STEP)) + 1
@@ -65,7 +67,7 @@ class DarkChannelPrior(RestorationNetwork):
         Returns:
             tuple: A, (N, 3, 1, 1); slope and offset, (N, 1, H / 4, W / 4), with ``t = slope grey(I) + offset``.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             x = x.float()
             mean = F.avg_pool2d(x, _STEP, ceil_mode=True, count_include_pad=False)
             low = self._window_minimum(x)

@@ -47,7 +47,8 @@ class EncoderDecoder(RestorationNetwork):
                              'remove what the config of the decoder states')
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(dict(decoder, in_channels=self.encoder.channels, strides=self.encoder.strides))
-        self.size_divisor = math.lcm(self.decoder.size_divisor, *self.encoder.strides)
+        self.size_divisor = math.lcm(self.decoder.size_divisor, getattr(self.encoder, 'size_divisor', 1),
+                                     *self.encoder.strides)
         self.min_size = math.ceil(self.decoder.min_size / self.size_divisor) * self.size_divisor
         self.input_range = self.decoder.input_range
         self.output_range = self.decoder.output_range

@@ -28,7 +28,8 @@ class LowResolutionAffine(EncoderDecoder):
         init_cfg (dict, optional): MMEngine's initialisation config.
 
     Raises:
-        ValueError: If ``size`` is not a multiple of what encoder and decoder need, or the decoder gives no coefficients.
+        InputError: If ``size`` is not a multiple of what encoder and decoder need, or the decoder has no
+            ``coefficients``.
 
     Example:
         >>> encoder = dict(type='PriorEncoder', features=dict(type='EfficientNetLite'))

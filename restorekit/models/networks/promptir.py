@@ -8,40 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restorekit.models.blocks import GatedFeedForward, LayerNorm2d
+from restorekit.models.blocks import TransformerBlock, shuffle_down, shuffle_up, transformer_stage
+from restorekit.models.blocks.transformer import PUBLISHED_NAMES
 from restorekit.registry import MODELS
 
 from .base import FeatureNetwork
-
-
-class TransposedAttention(nn.Module):
-    """Multi-head attention among channels instead of pixels (Restormer, Zamir et al., CVPR 2022); linear in pixels."""
-
-    def __init__(self, channels: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
-        self.depthwise = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False)
-        self.project = nn.Conv2d(channels, channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.depthwise(self.qkv(x)).unflatten(1, (3, self.heads, -1)).flatten(4).unbind(1)
-        scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT * self.temperature
-        return self.project((scores.softmax(-1) @ v).flatten(1, 2).unflatten(2, x.shape[-2:]))
-
-
-class TransformerBlock(nn.Module):
-    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``."""
-
-    def __init__(self, channels: int, heads: int):
-        super().__init__()
-        self.norm1, self.norm2 = LayerNorm2d(channels), LayerNorm2d(channels)
-        self.attention, self.feed_forward = TransposedAttention(channels, heads), GatedFeedForward(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x))
-        return x + self.feed_forward(self.norm2(x))
 
 
 class PromptBlock(nn.Module):
@@ -65,18 +36,6 @@ class PromptBlock(nn.Module):
         prompt = (weights[..., None, None, None] * self.prompts).sum(1)
         prompt = self.conv(F.interpolate(prompt, x.shape[-2:], mode='bilinear'))
         return self.reduce(self.block(torch.cat([x, prompt], dim=1)))
-
-
-def _stage(channels, blocks, heads):
-    return nn.Sequential(*(TransformerBlock(channels, heads) for _ in range(blocks)))
-
-
-def _down(channels):
-    return nn.Sequential(nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2))
-
-
-def _up(channels):
-    return nn.Sequential(nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False), nn.PixelShuffle(2))
 
 
 @MODELS.register_module()
@@ -119,10 +78,7 @@ class PromptIR(FeatureNetwork):
         *((rf'^reduce_noise_level{i + 1}\.', f'prompts.{i}.reduce.') for i in range(3)),
         *((rf'^chnl_reduce{i + 1}\.', f'unused.{i}.') for i in range(3)),
         *((rf'^reduce_noise_channel_{i + 1}\.', f'unused.{i + 3}.') for i in range(3)),
-        (r'\.norm(\d)\.body\.', r'.norm\1.'), (r'\.attn\.qkv_dwconv\.', '.attention.depthwise.'),
-        (r'\.attn\.project_out\.', '.attention.project.'), (r'\.attn\.', '.attention.'),
-        (r'\.ffn\.project_in\.', '.feed_forward.expand.'), (r'\.ffn\.dwconv\.', '.feed_forward.depthwise.'),
-        (r'\.ffn\.project_out\.', '.feed_forward.project.'))
+        *PUBLISHED_NAMES)
 
     def __init__(self, channels: int = 48, blocks: Sequence[int] = (4, 6, 6, 8), refinement_blocks: int = 4,
                  heads: Sequence[int] = (1, 2, 4, 8), prompt_channels: Sequence[int] = (64, 128, 320),
@@ -130,16 +86,16 @@ class PromptIR(FeatureNetwork):
         super().__init__(init_cfg)
         one, two, four, eight = widths = [channels * 2 ** i for i in range(4)]
         self.stem = nn.Conv2d(3, one, 3, padding=1, bias=False)
-        self.encoder = nn.ModuleList(_stage(*level) for level in zip(widths, blocks, heads, strict=True))
-        self.downs = nn.ModuleList(_down(width) for width in widths[:3])
+        self.encoder = nn.ModuleList(transformer_stage(*level) for level in zip(widths, blocks, heads, strict=True))
+        self.downs = nn.ModuleList(shuffle_down(width) for width in widths[:3])
         self.prompts = nn.ModuleList(
             PromptBlock(width, prompt, size, out, heads[2]) for width, prompt, size, out in
             zip((two, four, eight), prompt_channels, prompt_sizes, (two, four, four), strict=True))
-        self.ups = nn.ModuleList([_up(two), _up(four), _up(four)])
+        self.ups = nn.ModuleList([shuffle_up(two), shuffle_up(four), shuffle_up(four)])
         self.joins = nn.ModuleList([nn.Conv2d(four, two, 1, bias=False), nn.Conv2d(two + four, four, 1, bias=False)])
-        self.decoder = nn.ModuleList([_stage(two, blocks[0], heads[0]), _stage(two, blocks[1], heads[1]),
-                                      _stage(four, blocks[2], heads[2])])
-        self.refinement = _stage(two, refinement_blocks, heads[0])
+        self.decoder = nn.ModuleList(
+            transformer_stage(*level) for level in zip((two, two, four), blocks[:3], heads[:3], strict=True))
+        self.refinement = transformer_stage(two, refinement_blocks, heads[0])
         self.head = nn.Conv2d(two, 3, 3, padding=1, bias=False)
         shapes = [(64, 64), (128, 128), (320, 256), (one + 64, one), (two + 128, two), (four + 256, four)]
         self.unused = nn.ModuleList(nn.Conv2d(*shape, 1, bias=False) for shape in shapes).requires_grad_(False)

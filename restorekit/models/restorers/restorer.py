@@ -43,6 +43,18 @@ def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 
 
+def _named(losses):
+    """Return a list of losses as a dict, each under its type."""
+    named = {}
+    for loss in losses:
+        if loss is not None:
+            name = loss['type'].rpartition('.')[2].removesuffix('Loss').lower()
+            if name in named:
+                raise InputError(f'losses has {loss["type"]} twice; give them names: losses=dict(a=dict(...), b=...)')
+            named[name] = loss
+    return named
+
+
 @MODELS.register_module()
 class Restorer(BaseModel):
     """Train any restoration network with named losses, and restore with it.
@@ -54,8 +66,9 @@ class Restorer(BaseModel):
 
     Args:
         network (dict): From ``MODELS``; see :class:`RestorationNetwork` for its contract.
-        losses (dict[str, dict]): Name to loss; ``losses=dict(pixel=dict(type='L1Loss'))`` logs ``loss_pixel``. All
-            losses see images in [0, 1].
+        losses (dict[str, dict | None] | list[dict]): Name to loss; ``losses=dict(pixel=dict(type='L1Loss'))`` logs
+            ``loss_pixel``. None drops one; in a list each is named by its type, as ``l1``. All losses see images in
+            [0, 1].
         frozen (list[str]): Modules that do not learn, as dotted paths from here (``'network.encoder'``): no gradient,
             eval mode (BatchNorm statistics too), not in the optimizer.
         data_preprocessor (dict, optional): Default: :class:`RestorePreprocessor`.
@@ -69,12 +82,17 @@ class Restorer(BaseModel):
         preprocessor = data_preprocessor or dict(type='RestorePreprocessor')
         # built here and not by MMEngine, whose registry knows ours only under a default scope
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
-        self.network = network if isinstance(network, nn.Module) else MODELS.build(network)
+        if network is None:
+            raise InputError(f'{type(self).__name__} needs a network: model.network is None')
+        if isinstance(losses, (list, tuple)):
+            losses = _named(losses)
         if losses is not None and not isinstance(losses, dict):
             raise InputError(f'losses must be a dict of names and losses, but got {losses!r}')
         if isinstance(frozen, str) or not all(isinstance(name, str) for name in frozen):
             raise InputError(f'frozen must be a list of names of modules, but got {frozen!r}')
-        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()})
+        self.network = network if isinstance(network, nn.Module) else MODELS.build(network)
+        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()
+                                     if loss is not None})
         #: Of each loss, what it asks for beyond prediction, truth and weight.
         self.asked = {name: extra_arguments(loss) for name, loss in self.losses.items()}
         self._check_asked()

@@ -1,4 +1,4 @@
-"""Running a network on arrays with torch; what a backend offers to the pipeline."""
+"""Running a network with torch; what a backend offers to the pipeline."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError
 
 from .blending import shrink
+from .forward_memory import forward_memory
 from .held import HoldStatistics, RecordStatistics
-from .memory import forward_memory, free_memory
+from .memory import free_memory
 
 PRECISIONS = {'auto': None, 'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -35,7 +36,18 @@ class TorchBackend:
         self.network, self.device, self.autocast = network, torch.device(device), PRECISIONS[precision]
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
         self.receptive_field = network.receptive_field
+        self.model_name = type(network).__name__
         self._memory = {}
+
+    def info(self) -> dict:
+        """Return what the model is."""
+        return dict(network=self.model_name, parameters=sum(p.numel() for p in self.network.parameters()),
+                    device=str(self.device))
+
+    def release(self) -> None:
+        """Give memory that torch keeps for later back to the GPU."""
+        if self.device.type == 'cuda':
+            torch.cuda.empty_cache()
 
     def __call__(self, tile: np.ndarray) -> np.ndarray:
         """Restore float32 (h, w, 3) in [0, 1]; both sides fit the network. Returns float32 (h, w, 3), not clipped."""
@@ -105,3 +117,20 @@ class TorchBackend:
 def _unit(image, dtype):
     """float32 in [0, 1] of values in the range of ``dtype``."""
     return image.astype(np.float32) / np.float32(np.iinfo(dtype).max) if dtype.kind == 'u' else image
+
+
+def check_device(device: str | torch.device | None) -> torch.device:
+    """Return the device, by default CUDA if there is one.
+
+    Raises:
+        InputError: If torch does not know it, or it is not there.
+    """
+    try:
+        device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    except RuntimeError as error:
+        raise InputError(f'device must be cpu, cuda or cuda:N, but got {device!r}') from error
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise InputError(f"device '{device}' was asked for, but torch finds no CUDA here; use cpu")
+    if device.type == 'cuda' and device.index is not None and device.index >= torch.cuda.device_count():
+        raise InputError(f"device '{device}' was asked for, but there are {torch.cuda.device_count()} CUDA devices")
+    return device

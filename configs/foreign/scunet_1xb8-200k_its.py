@@ -1,0 +1,7 @@
+# SCUNet, built by spandrel; trained like the NAFNet beside it
+_base_ = ['nafnet_w32_1xb8-200k_its.py']
+
+model = dict(losses=dict(psnr=None, pixel=dict(type='L1Loss')), network=dict(
+    _delete_=True, type='SpandrelNetwork', architecture='SCUNet',
+    hyperparameters=dict(config=[4, 4, 4, 4, 4, 4, 4], dim=64)))
+optim_wrapper = dict(optimizer=dict(lr=2e-4, betas=(0.9, 0.999)))

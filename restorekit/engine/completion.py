@@ -1,0 +1,150 @@
+"""What a config leaves unsaid: units that follow from its loop, and what follows from a part that is None."""
+
+import inspect
+
+import torch
+from mmengine.runner import EpochBasedTrainLoop as EpochLoop
+
+from restorekit.config import ConfigError
+from restorekit.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
+
+from .loops import ResumableEpochLoop
+
+_WARM_UPS = ('LinearLR', 'ConstantLR', 'LinearParamScheduler', 'ConstantParamScheduler')
+
+
+def complete_config(cfg, where, schedule_length=None):
+    """Complete a config in place, before it is built; doing it again changes nothing.
+
+    - Components that count iterations or epochs (``by_epoch``) count what the training loop counts. One that is told
+      to count epochs in a run of iterations would never act, and is refused.
+    - A hook, scheduler, metric or backend that is None is dropped. ``val_dataloader=None`` trains without validation.
+    - A schedule that cannot be built, or a warm-up that is longer than the run, is refused.
+
+    Args:
+        cfg (Config | dict): The complete config of one run.
+        where (str): Its file (and phase), for messages.
+        schedule_length (int, optional): Iterations that the schedule runs over; default: those of the loop.
+
+    Raises:
+        ConfigError: For a contradiction; the message names the key.
+    """
+    _drop_none(cfg, where)
+    if cfg.get('train_cfg') is None:
+        return
+    by_epoch = _counts_epochs(cfg, where)
+    hooks = cfg.get('default_hooks') or {}
+    cfg['default_hooks'] = {'checkpoint': dict(type='SafeCheckpointHook'), **hooks}
+    for name, hook in cfg['default_hooks'].items():
+        _complete_hook(hook, f'default_hooks.{name}', by_epoch, where)
+    for i, hook in enumerate(cfg.get('custom_hooks') or ()):
+        _complete_hook(hook, f'custom_hooks[{i}]', by_epoch, where)
+    if not isinstance(cfg.get('log_processor'), dict):
+        cfg['log_processor'] = {}
+    _set_unit(cfg['log_processor'], 'log_processor', by_epoch, where)
+    for place, scheduler in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
+        _complete_scheduler(scheduler, place, by_epoch, schedule_length or loop_length(cfg), where)
+
+
+def loop_length(cfg):
+    """Return how many iterations, or epochs, the config of a run trains; None if it does not say."""
+    loop = cfg.get('train_cfg') or {}
+    return loop.get('max_iters') or loop.get('max_epochs')
+
+
+def _drop_none(cfg, where):
+    for key in ('custom_hooks', 'param_scheduler', 'val_evaluator', 'test_evaluator'):
+        if isinstance(cfg.get(key), (list, tuple)):
+            cfg[key] = [item for item in cfg[key] if item is not None]
+    backends = (cfg.get('visualizer') or {}).get('vis_backends')
+    if isinstance(backends, (list, tuple)):
+        cfg['visualizer']['vis_backends'] = [item for item in backends if item is not None]
+    for split in ('val', 'test'):
+        loader, rest = f'{split}_dataloader', (f'{split}_cfg', f'{split}_evaluator')
+        if cfg.get(loader) is None:
+            for key in rest:
+                if cfg.get(key) is not None:
+                    cfg[key] = None
+        elif not cfg.get(rest[1]) and split == 'val' and cfg.get('train_cfg') is not None:  # not a dataset alone
+            raise ConfigError(f'{where}: val_dataloader is given, but no val_evaluator to measure with; give one, or '
+                              'set val_dataloader=None to train without validation')
+        elif cfg.get(rest[1]) and cfg.get(rest[0]) is None:
+            cfg[rest[0]] = {}
+
+
+def _counts_epochs(cfg, where):
+    loop = cfg['train_cfg']
+    if 'type' not in loop:
+        by_epoch = loop.pop('by_epoch', 'max_epochs' in loop)
+        loop['type'] = 'EpochBasedTrainLoop' if by_epoch else 'ResumableIterLoop'
+    kind = LOOPS.get(loop['type']) if isinstance(loop['type'], str) else loop['type']
+    epochs = issubclass(kind, (EpochLoop, ResumableEpochLoop))
+    for key, hint in (('max_epochs', "type='EpochBasedTrainLoop', max_epochs"), ('max_iters', 'max_iters')):
+        if loop.get(key) is not None and (key == 'max_epochs') != epochs:
+            raise ConfigError(f'{where}: train_cfg: {loop["type"]} counts {"epochs" if epochs else "iterations"}, but '
+                              f'got {key}={loop[key]}; to count the other, say '
+                              f'train_cfg=dict(_delete_=True, {hint}={loop[key]})')
+    return epochs
+
+
+def _complete_hook(hook, place, by_epoch, where):
+    if not isinstance(hook, dict) or not isinstance(hook.get('type'), (str, type)):
+        return
+    kind = HOOKS.get(hook['type']) if isinstance(hook['type'], str) else hook['type']
+    arguments = _arguments(kind)
+    if 'by_epoch' in arguments:
+        _set_unit(hook, place, by_epoch, where)
+    if 'log_metric_by_epoch' in arguments:
+        hook.setdefault('log_metric_by_epoch', by_epoch)
+    if hook.get('begin_epoch') and not by_epoch:
+        raise ConfigError(f'{where}: {place}.begin_epoch={hook["begin_epoch"]}: this run counts iterations, so that it '
+                          'would never begin; say begin_iter')
+
+
+def _arguments(kind):
+    """Names of the arguments of a class and of those its ``**kwargs`` go to."""
+    return {name for cls in getattr(kind, '__mro__', ()) if '__init__' in vars(cls) and cls is not object
+            for name in inspect.signature(cls.__init__).parameters}
+
+
+def _set_unit(node, place, by_epoch, where):
+    if node.get('by_epoch') and not by_epoch:
+        raise ConfigError(f'{where}: {place}.by_epoch=True: this run counts iterations (train_cfg.max_iters), so that '
+                          'it would never act; leave by_epoch out, and give iterations')
+    node.setdefault('by_epoch', by_epoch)
+
+
+def schedulers(node, place):
+    """Yield the place and config of each scheduler: a dict, a list, or either by the name of an optimizer."""
+    if isinstance(node, dict) and 'type' in node:
+        yield place, node
+    elif isinstance(node, dict):
+        for name, inner in node.items():
+            yield from schedulers(inner, f'{place}.{name}')
+    elif isinstance(node, (list, tuple)):
+        for i, inner in enumerate(node):
+            yield from schedulers(inner, f'{place}[{i}]')
+
+
+def _complete_scheduler(scheduler, place, by_epoch, length, where):
+    name = scheduler['type'] if isinstance(scheduler['type'], str) else scheduler['type'].__name__
+    if name.split('.')[-1].startswith('ReduceOnPlateau'):
+        if scheduler.get('by_epoch') is False:
+            raise ConfigError(f'{where}: {place}: {name} acts after each validation, whatever the loop counts; leave '
+                              'by_epoch=False out')
+        return
+    if not scheduler.get('convert_to_iter_based'):
+        _set_unit(scheduler, place, by_epoch, where)
+    if scheduler.get('by_epoch', True) != by_epoch or length is None:  # its length is known when the data is
+        return
+    end = scheduler.get('end', length)
+    unit = 'epochs' if by_epoch else 'iterations'
+    if name.split('.')[-1] in _WARM_UPS and end > length:
+        raise ConfigError(f'{where}: {place}: {name}(end={end}) does not end in a run of {length} {unit}; set end to '
+                          f'{length} or less, or drop it')
+    weight = torch.nn.Parameter(torch.zeros(1))
+    try:
+        PARAM_SCHEDULERS.build(dict(scheduler, end=end), default_args=dict(
+            optimizer=torch.optim.SGD([weight], lr=1.0, momentum=0.9), epoch_length=1))
+    except (ValueError, TypeError, AssertionError, KeyError) as error:
+        raise ConfigError(f'{where}: {place}: {name} in a run of {length} {unit}: {error}') from error

@@ -1,0 +1,146 @@
+"""Running what ``restorekit export`` wrote, with onnxruntime or OpenVINO and without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from restorekit.messages import InputError, MissingDependencyError, MissingFileError, UserError
+
+from .memory import free_memory
+
+
+class OnnxFileError(UserError, RuntimeError):
+    """An ONNX file cannot be run, or was not written by ``restorekit export``."""
+
+
+class OnnxBackend:
+    """An exported network; pre- and post-processing are in its graph.
+
+    Args:
+        path (str | Path): An ``.onnx`` file.
+        runtime (str): 'onnxruntime' or 'openvino'.
+        device (str, optional): 'cpu' or 'cuda', for onnxruntime.
+        precision (str): Decided when it was exported; 'auto' and 'fp32' are taken.
+
+    Raises:
+        MissingDependencyError: If the runtime is not installed.
+        OnnxFileError: If the file cannot be run.
+    """
+
+    def __init__(self, path: str | os.PathLike, runtime: str, device: str | None = None, precision: str = 'auto'):
+        if precision not in ('auto', 'fp32'):
+            raise InputError(f'the precision of {path} was chosen when it was exported; leave out --precision, '
+                             f'but got {precision}')
+        if not Path(path).is_file():
+            raise MissingFileError(f'{path} does not exist')
+        self.path, self.runtime, self.device = str(path), runtime, device or 'cpu'
+        self._open()
+
+    def _open(self):
+        run = _open_onnxruntime if self.runtime == 'onnxruntime' else _open_openvino
+        self._run, text = run(self.path, self.device)
+        try:
+            facts = json.loads(text or '')
+        except ValueError:
+            facts = None
+        if not isinstance(facts, dict) or 'size_divisor' not in facts:
+            raise OnnxFileError(f'{self.path} was not written by restorekit export, so its ranges and sizes are not '
+                                'known; export the checkpoint again')
+        self.facts, self.uint8 = facts, facts['input'] == 'uint8'
+        self.tiling, self.receptive_field = facts['tiling'], facts['receptive_field']
+        self.size_divisor, self.min_size = facts['size_divisor'], facts['min_size']
+        self.model_name = facts['network']
+
+    def __getstate__(self):
+        return {key: value for key, value in vars(self).items() if key != '_run'}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._open()
+
+    def __call__(self, tile: np.ndarray) -> np.ndarray:
+        """Restore float32 (h, w, 3) in [0, 1]."""
+        if self.uint8:
+            return self._run(np.rint(tile * 255).astype(np.uint8)[None])[0].astype(np.float32) / 255
+        return self._run(np.ascontiguousarray(tile.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
+
+    def memory(self, height: int, width: int) -> int:
+        """Return the bytes that a pass takes, as measured for the network when it was exported."""
+        return round(self.facts['bytes_per_pixel'] * height * width)
+
+    def free(self) -> int:
+        """Return the free bytes."""
+        return free_memory()
+
+    def release(self) -> None:
+        """Do nothing: the runtimes keep no memory that could be given back."""
+
+    def info(self) -> dict:
+        """Return what the file says of itself."""
+        return dict(network=self.model_name, parameters=self.facts['parameters'], device=self.device,
+                    runtime=self.runtime, precision=self.facts['precision'], input=self.facts['input'],
+                    licence=self.facts['licence'])
+
+
+def _open_onnxruntime(path, device):
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError('the backend onnxruntime is not installed: pip install "restorekit[export]"'
+                                     ) from error
+    wanted = 'CUDAExecutionProvider' if str(device).startswith('cuda') else 'CPUExecutionProvider'
+    if wanted not in onnxruntime.get_available_providers():
+        raise InputError(f'onnxruntime {onnxruntime.__version__} has no {wanted} for device {device!r}; it has '
+                         f'{", ".join(onnxruntime.get_available_providers())}')
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    threads = os.environ.get('OMP_NUM_THREADS')
+    if threads and threads.isdecimal():
+        options.intra_op_num_threads = int(threads)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=[wanted])
+    except Exception as error:  # its classes have no common base but Exception
+        if type(error).__module__.startswith('onnxruntime'):
+            raise OnnxFileError(f'onnxruntime {onnxruntime.__version__} cannot run {path}: {_first_line(error)}; it '
+                                'may be damaged, or written for a newer opset: export the checkpoint again') from error
+        raise
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(None, {name: x})[0], \
+        session.get_modelmeta().custom_metadata_map.get('restorekit')
+
+
+def _open_openvino(path, device):
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError('the backend openvino is not installed: pip install openvino') from error
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+        compiled = core.compile_model(model, 'CPU')
+    except RuntimeError as error:
+        raise OnnxFileError(f'OpenVINO cannot run {path}: {_first_line(error)}; export the checkpoint again') from error
+    text = _metadata(path)
+    output = compiled.output(0)
+
+    def run(x):
+        return compiled.create_infer_request().infer([x])[output]
+    return run, text
+
+
+def _metadata(path):
+    """OpenVINO drops a file's metadata; onnx reads them."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependencyError('reading ONNX files needs onnx: pip install "restorekit[export]"') from error
+    found = onnx.load(path, load_external_data=False).metadata_props
+    return next((entry.value for entry in found if entry.key == 'restorekit'), None)
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0][:300]

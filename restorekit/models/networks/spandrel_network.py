@@ -1,0 +1,146 @@
+"""Networks of the library spandrel: by their checkpoint, or by name and hyper-parameters."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from restorekit.checkpoint import CheckpointError, network_state
+from restorekit.messages import InputError, MissingDependencyError, did_you_mean
+from restorekit.models.losses.features import read_content
+from restorekit.registry import MODELS
+
+from .base import RestorationNetwork
+
+#: Architectures that were trained on images in [-1, 1]; all others see [0, 1].
+_SHIFTED = frozenset({'MixDehazeNet'})
+#: Of the weights that the authors published, by architecture.
+_LICENCES = dict(NAFNet='MIT', Uformer='MIT', SCUNet='Apache-2.0', RetinexFormer='MIT', HVICIDNet='MIT',
+                 MixDehazeNet='MIT')
+
+
+@MODELS.register_module()
+class SpandrelNetwork(RestorationNetwork):
+    """A restoration network of spandrel (chaiNNer), which keeps those of others well: NAFNet, SCUNet and many more.
+
+    Give a file of weights, from which architecture and hyper-parameters are found, or name both to train from scratch.
+    What spandrel knows of sizes and tiling is declared; the image goes to the network in the range it was trained in
+    (spandrel 0.4 feeds MixDehazeNet [0, 1], which was trained on [-1, 1]; here it gets that). A network that needs
+    squares (Uformer) gets them, by repeated borders. There is no embedding.
+
+    Args:
+        architecture (str, optional): As spandrel calls it, for example ``'NAFNet'``, ``'Uformer'``, ``'SCUNet'``,
+            ``'RetinexFormer'``, ``'HVICIDNet'``, ``'MixDehazeNet'``; None finds it from ``pretrained``.
+        hyperparameters (dict, optional): Arguments of its class; default: those of the class, or of the file.
+        pretrained (str, optional): Path, or URL with its hash, of a state dict in the authors' names.
+        init_cfg (dict, optional): MMEngine's initialisation config.
+
+    Raises:
+        MissingDependencyError: If spandrel is not installed.
+        InputError: If neither is given, the name is unknown, the hyper-parameters do not fit, or the network does not
+            restore RGB images at their own size.
+        CheckpointError: If spandrel does not know the file's network, or it is another one than was named.
+
+    Example:
+        >>> network = SpandrelNetwork('NAFNet', dict(width=8, enc_blk_nums=[1], dec_blk_nums=[1]))
+        >>> network.size_divisor
+        2
+    """
+
+    def __init__(self, architecture: str | None = None, hyperparameters: dict[str, Any] | None = None,
+                 pretrained: str | None = None, init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        spandrel = _import_spandrel()
+        if architecture is None and pretrained is None:
+            raise InputError("SpandrelNetwork needs an architecture, such as 'NAFNet', or a file of weights in "
+                             'pretrained, but got neither')
+        state = None if pretrained is None else _unwrap(read_content(str(pretrained)), pretrained)
+        if architecture is None or (hyperparameters is None and state is not None):
+            descriptor = _from_file(spandrel, state, pretrained)
+            if architecture not in (None, descriptor.architecture.id):
+                raise CheckpointError(f'{pretrained} holds a {descriptor.architecture.id}, not a {architecture}')
+            self.body = descriptor.model
+        else:
+            self.body = _build(spandrel, architecture, hyperparameters or {})
+            descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
+            if state is not None:
+                self.body.load_state_dict(state, strict=True)
+        self.body.requires_grad_(True)
+        name = descriptor.architecture.id
+        if descriptor.scale != 1 or descriptor.input_channels != 3 or descriptor.output_channels != 3:
+            raise InputError(f'SpandrelNetwork restores RGB images at their own size, but this {name} takes '
+                             f'{descriptor.input_channels} channels, gives {descriptor.output_channels} and enlarges '
+                             f'{descriptor.scale} times')
+        self.architecture, self.weights_licence = name, _LICENCES.get(name, 'see its authors')
+        needs = descriptor.size_requirements
+        divisor = needs.multiple_of
+        if name == 'NAFNet':  # spandrel lets it pad by itself; declared, the padding is the preprocessor's
+            divisor = self.body.padder_size
+        self.size_divisor, self.min_size, self.square = divisor, max(needs.minimum, divisor), needs.square
+        self.tiling = 'never' if descriptor.tiling.name == 'INTERNAL' else 'approximate'
+        if name in _SHIFTED:
+            self.input_range = self.output_range = (-1.0, 1.0)
+
+    def description(self) -> dict[str, Any]:
+        """Return the config that builds this network without the file: what a checkpoint says of it."""
+        plain = {key: value for key, value in self.body.hyperparameters.items() if _is_plain(value)}
+        return dict(type='SpandrelNetwork', architecture=self.architecture, hyperparameters=plain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        if self.square and height != width:
+            side = max(height, width)
+            x = F.pad(x, (0, side - width, 0, side - height), mode='replicate')
+        output = self.body(x)
+        return (output[0] if isinstance(output, (tuple, list)) else output)[..., :height, :width]
+
+
+def _import_spandrel():
+    try:
+        import spandrel
+    except ImportError as error:
+        raise MissingDependencyError('SpandrelNetwork needs spandrel, which is not installed: '
+                                     "pip install 'restorekit[foreign]'") from error
+    return spandrel
+
+
+def _unwrap(content, source):
+    """Return the tensors in a checkpoint of others, which may lie under one of several names."""
+    for key in ('params_ema', 'params', 'state_dict', 'model', 'net'):
+        if isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    try:
+        return network_state(content)
+    except CheckpointError as error:
+        raise CheckpointError(f'{source}: {error}') from error
+
+
+def _from_file(spandrel, state, source):
+    try:
+        return spandrel.MAIN_REGISTRY.load(state)
+    except spandrel.UnsupportedModelError as error:
+        raise CheckpointError(f'spandrel does not know the network in {source}; name its architecture and '
+                              'hyperparameters, or use a network of restorekit') from error
+
+
+def _build(spandrel, architecture, hyperparameters):
+    known = [support.architecture.id for support in spandrel.MAIN_REGISTRY.architectures()]
+    if architecture not in known:
+        raise InputError(f'spandrel has no architecture {architecture!r}; '
+                         + did_you_mean(architecture, known, f'it has {", ".join(sorted(known))}'))
+    module = importlib.import_module(f'spandrel.architectures.{architecture}')
+    network = next(getattr(module, name) for name in module.__all__ if not name.endswith('Arch'))
+    try:
+        return network(**hyperparameters)
+    except TypeError as error:
+        raise InputError(f'{architecture} of spandrel does not take these hyperparameters: {error}') from error
+
+
+def _is_plain(value):
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)

@@ -1,0 +1,145 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from reports import cells
+
+from restorekit.cli.main import main
+from restorekit.evaluation.report_reader import read_report
+from restorekit.files.image_io import read_image, write_image
+from restorekit.messages import InputError, UserError
+from restorekit.tasks import bench as module
+from restorekit.tasks.bench import bench
+
+
+@pytest.fixture
+def data(tmp_path, make_images, monkeypatch):
+    """Three pairs of 64x48, predictions that are the truth but for one grey level, set.py; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        add_pair(number)
+    (tmp_path / 'set.py').write_text(
+        "test_dataloader = dict(batch_size=1, num_workers=0, dataset=dict(type='PairedDataset', input_dir='hazy', "
+        "gt_dir='clear', domain='day'))\n")
+    return tmp_path
+
+
+def add_pair(number):
+    clear = np.random.default_rng(number).integers(40, 200, (48, 64, 3), dtype=np.uint8)
+    write_image(f'data/clear/{number}.png', clear)
+    write_image(f'data/hazy/{number}.png', (clear // 2 + 100).astype(np.uint8))
+    write_image(f'theirs/{number}.png', clear + 1)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Passes are not timed in a process of their own; the calls."""
+    calls = []
+
+    def stub(function, model, size, *args):
+        calls.append((model.name, size))
+        return dict(seconds=size[0] / 1000, memory=2.0**20)
+    monkeypatch.setattr(module, '_in_fresh_process', stub)
+    return calls
+
+
+def test_quality_and_cost_of_every_kind_of_model(data, quick):
+    seen = []
+    found = bench(dict(doing_nothing='input', theirs=data / 'theirs', dcp='dcp', clahe='clahe'), ['set.py'], 'out',
+                  data_root='data', protocols=['rgb-uint8'], sizes=[(64, 48), (128, 96)],
+                  progress=lambda *args: seen.append(args))
+    psnr, ssim = found['rows']
+    assert (psnr['label'], psnr['n'], ssim['label']) == ('PSNR@rgb-uint8', 3, 'SSIM@rgb-uint8')
+    expected = [10 * np.log10(255**2 / np.mean((read_image(f'data/hazy/{i}.png').astype(float)
+                                                - read_image(f'data/clear/{i}.png')) ** 2)) for i in range(3)]
+    assert psnr['means']['doing_nothing'] == pytest.approx(np.mean(expected), abs=1e-4)
+    assert psnr['means']['theirs'] == pytest.approx(20 * np.log10(255), abs=1e-4)
+    assert psnr['best'] == ['theirs'] and ssim['best'] == ['theirs']
+    low, high = psnr['intervals']['doing_nothing']
+    assert min(expected) - 1e-4 <= low <= high <= max(expected) + 1e-4
+    assert seen[0] == (1, 12) and seen[-1] == (12, 12)
+    costs = found['costs']
+    assert costs['doing_nothing']['sizes'] == costs['theirs']['sizes'] == {}
+    assert costs['dcp']['sizes'] == {'64x48': dict(seconds=0.064, memory=2**20), '128x96': dict(seconds=0.128,
+                                                                                             memory=2**20)}
+    assert costs['dcp']['parameters'] == 0 and costs['dcp']['licence'] == 'Apache-2.0'
+    assert quick == [('dcp', (64, 48)), ('dcp', (128, 96)), ('clahe', (64, 48)), ('clahe', (128, 96))]
+    # each model has an ordinary report, with what the input scores beside it
+    _, images = read_report('out/reports/theirs')
+    assert images['day', '1.png']['input_PSNR@rgb-uint8'] == pytest.approx(expected[1], abs=1e-4)
+    assert json.loads((data / 'out' / 'bench.json').read_text())['rows'] == json.loads(json.dumps(found['rows']))
+
+
+def test_only_what_is_new_is_measured(data, quick, monkeypatch):
+    restored, make = [], module._restorer
+
+    def counting(model, *args):
+        restore = make(model, *args)
+        return lambda image, index: restored.append((model.name, index)) or restore(image, index)
+    monkeypatch.setattr(module, '_restorer', counting)
+
+    def run(*models, **options):
+        restored.clear()
+        quick.clear()
+        return bench(models, ['set.py'], 'out', **dict(dict(data_root='data', sizes=[(64, 48)]), **options))
+
+    first = run('input', 'clahe')
+    assert len(restored) == 6 and len(quick) == 1
+    assert run('input', 'clahe')['rows'] == first['rows'] and not restored and not quick
+    add_pair(3)
+    assert run('input', 'clahe')['rows'][0]['n'] == 4
+    assert restored == [('input', 3), ('clahe', 3)]
+    run('input', 'clahe', 'theirs')
+    assert restored == [('theirs', index) for index in range(4)]
+    run('clahe', metrics=['MAE'])  # another metric needs the images once more, for it alone
+    assert len(restored) == 4 and not quick
+    write_image('data/hazy/1.png', np.zeros((48, 64, 3), np.uint8))  # another image of the same name
+    run('clahe')
+    assert restored == [('clahe', 1)]
+    kept = next((data / 'out' / 'kept').glob('*.jsonl'))
+    kept.write_text('[[[\n{"image": 3}\n{"image": "a", "values": {"b": [1]}}\n{"ima')  # damaged and cut off
+    again = run('input', 'clahe')['rows']
+    assert run('input', 'clahe')['rows'] == again and not restored
+
+
+def test_the_command_writes_table_and_chart(data, quick, capsys):
+    pytest.importorskip('matplotlib')
+    assert main(['bench', 'clahe', 'nothing=input', '--data', 'set.py', '--data-root', 'data', '--out', 'out',
+                 '--sizes', '64x48', '--metrics', 'MAE']) == 0
+    printed = capsys.readouterr().out
+    header, clahe, nothing = cells(printed)
+    assert header[:4] == ['method', 'day PSNR@rgb ↑', 'day SSIM@rgb ↑', 'day MAE@rgb ↓']
+    assert header[4:] == ['s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)', 'licence']
+    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '1', '-', '-', 'Apache-2.0']
+    assert nothing[4:] == ['-', '-', '-', '-', '-']
+    assert cells((data / 'out' / 'bench.md').read_text()) == [header, clahe, nothing]
+    with (data / 'out' / 'bench.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]['day PSNR@rgb']) > 0 and rows[0]['s at 64x48'] == '0.064'
+    assert read_image(data / 'out' / 'bench.png').std() > 5
+
+
+def test_mistakes_are_explained(data, quick, capsys):
+    for models, message in (((), 'a bench needs models of different names, but got none'),
+                            (('clahe', 'clahe'), 'models of different names, but got clahe, clahe'),
+                            (('dpc',), "'dpc' is not in the model index; did you mean 'dcp'")):
+        with pytest.raises(UserError, match=message):
+            bench(models, ['set.py'], 'out', data_root='data')
+    with pytest.raises(InputError, match=r'sizes are \(width, height\) of at least 1'):
+        bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(0, 5)])
+    with pytest.raises(InputError, match='needs at least one test set'):
+        bench(['clahe'], [], 'out')
+    assert main(['bench', 'a=clahe', 'a=input', '--data', 'set.py', '--out', 'out']) == 1
+    assert "two models are called 'a'; give them names: NAME=MODEL" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(['bench', 'clahe', '--data', 'set.py', '--out', 'out', '--sizes', '64'])
+    assert "a size is WIDTHxHEIGHT, as 600x400, but got '64'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_time_and_memory_are_measured_in_a_process_of_their_own(data):
+    found = bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(64, 48), (1600, 1200)], repeats=1)
+    small, large = found['costs']['clahe']['sizes'].values()
+    assert 0 < small['seconds'] < large['seconds']
+    assert large['memory'] is None or large['memory'] > 1600 * 1200 * 3
