@@ -46,9 +46,13 @@ def build_parser():
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
+    return run_guarded(_run, argv)
+
+
+def _run(argv):
     args = build_parser().parse_args(argv)
     import_from_here(getattr(args, 'config', None))
-    return run_guarded(command_module(args.command).run, args)
+    return command_module(args.command).run(args)
 
 
 if __name__ == '__main__':
