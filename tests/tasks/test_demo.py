@@ -84,11 +84,11 @@ def wait(condition, seconds=120):
 @pytest.mark.slow
 def test_in_a_browser(checkpoint, photo, tmp_path, browser):
     pytest.importorskip('gradio')
+    import gradio
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
 
     from restorekit.tasks.demo import demo
-    import gradio
     _, url, _ = demo([checkpoint], block=False)
     try:
         browser.get(url)

@@ -62,10 +62,15 @@ class CIDRestorer(Restorer):
         self.anchor, self.share_interval, self.align = anchor, share_interval, align
         self._calls = 0
 
+    def start_at(self, iteration):
+        """Count on from an iteration: the training loop says where it starts."""
+        self._calls = iteration
+
     def _build(self, ingredient, memory):
         """Build an ingredient; one with a memory of ``memory`` rows is told their dimension."""
-        if ingredient and (ingredient.get(memory)
-                           or getattr(MODELS.get(ingredient['type']), 'needs_embedding_dim', False)):
+        if isinstance(ingredient, dict) and 'type' in ingredient and (
+                ingredient.get(memory)
+                or getattr(MODELS.get(ingredient['type']), 'needs_embedding_dim', False)):
             ingredient = dict(ingredient, embedding_dim=ingredient.get('embedding_dim', self.network.embedding_dim))
         return MODELS.build(ingredient) if ingredient else None
 
