@@ -59,6 +59,9 @@ def published_to_restorekit(state: State) -> tuple[State, Report]:
         ValueError: If any key is missing, unexpected or of the wrong shape; all are named, in published names.
     """
     names = _published_names()
+    odd = [key for key, value in state.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
+    if odd:
+        raise InputError(f'a state dict holds tensors by name, but got the entry {str(odd[0])[:100]!r}')
     state = _strip('module.', state)
     expected = {published: tensor for published, (_, tensor) in names.items()}
     _check(state, expected, "CID's published network")
