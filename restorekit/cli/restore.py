@@ -70,12 +70,12 @@ def run(args):
                          on_note=lambda text: print(terminal_text(text), file=sys.stderr),
                          progress=lambda done, total: bar.update(task, completed=done, total=total))
     if report.left_out:
-        names = ', '.join(path.name for path in report.left_out[:5])
+        names = ', '.join(terminal_text(path.name) for path in report.left_out[:5])
         more = len(report.left_out) - 5
         print(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
               + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
     for result in report.failed:
-        print(f'failed: {result.error}', file=sys.stderr)
+        print(f'failed: {terminal_text(result.error, lines=True)}', file=sys.stderr)
     if report.failed:
         print(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
     return 1 if report.failed else 0

@@ -59,6 +59,8 @@ def published_to_restorekit(state: State) -> tuple[State, Report]:
         ValueError: If any key is missing, unexpected or of the wrong shape; all are named, in published names.
     """
     names = _published_names()
+    if not isinstance(state, dict):
+        raise InputError(f'a state dict holds tensors by name, but got a {type(state).__name__}')
     odd = [key for key, value in state.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
     if odd:
         raise InputError(f'a state dict holds tensors by name, but got the entry {str(odd[0])[:100]!r}')
