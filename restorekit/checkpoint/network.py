@@ -17,13 +17,19 @@ from restorekit.registry import MODELS
 from .read import CheckpointError
 from .state_dict import state_dict_problems
 
+#: Under which keys other tools keep the weights, averaged ones first, and what they put before each name.
+_WRAPPERS = ('params_ema', 'params-ema', 'ema', 'params', 'model_state_dict', 'state_dict', 'model', 'net', 'generator',
+             'netG')
+_PREFIXES = ('module.', '_orig_mod.', 'netG.', 'generator.')
+
 
 def network_state(checkpoint, source='the checkpoint'):
     """Return the network's tensors in a checkpoint.
 
     Args:
-        checkpoint (dict): A training checkpoint (``state_dict`` with the network under ``network.``), or a network's
-            bare state dict. A leading ``module.`` of data-parallel training is taken off.
+        checkpoint (dict): A training checkpoint (``state_dict`` with the network under ``network.``), a network's bare
+            state dict, or one under a key that other tools use (``params_ema``, ``params``, ``model``, ``net``,
+            ``generator`` ...). Prefixes that all names have (``module.``, ``netG.``, ``generator.``) are taken off.
         source (str | Path): Where it is from (the file), for the error.
 
     Raises:
@@ -36,7 +42,14 @@ def network_state(checkpoint, source='the checkpoint'):
     state = checkpoint.get('state_dict', checkpoint)
     if not isinstance(state, dict):
         raise CheckpointError(f"{source}: 'state_dict' is a {type(state).__name__}, not a dict of tensors")
-    state = {str(key).removeprefix('module.'): value for key, value in state.items()}
+    for key in _WRAPPERS:
+        if isinstance(state.get(key), dict) and any(isinstance(x, torch.Tensor) for x in state[key].values()):
+            state = state[key]
+            break
+    state = {str(key): value for key, value in state.items()}
+    while prefix := next((x for x in _PREFIXES if state and all(key.startswith(x) for key in state)), None):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
     inner = {key.removeprefix('network.'): value for key, value in state.items() if key.startswith('network.')}
     state = inner or state
     other = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]

@@ -11,8 +11,8 @@ from .common import import_from_here, run_guarded
 #: Group -> its commands, in the order of ``restorekit --help``. The module of a command has its name, with underscores:
 #: the first line of its docstring is its summary, ``add_arguments(parser)`` declares it, ``run(args)`` runs it.
 GROUPS = {
-    'restore': ('restore', 'info', 'export'),
-    'train and test': ('train', 'test', 'show-config', 'convert', 'pack'),
+    'restore': ('restore', 'info', 'models', 'export', 'demo'),
+    'train and test': ('train', 'test', 'show-config', 'convert', 'pack', 'publish'),
     'measure': ('measure', 'compare', 'bench', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),

@@ -1,4 +1,4 @@
-"""Restore photos with a model."""
+"""Restore photos and films with a model."""
 
 import sys
 
@@ -8,7 +8,7 @@ from .common import prepare_process
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument('inputs', nargs='+', metavar='INPUT',
-                        help='image file, folder (searched through), glob, or - for names on standard input')
+                        help='image or film, folder (searched through), glob, or - for names on standard input')
     parser.add_argument('-o', '--out', required=True, metavar='OUT',
                         help='output folder, or an image file for a single input')
     which = parser.add_mutually_exclusive_group()
@@ -40,6 +40,11 @@ def add_arguments(parser):
                         help='leave outputs that exist, to continue a stopped run')
     parser.add_argument('--shard', metavar='I/N', help='restore only part I of N; default under torchrun or Slurm: '
                         'the part of this process')
+    parser.add_argument('--sequence', action='store_true', help='the images are frames of a film: no flicker')
+    parser.add_argument('--video-smooth', type=float, default=1.0, metavar='SECONDS',
+                        help='smooths changes of the whole picture in films over this time (default: 1; 0: off)')
+    parser.add_argument('--video-crf', type=int, default=16, metavar='Q',
+                        help='quality of films, 0 (best) to 51 (default: 16)')
     parser.add_argument('--max-pixels', type=int, metavar='N', help='largest image that is read; default: 67108864, '
                         'or RESTOREKIT_MAX_PIXELS')
 

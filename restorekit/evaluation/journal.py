@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ class ReportMismatchError(ExistingFileError):
     """The output folder holds a report of something else."""
 
 
-def open_report(out: str | Path, identity: dict[str, str], overwrite: bool = False,
+def open_report(out: str | os.PathLike[str], identity: dict[str, str], overwrite: bool = False,
                 saves: Sequence[str] = ()) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """Find out what the folder ``out`` already holds, and lock it; call it on one process only.
 
@@ -62,7 +63,7 @@ def open_report(out: str | Path, identity: dict[str, str], overwrite: bool = Fal
         raise
 
 
-def close_report(out: str | Path) -> None:
+def close_report(out: str | os.PathLike[str]) -> None:
     """Unlock a report's folder if this process has it."""
     unlock_folder(out)
 
@@ -127,7 +128,7 @@ def _saved(record: Any) -> list[str]:
     return [name for name in saved if isinstance(name, str) and '\0' not in name] if isinstance(saved, list) else []
 
 
-def append_rows(out: str | Path, rank: int, rows: Iterable[dict[str, Any]]) -> None:
+def append_rows(out: str | os.PathLike[str], rank: int, rows: Iterable[dict[str, Any]]) -> None:
     """Append rows (plain dicts) to the file of one process; killed after it, they are kept."""
     with Path(out, '.progress', f'rank_{rank}.jsonl').open('a', encoding='utf-8') as file:
         file.write(''.join(json.dumps(row) + '\n' for row in rows))
@@ -235,7 +236,7 @@ def _is_row(row: Any) -> bool:
     """Whether this is a row of an EvaluationLoop; the file may have been edited."""
     return isinstance(row, dict) and isinstance(row.get('index'), int) and isinstance(row.get('broken'), bool) and \
         all(isinstance(row.get(key), str) for key in ('domain', 'image')) and isinstance(row.get('values'), list) and \
-        all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, int | float | None) for value in pair)
+        all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, float | None) for value in pair)
             for pair in row['values'])
 
 

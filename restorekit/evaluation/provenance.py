@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import re
 import shlex
@@ -56,7 +57,7 @@ def decoder_versions(build_information: str) -> dict[str, str]:
     return dict(re.findall(r'^ *(JPEG|PNG|TIFF|WEBP): +(.*?) *$', build_information, re.MULTILINE))
 
 
-def folder_hash(folder: str | Path) -> str:
+def folder_hash(folder: str | os.PathLike[str]) -> str:
     """Return the sha256 of the names, sizes and times of all files below a folder (not of what they hold)."""
     files = sorted(path for path in Path(folder).rglob('*') if path.is_file())
     lines = (f'{path.relative_to(folder).as_posix()} {path.stat().st_size} {path.stat().st_mtime_ns}\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _sum_up(rows: list[dict[str, Any]], position: int, metric: dict[str, Any]) -
                 best=[entry(item) for item in order[::-1][:best]])
 
 
-def write_report(out: str | Path, summary: dict[str, Any], rows: list[dict[str, Any]],
+def write_report(out: str | os.PathLike[str], summary: dict[str, Any], rows: list[dict[str, Any]],
                  strips: dict[int, bytes]) -> None:
     """Write ``per_image.csv``, ``summary.md``, ``report.html`` and, last, ``summary.json``; end the journal.
 

@@ -120,6 +120,8 @@ def _check(value: Any, shape: Any, file: str | Path, where: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
         raise ReportError(f'{file} is not the summary of a report: {where or "it"} should be {_names(kinds)}, but is '
                           f'{_names(type(value))}')
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ReportError(f'{file} is not the summary of a report: {where} is a number of {value.bit_length()} bits')
     items: list[tuple[Any, Any, str]] = []
     if isinstance(shape, list):
         items = [(item, shape[0], f'{where}[{i}]') for i, item in enumerate(value)]

@@ -110,15 +110,16 @@ def _read_phase(paths: list[Path]) -> Phase:
             try:
                 entry = json.loads(line)
                 step = int(entry['step'])
-            except (ValueError, KeyError, TypeError, RecursionError):  # a killed run leaves half a line
-                continue
+                numbers = {key: float(value) for key, value in entry.items() if isinstance(value, int | float)}
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+                continue  # a killed run leaves half a line
             trained = 'iter' in entry
-            for key, value in entry.items():
-                if key in ('iter', 'step', 'epoch') or not isinstance(value, int | float):
+            for key, value in numbers.items():
+                if key in ('iter', 'step', 'epoch'):
                     continue
                 if not trained and key in ('time', 'data_time'):  # of validation; the same names mean training's
                     continue
-                added.setdefault(key, {})[step] = float(value)
+                added.setdefault(key, {})[step] = value
                 if trained:
                     training.add(key)
         for key, points in added.items():

@@ -107,7 +107,21 @@ def _measure(record, table, chosen, label, sign):
             clear = row['low_difference'] is not None and (row['low_difference'] > 0 or row['high_difference'] < 0)
             row['verdict'] = ('better' if row['difference'] > 0 else 'worse') if adjusted < ALPHA and clear else 'open'
     power = [_power(row, record['detect']) for row in rows if row['variant'] == baseline]
+    together = _mean_of_domains(cells, baseline, record)
+    if len(power) > 1 and together is not None:
+        power.append(_power(together, record['detect']))
     return dict(rows=rows, overall=overall, power=power)
+
+
+def _mean_of_domains(cells, baseline, record):
+    """The baseline's mean over the left-out domains, seed by seed, as a row for :func:`_power`."""
+    found = [cells[baseline, domain] for domain in record['domains']]
+    seeds = [seed for seed in record['seeds'] if all(seed in cell for cell in found)]
+    if not seeds:
+        return None
+    means = [np.mean([np.mean([value[0] for value in cell[seed].values()]) for cell in found]) for seed in seeds]
+    return dict(domain='mean of all', seeds=len(seeds), images=sum(len(cell[seeds[0]]) for cell in found),
+                sd=float(np.std(means, ddof=1)) if len(means) > 1 else None)
 
 
 def _tables(cells, one, other):

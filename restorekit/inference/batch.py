@@ -19,6 +19,8 @@ from restorekit.messages import ExistingFileError, InputError, MissingFileError,
 
 from .memory import ImageMemoryError, free_memory, is_out_of_memory, megabytes
 from .pipeline import WHOLE_PIXELS
+from .sequence import SequenceRestorer
+from .video import VIDEO_SUFFIXES, restore_video
 
 _BYTES = 12  # of memory per pixel while a file is read, restored and written: measured at 400 megapixels
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
@@ -103,7 +105,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
             if not files:
                 raise MissingFileError(f'no file, folder or glob match for {text!r}')
             found += [(file, Path(file.name)) for file in files]
-    if out.suffix.lower() in FORMATS and not out.is_dir():
+    if out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not out.is_dir():
         if len(found) != 1:
             raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
         jobs = [(found[0][0], out)]
@@ -121,6 +123,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
 
 def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (), quality: int = 95,
                   compare: bool = False, skip_existing: bool = False, max_pixels: int | None = None,
+                  sequence: bool = False, video: dict | None = None,
                   progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
                   on_result: Callable[[FileResult], None] | None = None, **options) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
@@ -133,6 +136,8 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         compare (bool): Write input and result side by side instead of the result alone.
         skip_existing (bool): Leave outputs that are there already, to continue a run that was cut.
         max_pixels (int, optional): Most pixels of an image.
+        sequence (bool): The images are frames that follow each other: no flicker.
+        video (dict, optional): ``smooth`` and ``crf`` of :func:`~restorekit.inference.video.restore_video`.
         progress (Callable, optional): Called as ``progress(files done, all files)``.
         on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
             very large image needs.
@@ -146,6 +151,7 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         OSError: If the disk is full or cannot be written to; files restored so far stay.
     """
     report = RestoreReport(left_out=list(left_out))
+    restorer = SequenceRestorer(pipeline) if sequence else pipeline
     for folder in {target.parent for _, target in jobs}:
         if folder.is_dir():
             remove_temporaries(folder)
@@ -157,8 +163,11 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
             result.skipped = True
         else:
             try:
-                _check_memory(pipeline, source, max_pixels, on_note)
-                result.size = _restore_file(pipeline, source, target, quality, compare, max_pixels, options)
+                if source.suffix.lower() in VIDEO_SUFFIXES:
+                    result.size = _restore_film(pipeline, source, target, video, on_note, options)
+                else:
+                    _check_memory(pipeline, source, max_pixels, on_note)
+                    result.size = _restore_file(restorer, source, target, quality, compare, max_pixels, options)
             except OSError as error:
                 if error.errno in _DISK:
                     raise
@@ -215,6 +224,13 @@ def _restore_file(pipeline, source, target, quality, compare, max_pixels, option
     return width, height
 
 
+def _restore_film(pipeline, source, target, video, on_note, options):
+    report = restore_video(pipeline, source, target, **(video or {}), **options)
+    if report.broken and on_note is not None:
+        on_note(f'{source}: {report.broken} broken packets were left out')
+    return report.size
+
+
 def _ending(format):
     if format is None:
         return None
@@ -225,7 +241,9 @@ def _ending(format):
 
 
 def _output(name, ending, suffix):
-    if ending is None:
+    if name.suffix.lower() in VIDEO_SUFFIXES:
+        ending = name.suffix if VIDEO_SUFFIXES[name.suffix.lower()] else '.mkv'
+    elif ending is None:
         ending = name.suffix if name.suffix.lower() in FORMATS else '.png'
     return name.with_name(f'{name.stem}{suffix}{ending}')
 
@@ -239,7 +257,8 @@ def _list_folder(folder, out):
             path = Path(root, name)
             if name.startswith('.'):
                 continue
-            (files if path.suffix.lower() in FORMATS and path.is_file() else others).append(path)
+            known = path.suffix.lower() in FORMATS or path.suffix.lower() in VIDEO_SUFFIXES
+            (files if known and path.is_file() else others).append(path)
     return files, others
 
 

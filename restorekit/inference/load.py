@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from restorekit.messages import InputError, MissingFileError
+from restorekit.zoo.remote import fetch_model, is_remote
 
 from .pipeline import RestorationPipeline
 
@@ -21,8 +22,8 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     """Load a model, by its name or from a checkpoint.
 
     Args:
-        name_or_path (str | Path, optional): A checkpoint file, or a name of :func:`list_models`; default: the model
-            that comes with restorekit.
+        name_or_path (str | Path, optional): A checkpoint file, a name of :func:`list_models`, or what others published:
+            an https URL, or ``hf://user/repository``; default: the model that comes with restorekit.
         checkpoint (str | Path, optional): A checkpoint file; not beside a name.
         config, device, tile, precision, backend, strength: See
             :class:`~restorekit.inference.pipeline.RestorationPipeline`.
@@ -39,9 +40,12 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     if name_or_path is not None and checkpoint is not None:
         raise InputError(f'give a model ({name_or_path}) or a checkpoint ({checkpoint}), not both')
     if checkpoint is None and name_or_path is not None and \
+            not is_remote(str(name_or_path)) and \
             (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
         checkpoint = name_or_path
     recommended = False
+    if checkpoint is None and name_or_path is not None and is_remote(str(name_or_path)):
+        checkpoint = fetch_model(str(name_or_path))
     if checkpoint is None:
         checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
                                               asked=name_or_path is not None)
@@ -85,7 +89,8 @@ def load_network(checkpoint, config=None, device='cpu'):
     Args:
         checkpoint (str | Path): A checkpoint of a training run, a converted one, or a bare state dict.
         config (str | Path, optional): Config whose ``model.network`` is built. Default: the network's description
-            stored in the checkpoint as JSON data; text from a checkpoint is never executed.
+            stored in the checkpoint as JSON data; text from a checkpoint is never executed. Weights without one are
+            tried as those of another tool (extra ``foreign``).
         device (str): Where to put it.
 
     Returns:
@@ -96,6 +101,7 @@ def load_network(checkpoint, config=None, device='cpu'):
         RuntimeError: If the weights are those of another network.
     """
     from restorekit.checkpoint import (
+        CheckpointError,
         build_described_network,
         load_checkpoint_file,
         load_network_weights,
@@ -104,9 +110,16 @@ def load_network(checkpoint, config=None, device='cpu'):
     )
     from restorekit.registry import MODELS
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    state = network_state(loaded)
+    state = network_state(loaded, checkpoint)
     if config is None:
-        network = build_described_network(network_description(loaded, checkpoint), state, str(checkpoint))
+        try:
+            description = network_description(loaded, checkpoint)
+        except CheckpointError as error:
+            if 'restorekit' in (loaded.get('meta') or {}):
+                raise
+            network = _foreign(state, str(checkpoint), error)
+        else:
+            network = build_described_network(description, state, str(checkpoint))
     else:
         from restorekit.config import ConfigError, load_config
         network_cfg = load_config(config).get('model', {}).get('network')
@@ -115,3 +128,18 @@ def load_network(checkpoint, config=None, device='cpu'):
         network = MODELS.build(network_cfg)
         load_network_weights(network, state, str(checkpoint))
     return network.to(device).eval().requires_grad_(False)
+
+
+def _foreign(state, source, unknown):
+    """Return the network of weights that restorekit did not write, where spandrel knows it."""
+    from restorekit.checkpoint import CheckpointError
+    from restorekit.messages import MissingDependencyError
+    from restorekit.models.networks.spandrel_network import SpandrelNetwork
+    try:
+        return SpandrelNetwork(state=state)
+    except MissingDependencyError as error:
+        raise CheckpointError(f'{unknown}; or, if it is a network of another tool, {error}') from unknown
+    except CheckpointError as error:
+        text = str(error).replace('the state dict', source, 1)
+        raise CheckpointError(f'{unknown}; {text.removeprefix(f"{source}: ")}' if 'knows no' in text
+                              else text) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,6 +23,8 @@ WHOLE_PIXELS = 2 ** 22
 TILE_MEMORY = 2 ** 29
 _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
+#: Size of the copy from which global averages of a film's frames are taken.
+_LOOK_PIXELS = 2 ** 18
 BACKENDS = ('torch', 'onnxruntime', 'openvino')
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
 #: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
@@ -127,19 +130,23 @@ class RestorationPipeline:
         jobs, left_out = plan([folder], out)
         return restore_files(self, jobs, left_out=left_out, **options)
 
-    def restore_photo(self, photo: Photo, name: str = 'the image', **options) -> Photo:
-        """Restore every page of a photo; returns a new one with the same metadata."""
+    def restore_photo(self, photo: Photo, name: str = 'the image', restore: Callable | None = None, **options) -> Photo:
+        """Restore every page of a photo; returns a new one with the same metadata.
+
+        ``restore`` is called in place of :meth:`restore_pixels`, where given.
+        """
+        restore = restore or self.restore_pixels
         pages = []
         for page in photo.pages:
             pixels = page.pixels if page.alpha is None else fill_transparent(page.pixels, page.alpha)
-            restored = self.restore_pixels(pixels, name=name, **options)
+            restored = restore(pixels, name=name, **options)
             if page.alpha is not None:  # what nobody sees stays as it was
                 restored[page.alpha == 0] = page.pixels[page.alpha == 0]
             pages.append(Page(restored, page.alpha, page.duration))
         return Photo(pages, photo.kind, photo.grey, photo.metadata, photo.loop)
 
     def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', strength: float | None = None,
-                       mask: np.ndarray | None = None) -> np.ndarray:
+                       mask: np.ndarray | None = None, held: Sequence | None = None) -> np.ndarray:
         """Restore (H, W, 3) RGB of uint8, uint16 or float32 to the same shape and dtype, computed in float32.
 
         Args:
@@ -147,6 +154,7 @@ class RestorationPipeline:
                 :func:`~restorekit.files.image_io.unit_scale`).
             name (str): What errors call it.
             strength, mask: See :meth:`__call__`.
+            held (Sequence, optional): What :meth:`look` returned, of this image or of others like it.
 
         Raises:
             ImageMemoryError: If it needs more memory than is free; the message says how much, and what to do.
@@ -177,9 +185,9 @@ class RestorationPipeline:
 
         try:
             if self.backend.tiling == 'coefficients':
-                self._restore_strips(pixels, scale, emit)
+                self._restore_strips(pixels, scale, emit, held)
             else:
-                self._restore_tiled(pixels, scale, emit, name)
+                self._restore_tiled(pixels, scale, emit, name, held)
         except ImageMemoryError:
             raise
         except (MemoryError, RuntimeError, SystemError) as error:
@@ -232,18 +240,32 @@ class RestorationPipeline:
         restored.info.update(image.info)
         return restored
 
-    def _restore_strips(self, pixels, scale, emit):
+    def look(self, pixels: np.ndarray) -> Sequence | None:
+        """Return what the network takes of the whole image: its coefficients, or its global averages.
+
+        None for networks that look no further than their receptive field, or that cannot be asked.
+        """
+        scale = unit_scale(pixels)
+        if self.backend.tiling == 'coefficients':
+            return self._coefficients(pixels, scale)
+        if self.backend.tiling == 'approximate':
+            return self.backend.statistics(self._small_copy(pixels, scale, _LOOK_PIXELS)) or None
+        return None
+
+    def _coefficients(self, pixels, scale):
+        return self.backend.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
+
+    def _restore_strips(self, pixels, scale, emit, held):
         height, width = pixels.shape[:2]
-        coefficients = self.backend.coefficients(pixels if scale in (1, 255, 65535) and _natural(pixels, scale)
-                                                 else _to_unit(pixels, scale))
+        coefficients = self._coefficients(pixels, scale) if held is None else held
         rows = max(1, _STRIP_PIXELS // width)
         for start in range(0, height, rows):
             emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), coefficients, start, height))
 
-    def _restore_tiled(self, pixels, scale, emit, name):
+    def _restore_tiled(self, pixels, scale, emit, name, held):
         for tile in self.tiles(*pixels.shape[:2], name):
             try:
-                return self._restore_with(pixels, scale, emit, tile)
+                return self._restore_with(pixels, scale, emit, tile, held)
             except (MemoryError, RuntimeError, SystemError) as error:
                 if not is_out_of_memory(error) or self.backend.tiling == 'never' or isinstance(error, ImageMemoryError):
                     raise
@@ -251,12 +273,15 @@ class RestorationPipeline:
                 self.backend.release()
         raise last
 
-    def _restore_with(self, pixels, scale, emit, tile):
+    def _restore_with(self, pixels, scale, emit, tile, held):
         backend = self.backend
         rows, columns = (self._plan_axis(size, tile) for size in pixels.shape[:2])
         infer = backend
-        if backend.tiling == 'approximate' and len(rows.starts) * len(columns.starts) > 1:
-            infer = backend.with_held_statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
+        if backend.tiling == 'approximate':
+            if held is None and len(rows.starts) * len(columns.starts) > 1:
+                held = backend.statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
+            if held:
+                infer = backend.with_statistics(held)
 
         def take(at_rows, at_columns):
             return _to_unit(_part(pixels, at_rows, at_columns), scale)

@@ -42,7 +42,7 @@ class TorchBackend:
     def info(self) -> dict:
         """Return what the model is."""
         return dict(network=self.model_name, parameters=sum(p.numel() for p in self.network.parameters()),
-                    device=str(self.device))
+                    device=str(self.device), notice=getattr(self.network, 'notice', None))
 
     def release(self) -> None:
         """Give memory that torch keeps for later back to the GPU."""
@@ -53,14 +53,12 @@ class TorchBackend:
         """Restore float32 (h, w, 3) in [0, 1]; both sides fit the network. Returns float32 (h, w, 3), not clipped."""
         return self._run(lambda x: self.network(x), tile)
 
-    def with_held_statistics(self, small: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function that restores tiles with the global averages of ``small``, a copy of the whole image."""
-        values = self.statistics(small)
-
+    def with_statistics(self, values: list[torch.Tensor]) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that restores tiles with the global averages of :meth:`statistics`."""
         def infer(tile):
             with HoldStatistics(values):
                 return self(tile)
-        return infer if values else self
+        return infer
 
     def statistics(self, small: np.ndarray) -> list[torch.Tensor]:
         """Return the global averages that the network takes of an image, (N, C, 1, 1) each."""

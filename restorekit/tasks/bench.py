@@ -195,7 +195,7 @@ def _read_kept(file: Path) -> dict[str, dict[str, Any]]:
             record = json.loads(line)
             kept[str(record['image'])] = {str(label): [None if x is None else float(x) for x in pair[:2]]
                                           for label, pair in record['values'].items() if len(pair) == 2}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return kept
 

@@ -143,10 +143,10 @@ def trace(network, input: str = 'float'):
     """
     import torch
 
-    from restorekit.inference.graph import RestorationGraph
+    from restorekit.models.graph import RestorationGraph
     graph = RestorationGraph(network, input == 'uint8').eval()
     divisor = network.size_divisor
-    height = math.ceil(max(network.min_size, 2 * divisor, 32) / divisor) * divisor + max(1, divisor // 3)
+    height = math.ceil(max(graph.smallest, 32) / divisor) * divisor + max(1, divisor // 3)
     width = height + divisor + 1
     if input == 'uint8':
         example, dims = torch.randint(0, 256, (1, height, width, 3), dtype=torch.uint8), (1, 2)
@@ -194,7 +194,8 @@ def to_onnx(program, facts: dict) -> bytes:
 def compare(pipeline, run, photos, network, input: str) -> list[Parity]:
     """Return how restored images differ: random ones of three sizes, and photos."""
     generator = np.random.default_rng(0)
-    smallest = max(2 * network.size_divisor, network.min_size, 16)
+    from restorekit.models.graph import RestorationGraph
+    smallest = max(RestorationGraph(network).smallest, 16)
     sizes = (smallest, smallest), (smallest + 13, 2 * smallest + 5), (3 * smallest + 1, 2 * smallest + 33)
     cases = [(f'random {i + 1}', generator.integers(0, 256, (*size, 3), dtype=np.uint8))
              for i, size in enumerate(sizes)]

@@ -17,6 +17,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             tile: str | int = 'auto', precision: str = 'auto', backend: str | None = None, device: str | None = None,
             format: str | None = None, quality: int = 95, suffix: str = '', compare: bool = False,
             skip_existing: bool = False, shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
+            sequence: bool = False, video_smooth: float = 1.0, video_crf: int = 16,
             progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
             on_result: Callable[[FileResult], None] | None = None) -> RestoreReport:
     """Restore image files.
@@ -42,6 +43,9 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         shard (str | tuple, optional): ``'I/N'``: only every N-th file from the I-th (from 1); default: the part of this
             process under torchrun, srun or a Slurm array, else all.
         max_pixels (int, optional): Most pixels of an image.
+        sequence (bool): The images are frames that follow each other: no flicker.
+        video_smooth (float): Seconds over which global changes of a film's restoration are smoothed; 0: none.
+        video_crf (int): Quality of films, 0 (best) to 51.
         progress (Callable, optional): Called as ``progress(files done, all files)``.
         on_note (Callable, optional): Called with what the user should know before a very large image is read.
         on_result (Callable, optional): Called with the result of each file.
@@ -68,14 +72,18 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
     jobs, left_out = plan(inputs, out, format=format, suffix=suffix)
     number, of = check_shard(shard)
     jobs = jobs[number - 1::of]
+    where = None
     if mask is not None:
         from restorekit.files.photo import read_photo
-        mask = check_mask(read_photo(mask, max_pixels).pixels)
+        where = check_mask(read_photo(mask, max_pixels).pixels)
     from restorekit.inference.load import load
     pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
                     backend=backend, strength=strength, protect_highlights=protect_highlights)
+    if on_note is not None and (notice := pipeline.info().get('notice')):
+        on_note(notice)
     return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
-                         skip_existing=skip_existing, max_pixels=max_pixels, mask=mask, progress=progress,
+                         skip_existing=skip_existing, max_pixels=max_pixels, sequence=sequence,
+                         video=dict(smooth=video_smooth, crf=video_crf), mask=where, progress=progress,
                          on_note=on_note, on_result=on_result)
 
 
@@ -106,17 +114,24 @@ def check_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
 
 
 def describe(path: str | os.PathLike) -> dict:
-    """Return what a file is: a checkpoint (network, parameters, tiling ...) or a photo (size, depth, profile ...).
+    """Return what a file or a name is: a checkpoint (network, parameters, tiling ...), a photo (size, depth ...), or a
+    network, a config or named weights that come with restorekit.
 
     Raises:
-        MissingFileError: If there is no such file.
-        UserError: If it is neither.
+        MissingFileError: If there is no such file and no such name; the message gives the nearest names.
+        UserError: If the file is neither checkpoint nor photo.
     """
     from restorekit.files.photo import describe_photo
-    from restorekit.messages import MissingFileError
+    from restorekit.messages import MissingFileError, UnknownNameError
     path = Path(path)
+    if path.is_dir():
+        raise MissingFileError(f'{path} is a folder; give a file')
     if not path.is_file():
-        raise MissingFileError(f'{path} is a folder; give a file' if path.is_dir() else f'there is no file {path}')
+        from .catalogue import catalogue_entry, facts
+        try:
+            return facts(catalogue_entry(path.as_posix()))
+        except UnknownNameError as error:
+            raise MissingFileError(f'there is no file {path}, and {error.args[0]}') from error
     if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin'):
         from restorekit.inference.load import load
         return dict(kind='checkpoint', file=str(path), bytes=path.stat().st_size,

@@ -29,7 +29,7 @@ class TrainReport:
             ``metrics`` of the last validation, ``iterations``, ``seconds``.
         checkpoint (Path | None): Last checkpoint of the last phase that has one.
         best_checkpoint (Path | None): Best checkpoint of the last phase, where ``save_best`` is set.
-        needs_config (bool): Whether the checkpoints load with the config alone, since it imports components of your own.
+        needs_config (bool): Whether the checkpoints load with the config alone: it imports components of your own.
         table (str): The metrics by phase as a Markdown table; empty without metrics.
         picture (Path | None): ``before_after.png``: samples of the validation before and after each phase.
     """

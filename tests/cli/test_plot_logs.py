@@ -61,6 +61,15 @@ def test_of_one_key_the_later_file_holds_from_its_first_iteration_on(tmp_path):
     assert phases[''].curves['loss'] == {10: 1.0, 20: 1.0, 25: 2.0, 35: 2.0}
 
 
+def test_lines_that_are_no_log_are_left_out(tmp_path):
+    write(tmp_path / '20260101_100000', trained(10, 1.0), trained(20, 2.0))
+    file = tmp_path / '20260101_100000' / 'vis_data' / 'scalars.json'
+    lines = ['[1]', '3', '{}', '{"step": "x"}', '{"step": Infinity, "loss": 1}', f'{{"step": 30, "loss": {10**400}}}',
+             '[' * 100000, '{"step": 30, "loss": "much", "iter": 30}', '{"step": 40, "loss": [1]}']
+    file.write_text(file.read_text() + '\n' + '\n'.join(lines))
+    assert runs.read_run(tmp_path)[''].curves['loss'] == {10: 1.0, 20: 2.0}
+
+
 def test_the_state_of_the_run_orders_phases_before_their_names_and_times_do(run_folder):
     (run_folder / 'run_state.json').write_text(json.dumps(dict(phases=dict(adapt={}, pretrain={}))))
     assert list(runs.read_run(run_folder)) == ['adapt', 'pretrain']

@@ -22,6 +22,7 @@ def test_a_file_list_is_a_list_of_names():
         files[5]
 
 
+@pytest.mark.slow
 def test_a_million_files_are_few_objects(tmp_path):
     lmdb = pytest.importorskip('lmdb')
     number = 10 ** 6

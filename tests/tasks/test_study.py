@@ -1,6 +1,7 @@
 """The study runner: which jobs, each once, continued, refused when changed, and a report that ignores the order."""
 
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -13,7 +14,7 @@ from tiny import fork
 
 from restorekit.cli.main import main
 from restorekit.config import ConfigError
-from restorekit.evaluation.statistics import holm, sign_flip_test, student_t_test
+from restorekit.evaluation.statistics import detectable_difference, holm, sign_flip_test, student_t_test
 from restorekit.evaluation.study_summary import summarise_study
 from restorekit.files.lock import lock_folder
 from restorekit.messages import InputError, MissingFileError
@@ -209,7 +210,12 @@ def test_the_numbers_of_the_report(file, tmp_path, no_training):
     assert summary['cost'] == dict(erm=dict(seconds=1.0, times=1.0), other=dict(seconds=2.0, times=2.0))
     assert summary['cells']['erm'] == dict(haze=[2, 2], dust=[2, 2])
     assert summary['curves']['dust']['erm'] == [[2, 2.0]] and summary['regressions'] == []
-    assert [power['domain'] for power in found['power']] == ['haze', 'dust']
+    assert [power['domain'] for power in found['power']] == ['haze', 'dust', 'mean of all']
+    means = [np.random.default_rng(seed).normal(20, 1, (2, 5)).mean() for seed in (0, 1)]
+    deviation = abs(means[0] - means[1]) / math.sqrt(2)
+    together = found['power'][2]
+    assert together['sd'] == pytest.approx(deviation) and together['standard_error'] == pytest.approx(deviation)
+    assert together['detectable'] == pytest.approx(detectable_difference(deviation, 2)) and together['images'] == 10
 
 
 def test_holm_and_the_worst_of_two_tests_decide(file):

@@ -5,7 +5,8 @@
     PYTHONPATH=old python tools/research/mmengine_tests.py mmengine
 
 The installed MMEngine is tested; the clone gives the tests (the archive on PyPI has none). Exits with 1 if a test
-passes plain and does not with restorekit imported. Some fail plain: they were written for older versions of other packages.
+passes plain and does not with restorekit imported. Some fail plain: they are
+written for older versions of other packages.
 """
 
 import argparse

@@ -77,7 +77,8 @@ class AffineDecoder(Decoder):
 
     def decode(self, embedding, features, image):
         x = embedding
-        for project, reduce, block, skip in zip(self.projects, self.reduces, self.blocks, features[-2::-1], strict=True):
+        skips = features[-2::-1]
+        for project, reduce, block, skip in zip(self.projects, self.reduces, self.blocks, skips, strict=True):
             x = block(_resize_to(project(x), skip))
             x = torch.cat([x, reduce(skip)], dim=1)
         x = _resize_to(self.project(x), image)

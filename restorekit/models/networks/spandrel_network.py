@@ -7,6 +7,7 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from restorekit.checkpoint import CheckpointError, network_state
 from restorekit.messages import InputError, MissingDependencyError, did_you_mean
@@ -15,6 +16,7 @@ from restorekit.registry import MODELS
 
 from .base import RestorationNetwork
 
+_SOURCE = 'https://github.com/chaiNNer-org/spandrel/tree/main/libs/spandrel/spandrel/architectures'
 #: Architectures that were trained on images in [-1, 1]; all others see [0, 1].
 _SHIFTED = frozenset({'MixDehazeNet'})
 #: Of the weights that the authors published, by architecture.
@@ -35,14 +37,21 @@ class SpandrelNetwork(RestorationNetwork):
         architecture (str, optional): As spandrel calls it, for example ``'NAFNet'``, ``'Uformer'``, ``'SCUNet'``,
             ``'RetinexFormer'``, ``'HVICIDNet'``, ``'MixDehazeNet'``; None finds it from ``pretrained``.
         hyperparameters (dict, optional): Arguments of its class; default: those of the class, or of the file.
-        pretrained (str, optional): Path, or URL with its hash, of a state dict in the authors' names.
+        pretrained (str, optional): Path, or URL with its hash, of a state dict in the authors' names; read as data,
+            without running code from it.
+        state (dict[str, Tensor], optional): The weights themselves instead.
         init_cfg (dict, optional): MMEngine's initialisation config.
+
+    Attributes:
+        architecture (str): What spandrel calls it.
+        notice (str): Whose it is; printed when it is used.
 
     Raises:
         MissingDependencyError: If spandrel is not installed.
         InputError: If neither is given, the name is unknown, the hyper-parameters do not fit, or the network does not
             restore RGB images at their own size.
-        CheckpointError: If spandrel does not know the file's network, or it is another one than was named.
+        CheckpointError: If spandrel does not know the file's network, it is another one than was named, or it does not
+            restore RGB images of the same size; the message names scale or channels.
 
     Example:
         >>> network = SpandrelNetwork('NAFNet', dict(width=8, enc_blk_nums=[1], dec_blk_nums=[1]))
@@ -50,30 +59,36 @@ class SpandrelNetwork(RestorationNetwork):
         2
     """
 
+    tiling = 'approximate'
+
     def __init__(self, architecture: str | None = None, hyperparameters: dict[str, Any] | None = None,
-                 pretrained: str | None = None, init_cfg: dict | None = None):
+                 pretrained: str | None = None, state: dict[str, Tensor] | None = None, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         spandrel = _import_spandrel()
-        if architecture is None and pretrained is None:
+        source = 'the state dict' if pretrained is None else str(pretrained)
+        if pretrained is not None:
+            state = network_state(read_content(source), source)
+        if architecture is None and state is None:
             raise InputError("SpandrelNetwork needs an architecture, such as 'NAFNet', or a file of weights in "
                              'pretrained, but got neither')
-        state = None if pretrained is None else _unwrap(read_content(str(pretrained)), pretrained)
         if architecture is None or (hyperparameters is None and state is not None):
-            descriptor = _from_file(spandrel, state, pretrained)
+            descriptor = _from_weights(spandrel, state, source)
             if architecture not in (None, descriptor.architecture.id):
-                raise CheckpointError(f'{pretrained} holds a {descriptor.architecture.id}, not a {architecture}')
+                raise CheckpointError(f'{source} holds a {descriptor.architecture.id}, not a {architecture}')
             self.body = descriptor.model
         else:
             self.body = _build(spandrel, architecture, hyperparameters or {})
-            descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
+            with _RatesOnCpu():
+                descriptor = spandrel.MAIN_REGISTRY[architecture].architecture.load(dict(self.body.state_dict()))
             if state is not None:
                 self.body.load_state_dict(state, strict=True)
         self.body.requires_grad_(True)
         name = descriptor.architecture.id
-        if descriptor.scale != 1 or descriptor.input_channels != 3 or descriptor.output_channels != 3:
-            raise InputError(f'SpandrelNetwork restores RGB images at their own size, but this {name} takes '
-                             f'{descriptor.input_channels} channels, gives {descriptor.output_channels} and enlarges '
-                             f'{descriptor.scale} times')
+        problem = _unsuitable(spandrel, descriptor)
+        if problem:
+            raise (InputError if state is None else CheckpointError)(f'{source if state else name} {problem}')
+        self.notice = (f"{name}: run by spandrel (MIT); the architecture keeps its authors' licence, see "
+                       f'{_SOURCE}/{name}, and the weights that of whoever published them')
         self.architecture, self.weights_licence = name, _LICENCES.get(name, 'see its authors')
         needs = descriptor.size_requirements
         divisor = needs.multiple_of
@@ -107,24 +122,30 @@ def _import_spandrel():
     return spandrel
 
 
-def _unwrap(content, source):
-    """Return the tensors in a checkpoint of others, which may lie under one of several names."""
-    for key in ('params_ema', 'params', 'state_dict', 'model', 'net'):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
+def _from_weights(spandrel, state, source):
     try:
-        return network_state(content)
-    except CheckpointError as error:
-        raise CheckpointError(f'{source}: {error}') from error
-
-
-def _from_file(spandrel, state, source):
-    try:
-        return spandrel.MAIN_REGISTRY.load(state)
+        return spandrel.ModelLoader(device='cpu').load_from_state_dict(dict(state))
     except spandrel.UnsupportedModelError as error:
-        raise CheckpointError(f'spandrel does not know the network in {source}; name its architecture and '
-                              'hyperparameters, or use a network of restorekit') from error
+        raise CheckpointError(f'{source}: spandrel {spandrel.__version__} knows no architecture with these '
+                              f'{len(state)} tensors; name its architecture and hyperparameters, or use a network of '
+                              'restorekit') from error
+    except (KeyError, ValueError, RuntimeError, AssertionError, TypeError, IndexError) as error:
+        # what its constructors say to weights that only look like theirs
+        raise CheckpointError(f'{source}: spandrel {spandrel.__version__} cannot build the network of these weights '
+                              f'({type(error).__name__}: {str(error)[:300]})') from error
+
+
+def _unsuitable(spandrel, descriptor):
+    """Return why a network does not restore RGB images at their own size, None if it does."""
+    name = f'is a {descriptor.architecture.id}'
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor):
+        return f'{name}, which needs more than an image (a mask, for example)'
+    if descriptor.scale != 1:
+        return f'{name} of scale {descriptor.scale}, which enlarges images; only networks of scale 1 restore them'
+    if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
+        return (f'{name} with {descriptor.input_channels} channels in and {descriptor.output_channels} out; only '
+                'networks with 3 channels (RGB) can be used')
+    return None
 
 
 def _build(spandrel, architecture, hyperparameters):
@@ -135,9 +156,18 @@ def _build(spandrel, architecture, hyperparameters):
     module = importlib.import_module(f'spandrel.architectures.{architecture}')
     network = next(getattr(module, name) for name in module.__all__ if not name.endswith('Arch'))
     try:
-        return network(**hyperparameters)
+        with _RatesOnCpu():
+            return network(**hyperparameters)
     except TypeError as error:
         raise InputError(f'{architecture} of spandrel does not take these hyperparameters: {error}') from error
+
+
+class _RatesOnCpu(TorchFunctionMode):
+    """Keep ``torch.linspace`` on the CPU: constructors read rates from it, also where nothing else has data (meta)."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {}, **({'device': 'cpu'} if getattr(func, '__name__', '') == 'linspace' else {}))
+        return func(*args, **kwargs)
 
 
 def _is_plain(value):

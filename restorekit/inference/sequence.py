@@ -1,0 +1,77 @@
+"""Restoring frames that follow each other: what a network sees of the whole image is smoothed over time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blending import shrink
+from .pipeline import RestorationPipeline
+
+#: Mean difference of two small copies, in [0, 1], from which on a new scene begins.
+_CUT = 0.12
+
+
+class SequenceRestorer:
+    """A pipeline for consecutive frames: the same pictures, without flicker.
+
+    A network that looks at the whole image (at its airlight, its colour) answers a little differently to every frame,
+    which shows as flicker. What it sees, its coefficients or global averages, is averaged over the last frames with
+    weights that fall off exponentially, and begins anew where a new scene does. Networks that see no more than their
+    receptive field do not need that and restore frames one by one.
+
+    Args:
+        pipeline (RestorationPipeline): The model.
+        frames (float): Number of frames after which a change has arrived by 63 percent; 0: no smoothing.
+
+    Example::
+
+        restorer = SequenceRestorer(restorekit.load('haze'))
+        clear = [restorer.restore_pixels(frame) for frame in frames]
+    """
+
+    def __init__(self, pipeline: RestorationPipeline, frames: float = 25):
+        self.pipeline, self.frames = pipeline, frames
+        self.held, self.small = None, None
+
+    @property
+    def backend(self):
+        """The pipeline's."""
+        return self.pipeline.backend
+
+    def restore_pixels(self, pixels: np.ndarray, **options) -> np.ndarray:
+        """Restore the next frame; see :meth:`RestorationPipeline.restore_pixels`."""
+        seen = self.pipeline.look(pixels) if self.frames else None
+        if seen is None:
+            return self.pipeline.restore_pixels(pixels, **options)
+        small = shrink(pixels, min(32, pixels.shape[0]), min(32, pixels.shape[1]))
+        small = small / (np.iinfo(pixels.dtype).max if pixels.dtype.kind == 'u' else 1)
+        cut = self.small is None or small.shape != self.small.shape or np.abs(small - self.small).mean() > _CUT
+        if self.held is None or cut:
+            self.held = seen
+        else:
+            weight = 1 - np.exp(-1 / self.frames)
+            self.held = [old + (new - old) * float(weight) for old, new in zip(self.held, seen, strict=True)]
+        self.small = small
+        return self.pipeline.restore_pixels(pixels, held=self.held, **options)
+
+    def restore_photo(self, photo, **options):
+        """Restore the next frame, given as a photo; see :meth:`RestorationPipeline.restore_photo`."""
+        return self.pipeline.restore_photo(photo, restore=self.restore_pixels, **options)
+
+    def tiles(self, *args):
+        """See :meth:`RestorationPipeline.tiles`."""
+        return self.pipeline.tiles(*args)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what is carried from frame to frame, as arrays."""
+        if self.held is None:
+            return {}
+        return dict(small=self.small, **{f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)})
+
+    def restore_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from what :meth:`state` returned."""
+        if not state:
+            return
+        import torch
+        self.small = state['small']
+        self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(len(state) - 1)]

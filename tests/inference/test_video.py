@@ -1,0 +1,225 @@
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from restorekit.cli.main import main
+from restorekit.inference import RestorationPipeline
+from restorekit.inference.sequence import SequenceRestorer
+from restorekit.inference.torch_backend import TorchBackend
+from restorekit.inference.video import VideoFileError, restore_video
+from restorekit.models import RestorationNetwork
+
+av = pytest.importorskip('av')
+
+
+class Stretch(RestorationNetwork):
+    """Stretches each colour by the darkest and brightest pixel of the image: flickers with its noise."""
+
+    tiling = 'coefficients'
+
+    def coefficients(self, x):
+        low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        return 1 / (high - low + 0.5), 0.5 * low
+
+    def apply_coefficients(self, x, gain, low, rows=None, height=None):
+        return (x - low) * gain
+
+    def forward(self, x):
+        return self.apply_coefficients(x, *self.coefficients(x))
+
+
+@pytest.fixture
+def model():
+    made = object.__new__(RestorationPipeline)
+    made.checkpoint, made.backend = 'none', TorchBackend(Stretch().eval(), 'cpu')
+    made.tile, made.strength, made.protect_highlights = 'auto', 1.0, False
+    return made
+
+
+def scene(count, height=48, width=64, noise=6, seed=0):
+    """A static scene with the noise of a sensor."""
+    generator = np.random.default_rng(seed)
+    base = cv2.resize(generator.integers(60, 200, (5, 7, 3), dtype=np.uint8), (width, height),
+                      interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    return [np.clip(base + generator.normal(0, noise, base.shape), 0, 255).astype(np.uint8) for _ in range(count)]
+
+
+def write(path, frames, codec='libx264', pix_fmt='yuv420p', times=None, audio=True, rotation=None, tags=True):
+    with av.open(str(path), 'w') as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if tags:
+            stream.codec_context.colorspace, stream.codec_context.color_primaries = 1, 1
+            stream.codec_context.color_trc = 1
+        if codec != 'mpeg4':
+            stream.codec_context.options = {'crf': '4', 'x265-params': 'log-level=error'}
+        sound = output.add_stream('aac', rate=44100) if audio else None
+        for i, frame in enumerate(frames):
+            made = av.VideoFrame.from_ndarray(frame, format='rgb48le' if frame.dtype == np.uint16 else 'rgb24')
+            made = made.reformat(format=pix_fmt, dst_colorspace='ITU709')
+            made.pts, made.time_base = (times[i] if times else 40 * i), Fraction(1, 1000)
+            output.mux(stream.encode(made))
+        output.mux(stream.encode())
+        if sound is not None:
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
+            tone.sample_rate = 44100
+            for i in range(20):
+                tone.pts, tone.time_base = 1024 * i, Fraction(1, 44100)
+                output.mux(sound.encode(tone))
+            output.mux(sound.encode())
+    return path
+
+
+def read(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        frames = list(container.decode(stream))
+        return ([f.to_ndarray(format='rgb24', src_colorspace='ITU709') for f in frames],
+                [float(f.pts * f.time_base) for f in frames], context)
+
+
+def test_frames_times_sound_and_tags_survive(model, tmp_path):
+    times = [0, 40, 90, 200, 240, 280]
+    write(tmp_path / 'a.mp4', scene(6), times=times)
+    report = restore_video(model, tmp_path / 'a.mp4', tmp_path / 'out.mp4', smooth=0)
+    assert report.frames == 6 and report.size == (64, 48) and report.broken == 0
+    frames, stamps, context = read(tmp_path / 'out.mp4')
+    assert np.allclose(stamps, np.array(times) / 1000, atol=1e-3)
+    assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+    given, _, _ = read(tmp_path / 'a.mp4')
+    for frame, source in zip(frames, given, strict=True):
+        assert np.abs(frame.astype(int) - model(source)).mean() < 6
+    with av.open(str(tmp_path / 'out.mp4')) as output, av.open(str(tmp_path / 'a.mp4')) as source:
+        packets = [[bytes(p) for p in x.demux(x.streams.audio[0]) if p.size] for x in (output, source)]
+    assert packets[0] == packets[1] and len(packets[0]) > 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.mp4', 'out.mp4']
+
+
+def test_ten_bits_stay_ten_bits(model, tmp_path):
+    deep = [frame.astype(np.uint16) * 257 for frame in scene(3)]
+    write(tmp_path / 'a.mkv', deep, codec='libx265', pix_fmt='yuv420p10le', audio=False)
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'out.mkv')
+    assert read(tmp_path / 'out.mkv')[2].pix_fmt == 'yuv420p10le'
+
+
+def flicker(frames):
+    """Mean change over time of the ratio of the picture to its mean over time."""
+    means = np.array([frame.mean((0, 1)) for frame in frames], np.float64)
+    return np.abs(np.diff(means / means.mean(0), axis=0)).mean()
+
+
+def test_a_static_scene_does_not_flicker_and_changes_as_much(model):
+    frames = scene(60)
+    single = [model(frame) for frame in frames]
+    restorer = SequenceRestorer(model, 25)
+    smooth = [restorer.restore_pixels(frame) for frame in frames]
+    assert flicker(single) > 2 * flicker(frames), 'the network flickers by itself'
+    ratio = [[out / np.maximum(x.astype(np.float64), 1) for out, x in zip(outs, frames, strict=True)]
+             for outs in (single, smooth)]
+    assert flicker(ratio[1]) < 0.3 * flicker(ratio[0])
+    gain = [np.array([[out.mean((0, 1)) / x.mean((0, 1))]]) for out, x in zip(smooth, frames, strict=True)]
+    assert flicker(gain) <= 1.1 * flicker(frames)
+    change = [np.mean([np.abs(out.astype(float) - x).mean() for out, x in zip(outs, frames, strict=True)])
+              for outs in (single, smooth)]
+    assert change[1] == pytest.approx(change[0], rel=0.05)
+
+
+def test_a_new_scene_begins_anew(model):
+    first, second = scene(5), [255 - frame for frame in scene(5, seed=3)]
+    restorer = SequenceRestorer(model, 1000)
+    for frame in first:
+        restorer.restore_pixels(frame)
+    assert np.array_equal(restorer.restore_pixels(second[0]), model(second[0]))
+
+
+def test_averages_of_other_networks_are_smoothed_too():
+    from test_tiling import Strided, pipeline
+    torch.manual_seed(0)
+    made = pipeline(Strided(attention=True))
+    restorer = SequenceRestorer(made, 25)
+    frames = scene(3)
+    assert np.abs(restorer.restore_pixels(frames[0]).astype(int) - made(frames[0])).max() <= 1
+    held = [x.clone() for x in restorer.held]
+    restorer.restore_pixels(frames[1])
+    seen = made.look(frames[1])
+    for old, new, now in zip(held, seen, restorer.held, strict=True):
+        assert torch.allclose(now, old + (new - old) * (1 - np.exp(-1 / 25)), atol=1e-6)
+
+
+def test_a_cut_run_continues_with_the_first_missing_segment(model, tmp_path, monkeypatch):
+    write(tmp_path / 'a.mp4', scene(10))
+    restore_video(model, tmp_path / 'a.mp4', tmp_path / 'whole.mp4', segment=4)
+    calls = []
+    plain = RestorationPipeline.restore_pixels
+
+    def stop(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+    monkeypatch.setattr(RestorationPipeline, 'restore_pixels', stop)
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(model, tmp_path / 'a.mp4', tmp_path / 'out.mp4', segment=4)
+    assert not (tmp_path / 'out.mp4').exists()
+    report = restore_video(model, tmp_path / 'a.mp4', tmp_path / 'out.mp4', segment=4)
+    assert report.resumed == 4 and report.frames == 10
+    assert len(calls) == 7 + 6
+    whole, resumed = read(tmp_path / 'whole.mp4'), read(tmp_path / 'out.mp4')
+    assert np.array_equal(whole[0], resumed[0]) and whole[1] == resumed[1]
+
+
+def test_odd_sizes_and_old_codecs(model, tmp_path):
+    write(tmp_path / 'a.avi', scene(3), codec='mpeg4', audio=False, tags=False)
+    restore_video(model, tmp_path / 'a.avi', tmp_path / 'out.mkv')
+    assert len(read(tmp_path / 'out.mkv')[0]) == 3
+
+
+def test_bad_films_are_sentences(model, tmp_path):
+    (tmp_path / 'text.mp4').write_text('not a film')
+    with pytest.raises(VideoFileError, match='text.mp4 is not a film that PyAV'):
+        restore_video(model, tmp_path / 'text.mp4', tmp_path / 'out.mp4')
+    with av.open(str(tmp_path / 'sound.mp4'), 'w') as output:
+        stream = output.add_stream('aac', rate=44100)
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
+        tone.sample_rate, tone.pts = 44100, 0
+        output.mux(stream.encode(tone))
+        output.mux(stream.encode())
+    with pytest.raises(VideoFileError, match='sound.mp4 has no video stream'):
+        restore_video(model, tmp_path / 'sound.mp4', tmp_path / 'out.mp4')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['sound.mp4', 'text.mp4']
+
+
+def test_a_broken_packet_in_the_middle_is_left_out(model, tmp_path):
+    path = write(tmp_path / 'a.mkv', scene(12), codec='mpeg4', audio=False, tags=False)
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    at, size = packets[5]
+    start = data.find(bytes(data[at:at + 4]), at)
+    data[start + 8:start + size] = bytes(size - 8)
+    path.write_bytes(bytes(data))
+    report = restore_video(model, path, tmp_path / 'out.mkv')
+    assert 9 <= report.frames <= 12 and len(read(tmp_path / 'out.mkv')[0]) == report.frames
+
+
+def test_films_of_a_folder_by_the_command(tmp_path, make_images, capsys):
+    from restorekit.checkpoint import atomic_save, network_json
+    from restorekit.models import AODNet
+    network = AODNet()
+    atomic_save(dict(meta=dict(restorekit=dict(format=1, network=network_json(dict(type='AODNet')))),
+                     state_dict={f'network.{key}': value for key, value in network.state_dict().items()}),
+                tmp_path / 'aod.pth')
+    make_images(tmp_path / 'in', ['a.png'])
+    write(tmp_path / 'in' / 'b.mp4', scene(3))
+    (tmp_path / 'in' / 'c.mov').write_bytes(b'nothing')
+    assert main(['restore', str(tmp_path / 'in'), '-o', str(tmp_path / 'out'), '--checkpoint',
+                 str(tmp_path / 'aod.pth'), '--video-crf', '20']) == 1
+    assert 'c.mov is not a film' in capsys.readouterr().err
+    assert sorted(path.name for path in Path(tmp_path, 'out').iterdir()) == ['a.png', 'b.mp4']
