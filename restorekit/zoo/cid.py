@@ -126,7 +126,7 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
                          'name it .pk or .pth')
     content = load_checkpoint_file(str(source), map_location='cpu')
     if reverse:
-        state, report = restorekit_to_published(network_state(content))
+        state, report = restorekit_to_published(network_state(content, str(source)))
         atomic_save({'model': {f'module.{key}': value for key, value in state.items()}}, str(target))
         return state, report
     state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))

@@ -21,8 +21,8 @@ check() {  # name, tests, arguments of pip
     "$folder/$name/bin/python" -m pytest -q -m 'not slow' $tests | tail -n 1 || failed=1
 }
 
-check lowest tests -c tools/research/lowest_versions.txt -e '.[test]'
-check onedl 'tests/engine tests/test_config.py tests/test_registry.py tests/test_compat.py' -e '.[test]'
+check lowest tests -c tools/research/lowest_versions.txt -e '.[tests]'
+[ -d "$folder/onedl" ] || { python3 -m venv "$folder/onedl" && "$folder/onedl/bin/pip" install --quiet -e '.[tests]'; }
 "$folder/onedl/bin/pip" uninstall --quiet --yes mmengine
 check onedl 'tests/engine tests/test_config.py tests/test_registry.py tests/test_compat.py' --force-reinstall --no-deps onedl-mmengine
 exit $failed
