@@ -67,15 +67,14 @@ def _check_optimizers(saved, wrapper, need):
     own = wrapper.optimizer.param_groups
     need(isinstance(groups, list) and isinstance(state, dict), "'optimizer' has no list 'param_groups' and dict "
          "'state'")
-    need(all(isinstance(group, dict) and isinstance(group.get('params'), list) for group in groups),
-         "'optimizer' has groups that list no parameters")
-    if [len(group['params']) for group in groups] != [len(mine['params']) for mine in own]:
-        return  # of other parameters, which the schedule's own check says with what the config changed
+    need(all(isinstance(group, dict) and isinstance(group.get('params'), list)
+             and all(type(i) is int for i in group['params']) for group in groups),
+         "a group in 'param_groups' of the optimizer lists no parameters by number")
+    if [len(group['params']) for group in groups] != [len(group['params']) for group in own]:
+        return  # TrainingSchedule.check says what may have changed them
     parameters = {}
     for number, (group, mine) in enumerate(zip(groups, own, strict=True)):
-        ids = group['params']
-        need(all(type(i) is int for i in ids), f'group {number} of the optimizer does not list numbers of parameters')
-        parameters.update(zip(ids, mine['params'], strict=True))
+        parameters.update(zip(group['params'], mine['params'], strict=True))
         for key, value in mine.items():
             if key != 'params':
                 need(_alike(group[key], value) if key in group else key != 'lr',

@@ -43,7 +43,7 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
             not is_remote(str(name_or_path)) and \
             (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
         checkpoint = name_or_path
-    recommended = False
+    recommended = None
     if checkpoint is None and name_or_path is not None and is_remote(str(name_or_path)):
         checkpoint = fetch_model(str(name_or_path))
     if checkpoint is None:
