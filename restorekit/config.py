@@ -175,8 +175,11 @@ def load_config(name, options=None, data_root=None):
     cfg.setdefault('default_scope', 'restorekit')
     if options:
         tree = join_options(options)
-        phases = cfg.get('phases') or {}
-        for phase in tree.get('phases') or {}:
+        phases, changed = cfg.get('phases') or {}, tree.get('phases') or {}
+        if not isinstance(phases, dict) or not isinstance(changed, dict):
+            raise ConfigError(f'{path}: phases must be a dict of phases, but got '
+                              f'{phases if not isinstance(phases, dict) else changed!r}')
+        for phase in changed:
             if phase not in phases:
                 raise ConfigError(f'{path}: ' + unknown_name_message(phase, phases, 'phases of this config'))
         try:
@@ -274,15 +277,18 @@ def import_modules(imports, where):
         return
     if not isinstance(imports, dict):
         imports = dict(imports=imports)
+    names = imports.get('imports') or []
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip('.') for name in names):
+        raise ConfigError(f'{where}: custom_imports must list names of modules, but got {names!r}')
     for key in imports:
         if key not in ('imports', 'allow_failed_imports'):
             raise ConfigError(f'{where}: custom_imports has no {key!r}; '
                               + did_you_mean(key, ['imports'], 'it takes imports and allow_failed_imports'))
-    names = imports.get('imports') or []
     for folder in (os.getcwd(), os.path.dirname(os.path.abspath(where))):
         if folder not in sys.path:
             sys.path.append(folder)
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         try:
             importlib.import_module(name)
         except Exception as error:

@@ -7,11 +7,12 @@ Each is a child of MMEngine's registry of the same kind, so that
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from mmengine import registry as _root
 
-from .messages import UnknownNameError, unknown_name_message
+from .messages import InputTypeError, UnknownNameError, unknown_name_message
 
 OWN_COMPONENT = 'If it is your own, name its module in the config: custom_imports=dict(imports=[...])'
 
@@ -51,12 +52,35 @@ class Registry(_root.Registry):
         """Build ``cfg`` as MMEngine does; where no default scope is set, ``restorekit`` is it for this call.
 
         So a component of MMEngine or mmcv that builds others through MMEngine's registries finds ours as well.
+
+        Raises:
+            InputTypeError: If ``cfg`` is no dict with a ``type``, or its arguments are not those of the component.
         """
+        self._check(cfg, kwargs.get('default_args'))
         scope = _root.DefaultScope.get_current_instance()
         if scope is not None and scope.scope_name != 'mmengine':
             return super().build(cfg, *args, **kwargs)
         with _root.DefaultScope.overwrite_default_scope('restorekit'):
             return super().build(cfg, *args, **kwargs)
+
+    def _check(self, cfg: Any, defaults: dict[str, Any] | None) -> None:
+        if not isinstance(cfg, dict) and not hasattr(cfg, '_cfg_dict'):
+            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', but got {str(cfg)[:100]!r}")
+        given = {**(defaults or {}), **dict(cfg.items())}
+        kind = given.pop('type', None)
+        if not isinstance(kind, str) and not callable(kind):
+            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, but "
+                                 f'got {str(cfg)[:100]}')
+        component = self.get(kind) if isinstance(kind, str) else kind
+        given.pop('_scope_', None)
+        try:
+            signature = inspect.signature(component)
+        except (TypeError, ValueError):  # of a builtin
+            return
+        try:
+            signature.bind(**given)
+        except TypeError as error:
+            raise InputTypeError(f'{kind if isinstance(kind, str) else component.__name__}: {error}') from error
 
     def __contains__(self, key: str) -> bool:
         return self.split_scope_key(key)[1] in self.names()

@@ -127,7 +127,7 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
+OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
 
 
 def write_layout(root, files):

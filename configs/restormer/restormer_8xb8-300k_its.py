@@ -1,5 +1,6 @@
-# Restormer: 26.1 M parameters. The authors' progressive recipe on 8 GPUs, here on RESIDE ITS: crops grow from 128 to 384
-# while batches shrink, and one cosine from 3e-4 to 1e-6 runs over all phases; AdamW, L1, gradients clipped to 0.01.
+# Restormer: 26.1 M parameters. The authors' progressive recipe on 8 GPUs, here on RESIDE ITS: crops grow from 128 to
+# 384 while batches shrink, and one cosine from 3e-4 to 1e-6 runs over all phases; AdamW, L1, gradients clipped to
+# 0.01.
 _base_ = ['../_base_/datasets/its.py', '../_base_/schedules/adam_cosine.py', '../_base_/default_runtime.py']
 
 model = dict(type='Restorer', network=dict(type='Restormer'), losses=dict(pixel=dict(type='L1Loss')))

@@ -1,4 +1,4 @@
-# The whole benchmark: every method, three trials of its hyper-parameter each, eight left-out domains, three seeds: 1224
+# The whole benchmark: every method, three trials of its hyper-parameter each, eight left-out domains, three seeds: 1296
 # jobs of half a minute or more of one CPU core. Started again, on one machine or many, it continues:
 # restorekit study studies/domains --out work_dirs/domains --data-root DATA --workers 4
 hypothesis = '''
@@ -44,6 +44,7 @@ variants = dict(
     mean_covariance=dict(config='domains/mean_covariance', trials=middle),
     mmd=dict(config='domains/mmd', trials=weak),
     adversarial=dict(config='domains/adversarial', trials=weak),
+    adversarial_normalised=dict(config='domains/adversarial_normalised', trials=weak),
     consistency=dict(config='domains/consistency', trials=[{teacher: 0.01}, {teacher: 0.1}, {teacher: 1.0}]),
     cid=dict(config='domains/cid', trials=strong),
     test_time=dict(config='domains/test_time', trials=[

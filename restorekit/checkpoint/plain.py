@@ -84,7 +84,11 @@ def restore_history(obj):
     """
     if isinstance(obj, dict):
         if obj.get('type') == HISTORY and set(obj) == {'type', 'log', 'count', 'max_length'}:
-            return HistoryBuffer(obj['log'].cpu().numpy(), obj['count'].cpu().numpy(), obj['max_length'])
+            log, count, length = obj['log'], obj['count'], obj['max_length']
+            if all(isinstance(part, torch.Tensor) and part.ndim == 1 for part in (log, count)) and \
+                    len(log) == len(count) and type(length) is int and length > 0:
+                return HistoryBuffer(log.cpu().numpy(), count.cpu().numpy(), length)
+            return dict(obj)  # no history: who reads it finds no HistoryBuffer
         result = OrderedDict() if type(obj) is OrderedDict else {}
         result.update((key, restore_history(value)) for key, value in obj.items())
         if hasattr(obj, '_metadata') and type(obj) is OrderedDict:

@@ -38,7 +38,7 @@ def add_arguments(parser):
 def run(args):
     """Measure, print the table, and write table and chart."""
     prepare_process()
-    from restorekit.evaluation.method_table import format_table
+    from restorekit.evaluation.method_table import close_calls, format_table
     from restorekit.files.atomic import atomic_write_text
     from restorekit.messages import MissingDependencyError
     from restorekit.tasks.bench import bench
@@ -50,6 +50,7 @@ def run(args):
     table = format_table(found, extra=costs(found), intervals=True)
     notes = f'{found["machine"]["device"]}, {found["machine"]["threads"]} thread(s), {found["machine"]["date"]}. ' \
         'Quality: mean and 95 % interval over images. Memory: what a pass takes beyond the loaded model.'
+    notes = '\n'.join([notes, *close_calls(found)])
     atomic_write_text(f'{table}\n\n{notes}\n', Path(args.out, 'bench.md'))
     atomic_write_text(format_table(found, 'csv', extra=costs(found)) + '\n', Path(args.out, 'bench.csv'))
     print(f'{table}\n\n{notes}')

@@ -28,7 +28,12 @@ class OptionAction(DictAction):
         for value in values:
             if '=' not in value:
                 parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (yaml.YAMLError, ValueError, AssertionError, RecursionError) as error:  # what the two readers answer
+            reason = ' '.join(str(error).split())
+            parser.error(f'{option_string} {" ".join(values)}: a value cannot be read ({reason[:200]}); lists are '
+                         'written [1,2], dicts {a: 1, b: 2}')
 
         for key, value in getattr(namespace, self.dest).items():
             if isinstance(value, _Unreadable):
@@ -41,8 +46,10 @@ class OptionAction(DictAction):
             return None
         if text.startswith(('{', '[')) and (text.startswith('{') or '{' in text or '(' not in text):
             try:
-                return _numbers(yaml.safe_load(text))
-            except yaml.YAMLError as error:
+                data = yaml.safe_load(text)
+                json.dumps(data, default=str)
+                return _numbers(data)
+            except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: it holds itself
                 return _Unreadable(' '.join(str(error).split()))
         try:
             return DictAction._parse_iterable(value)
@@ -109,8 +116,8 @@ def run_guarded(function, args):
     try:
         status = function(args) or 0
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print('\nInterrupted.', file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -40,13 +40,11 @@ def print_table(found, kind):
     """Print methods by sets and metrics."""
     import sys
 
-    from restorekit.evaluation.method_table import format_table
+    from restorekit.evaluation.method_table import close_calls, format_table
     from restorekit.files.names import terminal_text
     print(terminal_text(format_table(found, kind), lines=True))
-    for row in found['rows']:
-        if row['p_holm'] is not None and row['p_holm'] >= found['alpha']:
-            print(f'{row["set"]}, {row["label"]}: the best and the second method cannot be told apart '
-                  f'(n = {row["n"]}, p = {row["p_holm"]:.2g})', file=sys.stderr)
+    for text in close_calls(found):
+        print(terminal_text(text), file=sys.stderr)
     for text in found['missing']:
         print(f'not compared: {terminal_text(text)}', file=sys.stderr)
 

@@ -1,9 +1,9 @@
-"""Say what a checkpoint or a photo is."""
+"""Say what a checkpoint, a photo, or a network or config by name is."""
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('file', metavar='FILE', help='checkpoint or image')
+    parser.add_argument('file', metavar='FILE', help='checkpoint or image, or a name that restorekit models lists')
 
 
 def run(args):
@@ -20,4 +20,6 @@ def _shown(value):
         return '-'
     if isinstance(value, bool):
         return 'yes' if value else 'no'
+    if isinstance(value, dict):
+        return ', '.join(f'{key}={item}' for key, item in value.items())
     return f'{value:,}' if isinstance(value, int) else value

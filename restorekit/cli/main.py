@@ -11,8 +11,8 @@ from .common import import_from_here, run_guarded
 #: Group -> its commands, in the order of ``restorekit --help``. The module of a command has its name, with underscores:
 #: the first line of its docstring is its summary, ``add_arguments(parser)`` declares it, ``run(args)`` runs it.
 GROUPS = {
-    'restore': ('restore', 'info', 'export'),
-    'train and test': ('train', 'test', 'show-config', 'convert', 'pack'),
+    'restore': ('restore', 'info', 'models', 'export', 'demo'),
+    'train and test': ('train', 'test', 'show-config', 'convert', 'pack', 'publish'),
     'measure': ('measure', 'compare', 'bench', 'study', 'detect-compare', 'plot-logs', 'fit-quality'),
     'data': ('check-data', 'synthesize', 'extract-patches', 'make-lmdb', 'browse-dataset', 'browse-degradations',
              'degradation-stats'),
@@ -46,9 +46,13 @@ def build_parser():
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
+    return run_guarded(_run, argv)
+
+
+def _run(argv):
     args = build_parser().parse_args(argv)
     import_from_here(getattr(args, 'config', None))
-    return run_guarded(command_module(args.command).run, args)
+    return command_module(args.command).run(args)
 
 
 if __name__ == '__main__':

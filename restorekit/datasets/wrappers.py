@@ -41,7 +41,8 @@ class ConcatDataset(_Wrapper):
     """Several datasets as one.
 
     Args:
-        datasets (list[dict] | dict[str, dict]): The datasets; named ones can be changed one by one in a child config.
+        datasets (list[dict] | dict[str, dict]): The datasets; named ones can be changed one by one in a child config,
+            which drops one by None.
         weights (list[float] | dict[str, float], optional): Probability that a draw comes from each dataset
             (normalised); the image inside it is then drawn uniformly, from the draw's seed. Default: one after the
             other, each image once; so is an item asked for by a plain index, as in validation, in any case.
@@ -51,6 +52,7 @@ class ConcatDataset(_Wrapper):
     def __init__(self, datasets, weights=None, seed=0):
         super().__init__(seed=seed)
         if isinstance(datasets, dict):
+            datasets = {name: dataset for name, dataset in datasets.items() if dataset is not None}
             if isinstance(weights, dict):
                 unknown = sorted(set(weights) - set(datasets))
                 if unknown:

@@ -12,6 +12,8 @@ from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
 from restorekit.messages import MissingFileError, did_you_mean, nearest, unknown_name_message
 
+from .value_check import check_components, check_kinds, check_values
+
 # what MMEngine's Runner and restorekit read at the top level of a config
 TOP_LEVEL_KEYS = frozenset("""
     model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr
@@ -40,6 +42,7 @@ def check_config(cfg, where, phase=False):
     Raises:
         ConfigError: At the first mistake.
     """
+    check_kinds(cfg, where)
     if cfg.get('custom_imports'):
         import_modules(cfg['custom_imports'], where)
     known_keys = TOP_LEVEL_KEYS | (PHASE_KEYS if phase else frozenset())
@@ -60,6 +63,7 @@ def check_config(cfg, where, phase=False):
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components)
+    check_components(cfg, where)  # after the names, whose errors suggest the nearest
 
 
 def _untyped():
@@ -119,10 +123,10 @@ def join_data_root(cfg):
 def _join(node, root):
     if isinstance(node, dict):
         for key, value in node.items():
-            if key.endswith(PATH_SUFFIXES) and isinstance(value, str):
+            if str(key).endswith(PATH_SUFFIXES) and isinstance(value, str):
                 node[key] = _joined(root, value)
-            elif key.endswith(PATH_SUFFIXES) and isinstance(value, (list, tuple)):
-                node[key] = [_joined(root, path) for path in value]
+            elif str(key).endswith(PATH_SUFFIXES) and isinstance(value, (list, tuple)):
+                node[key] = [_joined(root, path) if isinstance(path, str) else path for path in value]
             else:
                 _join(value, root)
     elif isinstance(node, (list, tuple)):
@@ -139,12 +143,13 @@ def _joined(root, path):
 def _data_paths(node, place):
     """The places, keys and paths of what must be there on this machine."""
     if isinstance(node, dict):
-        remote = (node.get('backend_args') or {}).get('backend', 'local') not in ('local', 'lmdb')
+        backend = node.get('backend_args')
+        remote = isinstance(backend, dict) and backend.get('backend', 'local') not in ('local', 'lmdb')
         for key, value in node.items():
-            if key.endswith(PATH_SUFFIXES) and isinstance(value, (str, list, tuple)):
-                if not (remote and key.endswith('_dir')):
+            if str(key).endswith(PATH_SUFFIXES) and isinstance(value, (str, list, tuple)):
+                if not (remote and str(key).endswith('_dir')):
                     yield from ((place, key, path) for path in ([value] if isinstance(value, str) else value)
-                                if '://' not in path)
+                                if isinstance(path, str) and '://' not in path)
             else:
                 yield from _data_paths(value, f'{place}.{key}')
     elif isinstance(node, (list, tuple)):
@@ -174,6 +179,8 @@ def _components():
 def _check(node, place, where, components):
     if isinstance(node, dict):
         name = node.get('type')
+        if name is not None and not isinstance(name, str) and not callable(name):
+            raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
         if isinstance(name, str):
             component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
@@ -181,8 +188,7 @@ def _check(node, place, where, components):
                 message = unknown_name_message(name, known, kind)
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
-        elif name is not None and not callable(name):
-            raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
+            check_values(node, component, place, where)
         for key, value in node.items():
             _check(value, f'{place}.{key}', where, components)
     elif isinstance(node, (list, tuple)):

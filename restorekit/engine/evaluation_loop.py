@@ -27,6 +27,8 @@ from restorekit.messages import InputTypeError
 from restorekit.registry import LOOPS
 from restorekit.visualization import strip
 
+from .loader import explained_workers
+
 STRIP_HEIGHT, STRIP_WIDTH, STRIP_QUALITY = 150, 280, 85  # of one of its images, in pixels; of the JPEG
 
 
@@ -89,6 +91,10 @@ class EvaluationLoop(BaseLoop):
 
     def run(self):
         """Measure what is not measured yet; returns the means, on every process."""
+        with explained_workers('test_dataloader'):
+            return self._run()
+
+    def _run(self):
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()

@@ -6,6 +6,7 @@ from itertools import count
 
 from mmengine.dist import get_rank, get_world_size
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
@@ -13,6 +14,10 @@ from restorekit.messages import InputError
 from restorekit.models.restorers import NonFiniteError
 from restorekit.random import derive_seed, seed_generators
 from restorekit.registry import LOOPS
+
+from .hooks import SafeCheckpointHook
+from .interrupt import Interruption
+from .loader import explained_workers
 
 
 @LOOPS.register_module()
@@ -22,7 +27,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
     Before iteration i the global generators of rank r are seeded from (seed, r, i), and the sampler is put to draw
     i * batch size before the first batch is asked for. So a resumed run continues bit for bit, whatever the number of
     workers, and reads no past batch again. (A sampler without ``skip`` is advanced batch by batch.) A validation that
-    was due at the iteration of the checkpoint resumed from is run first, since it may have been cut off.
+    was due at the iteration of the checkpoint resumed from is run first, since it may have been cut off. Ctrl-C ends
+    the iteration and leaves a checkpoint of it (:class:`~restorekit.engine.interrupt.Interruption`).
 
     Args:
         runner (Runner): The runner.
@@ -57,11 +63,15 @@ class ResumableIterLoop(IterBasedTrainLoop):
     def _run(self, train):
         """Call ``train`` with the batches; an error between two iterations loses no weights."""
         self._stepping = False
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        if hasattr(model, 'start_at'):
+            model.start_at(self._iter)
         batches = self._batches(self._iter)
         try:
-            train(batches)
+            with Interruption(self.runner) as self._interruption, explained_workers('train_dataloader'):
+                train(batches)
         except BaseException:
-            if not self._stepping and get_world_size() == 1:
+            if not self._stepping and not self._interruption.weights_are_swapped() and get_world_size() == 1:
                 self._keep_weights()
             raise
         finally:  # end the workers now; left to the garbage collector, which closes their queues first, each takes 5 s
@@ -70,9 +80,9 @@ class ResumableIterLoop(IterBasedTrainLoop):
 
     def _keep_weights(self):
         for hook in self.runner.hooks:
-            if hasattr(hook, 'save_last_weights'):
+            if isinstance(hook, SafeCheckpointHook) and hook.save_last:
                 try:
-                    hook.save_last_weights(self.runner)
+                    hook.save_cut(self.runner)
                 except OSError as error:  # the error that ended training matters more
                     print_log(f'the last weights could not be saved: {error}', 'current', logging.WARNING)
 
@@ -90,7 +100,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         """Run one iteration."""
         if not self.runner.model.training:
             self.runner.model.train()
-        batch = next(batches)
+        batch = self._interruption.next_batch(batches)
         seed_generators(derive_seed(self.runner.seed, get_rank(), self._iter))
         self._stepping = True
         try:
@@ -103,6 +113,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
                 f'{last or "none yet (none was due)"}. Lower the learning rate, clip gradients '
                 '(optim_wrapper.clip_grad) or look at the batch.') from None
         self._stepping = False
+        self._interruption.after_iteration(self._iter)
 
     def _validation_due(self):
         return (self.runner.val_loop is not None and self._iter >= self.val_begin

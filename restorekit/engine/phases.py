@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import shutil
 import time
 import uuid
@@ -16,7 +15,15 @@ from mmengine.logging import print_log
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
-from restorekit.messages import ExistingFileError, MissingFileError, WriteError, unknown_name_message
+from restorekit.files.lock import lock_folder, unlock_folder
+from restorekit.messages import (
+    ExistingFileError,
+    InputError,
+    MissingFileError,
+    UserError,
+    WriteError,
+    unknown_name_message,
+)
 from restorekit.registry import RUNNERS
 
 from .completion import loop_length, schedulers
@@ -24,7 +31,9 @@ from .config_diff import differences, relevant
 from .hooks import SafeCheckpointHook
 from .prepare import prepare
 from .runner import RestoreRunner
+from .stored_paths import last_name
 from .summary import describe_model
+from .value_check import check_kinds, check_trainable
 
 STATE_FILE = 'run_state.json'
 SINGLE_PHASE = 'train'
@@ -83,6 +92,7 @@ class MultiPhaseRunner:
         self.hooks = []  # further hooks (objects) of every phase
         self.announce = _log  # is told the start of each phase and the like, on the main process
         self.work_dir = Path(self.cfg.work_dir)
+        check_kinds(self.cfg, self.where)
         phases = self.cfg.get('phases')
         self.single = not phases
         self.phases = {SINGLE_PHASE: {}} if self.single else dict(phases)
@@ -107,6 +117,8 @@ class MultiPhaseRunner:
         where = self.where if self.single else f'{self.where}, phase {name!r}'
         cfg = RestoreConfig(self.cfg.to_dict(), filename=self.cfg.filename) if self.single else \
             phase_config(self.cfg, name)
+        check_kinds(cfg, where)
+        check_trainable(cfg, where)
         init_from = cfg.get('init_from', 'previous')
         names = list(self.phases)
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
@@ -190,6 +202,13 @@ class MultiPhaseRunner:
 
     def _train(self):
         run_on_main(self._claim_work_dir)
+        try:
+            return self._train_phases()
+        finally:
+            if is_main_process():
+                unlock_folder(self.work_dir)
+
+    def _train_phases(self):
         self.state, self.extended = broadcast_object((self.state, self.extended))
         model = None
         names = [self.only] if self.only else list(self.phases)
@@ -226,8 +245,8 @@ class MultiPhaseRunner:
             self.begun = self.begun or recorder.begun
         record, info = self.state['phases'].setdefault(name, {}), runner.message_hub.get_info
         best = next((hook.best_checkpoint() for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
-        record.update(finished=True, checkpoint=self._relative(info('last_ckpt')),
-                      best_checkpoint=self._relative(best), best_metrics=info('best_metrics', {}),
+        record.update(finished=True, checkpoint=self._relative(name, info('last_ckpt')),
+                      best_checkpoint=self._relative(name, best), best_metrics=info('best_metrics', {}),
                       iterations=runner.iter, metrics_iteration=recorder.iteration,
                       seconds=round(record.get('seconds', 0) + time.time() - start, 1), metrics=recorder.metrics,
                       align_grad_share=_mean_scalar(runner, 'train/align_grad_share'),
@@ -239,17 +258,28 @@ class MultiPhaseRunner:
 
     def last_checkpoint(self, name):
         """The last complete checkpoint of a phase, or None."""
-        folder = self.work_dir if self.single else self.work_dir / name
         # a file of this name is complete; a kill may have come before last_checkpoint was told of the newest
-        numbered = {int(path.stem[5:]): path for path in folder.glob('iter_*.pth') if path.stem[5:].isdecimal()}
+        numbered = {int(path.stem[5:]): path for folder in self._folders(name) for path in folder.glob('iter_*.pth')
+                    if path.stem[5:].isdecimal()}
         if numbered:
             return numbered[max(numbered)]
-        pointer = folder / 'last_checkpoint'
-        if not pointer.is_file():
-            return None
-        path = Path(pointer.read_text().strip())
-        path = path if path.is_file() else folder / path.name  # the work dir may have been moved
-        return path if path.is_file() else None
+        pointer = self._folder(name) / 'last_checkpoint'
+        return self._find(name, pointer.read_text(errors='replace').strip()) if pointer.is_file() else None
+
+    def _folder(self, name):
+        return self.work_dir if self.single else self.work_dir / name
+
+    def _folders(self, name):
+        """Where the checkpoints of a phase may lie: its folder, and its part of the checkpoint hook's ``out_dir``."""
+        folder = self._folder(name)
+        elsewhere = ((self.configs[name].get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
+        return [folder] if elsewhere is None else [folder, Path(elsewhere, folder.name)]
+
+    def _find(self, name, stored):
+        """The file of a phase that a stored path names by its last part: the work dir may be a copy, or moved."""
+        file = last_name(stored)
+        found = [folder / file for folder in self._folders(name) if file and (folder / file).is_file()]
+        return found[0] if found else None
 
     def _start(self, name, init_from, load_from):
         """Where a phase starts: (True, its own last checkpoint) or (False, the checkpoint of its first weights)."""
@@ -260,14 +290,14 @@ class MultiPhaseRunner:
             return True, load_from
         return False, self._initial_weights(name, init_from, load_from)
 
-    def _relative(self, path):
-        """A path below the work dir without it, so that the work dir may be moved."""
-        return os.path.relpath(path, self.work_dir) if path else None
+    def _relative(self, name, path):
+        """A checkpoint's path below the work dir without it, so that the work dir may be moved."""
+        file = last_name(path)
+        return file if self.single or file is None else f'{name}/{file}'
 
     def checkpoint(self, name, which='checkpoint'):
-        """The recorded last (or ``'best_checkpoint'``) checkpoint of a finished phase, or None."""
-        path = self.state['phases'].get(name, {}).get(which)
-        return self.work_dir / path if path else None
+        """The recorded last (or ``'best_checkpoint'``) checkpoint of a finished phase; None if it is not there."""
+        return self._find(name, self.state['phases'].get(name, {}).get(which))
 
     def _initial_weights(self, name, init_from, load_from):
         names = list(self.phases)
@@ -288,6 +318,33 @@ class MultiPhaseRunner:
         return str(path)
 
     def _claim_work_dir(self):
+        """Lock the work dir, which one run at a time writes to, and see that it holds nothing or this run."""
+        there = self.work_dir.is_dir()
+        if there:
+            lock_folder(self.work_dir)
+        try:
+            self.state = self._read_state()  # as the run that had the folder until now has left it
+            self._check_run()
+            try:
+                self.work_dir.mkdir(parents=True, exist_ok=True)
+                lock_folder(self.work_dir)
+                remove_temporaries(self.work_dir)
+                self._write_state()
+            except UserError:
+                raise
+            except OSError as error:
+                text = f'the work dir {self.work_dir} cannot be written to ({error.strerror}); pass another --work-dir'
+                raise WriteError(error.errno, f'{text}. Nothing was changed') from error
+        except BaseException:
+            unlock_folder(self.work_dir)
+            raise
+
+    def _check_run(self):
+        names = [self.only] if self.only else self.phases
+        outside = [self._folder(name) for name in names if self._leads_out(self._folder(name))]
+        if outside:
+            raise ExistingFileError(f'{outside[0]} is a link to {outside[0].resolve()}, outside the work dir, where '
+                                    'this run removes and overwrites nothing; remove the link')
         holds_run = self.state['phases'] or any(self.last_checkpoint(name) for name in self.phases)
         redoing = self.only is not None and self.last_checkpoint(self.only) is None
         if holds_run and not self.resume and not redoing:
@@ -298,15 +355,10 @@ class MultiPhaseRunner:
             self._extend()
         elif self.resume:
             self._say(f'Nothing to resume in {self.work_dir}: starting from the beginning')
-        names = [self.only] if self.only else self.phases
         self.state['configs'] = {**self.state.get('configs', {}), **{name: self.recorded[name] for name in names}}
-        try:
-            self.work_dir.mkdir(parents=True, exist_ok=True)
-            remove_temporaries(self.work_dir)
-            self._write_state()
-        except OSError as error:
-            text = f'the work dir {self.work_dir} cannot be written to ({error.strerror}); pass another --work-dir'
-            raise WriteError(error.errno, f'{text}. Nothing was changed') from error
+
+    def _leads_out(self, folder):
+        return folder.is_symlink() and not folder.resolve().is_relative_to(self.work_dir.resolve())
 
     def _extend(self):
         """Find the finished phases that are to train longer than they did."""
@@ -346,9 +398,9 @@ class MultiPhaseRunner:
         if not self.state_path.is_file():
             return dict(phases={})
         try:
-            state = json.loads(self.state_path.read_text())
-            state['phases'].items()
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            state = json.loads(self.state_path.read_text(encoding='utf-8'))
+            _check_state(state)
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f'{self.state_path} is not the state of a run ({error}); restore it, or start in '
                               'another --work-dir') from error
         return state
@@ -359,6 +411,23 @@ class MultiPhaseRunner:
     def _say(self, text):
         if is_main_process():
             self.announce(text)
+
+
+def _check_state(state):
+    if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
+            or 'phases' not in state:
+        raise InputError("it is no dict with dicts 'phases' and 'configs'")
+    for name, record in state['phases'].items():
+        if not isinstance(record, dict):
+            raise InputError(f'its phase {name!r} is no dict')
+        for key in ('checkpoint', 'best_checkpoint'):
+            if not isinstance(record.get(key), (str, type(None))):
+                raise InputError(f'{key} of its phase {name!r} is no name')
+        numbers = [record.get(key) for key in ('iterations', 'seconds', 'align_grad_share', 'align_loss')]
+        metrics = record.get('metrics', {})
+        numbers += metrics.values() if isinstance(metrics, dict) else ['']
+        if not all(isinstance(number, (int, float, type(None))) for number in numbers):
+            raise InputError(f'its phase {name!r} has figures that are no numbers')
 
 
 def _log(text):

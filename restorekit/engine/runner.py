@@ -29,7 +29,6 @@ from restorekit.checkpoint import (
     plain,
     restore_history,
 )
-from restorekit.config import config_to_json
 from restorekit.distributed import init_distributed, model_wrapper_cfg
 from restorekit.models.restorers import NonFiniteError
 from restorekit.registry import RUNNERS
@@ -37,9 +36,11 @@ from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
 from .history import Histories
-from .loader import CarryingLoader
+from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
+from .resume_check import check_resumable
 from .schedule import TrainingSchedule
+from .stored_paths import last_name, portable_config, stored_hub
 
 CHECKPOINT_FORMAT = 1
 
@@ -87,7 +88,9 @@ class RestoreRunner(Runner):
         """Build a loader that raises its workers' errors as they are; without workers, their options do not matter."""
         if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
             dataloader = {key: value for key, value in dataloader.items()
-                          if key not in ('persistent_workers', 'prefetch_factor')}
+                          if key not in ('persistent_workers', 'prefetch_factor', 'timeout')}
+        elif isinstance(dataloader, dict):
+            dataloader = dict(dataloader, timeout=dataloader.get('timeout') or TIMEOUT)
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         return CarryingLoader.adopt(loader) if type(loader) is DataLoader and loader.num_workers else loader
 
@@ -135,6 +138,8 @@ class RestoreRunner(Runner):
         if self._has_loaded:
             return
         resuming = self._resume
+        if resuming and self._load_from is None:
+            self._load_from = self._last_good()  # what last_checkpoint names, looked for in the work dir
         super().load_or_resume()
         if self.continued_from is not None and not resuming:
             state = load_checkpoint_file(self.continued_from, map_location=get_device())
@@ -184,20 +189,22 @@ class RestoreRunner(Runner):
         """Load the network's weights from ``filename`` (or, when resuming, everything), strictly.
 
         Raises:
-            RuntimeError: If the file is a checkpoint of another network; names the keys.
+            RuntimeError: If the file is a checkpoint of another network, or cannot be resumed from; names the keys.
         """
         read = load_from_http if '://' in str(filename) else load_checkpoint_file
         checkpoint = read(filename, map_location=map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        resuming = self._resume and isinstance(checkpoint, dict) and 'state_dict' in checkpoint
-        if not resuming:
+        resuming = self._resume
+        if resuming:
+            check_resumable(checkpoint, self, model, str(filename))
+        else:
             load_network_weights(getattr(model, 'network', model), network_state(checkpoint, filename),
                                  str(filename))
             checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)
-        if 'message_hub' in checkpoint:
-            checkpoint['message_hub'] = restore_history(checkpoint['message_hub'])
+        if resuming:
+            checkpoint['message_hub'] = stored_hub(restore_history(checkpoint['message_hub']), self.work_dir)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if resuming:
             self._fresh_schedule.check(checkpoint, str(filename))
@@ -219,7 +226,7 @@ class RestoreRunner(Runner):
         meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
         meta.update(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y%m%d_%H%M%S'),
                     mmengine_version=mmengine.__version__,
-                    restorekit=dict(format=CHECKPOINT_FORMAT, version=__version__, config=config_to_json(self.cfg)))
+                    restorekit=dict(format=CHECKPOINT_FORMAT, version=__version__, config=portable_config(self.cfg)))
         network = self.cfg.get('model', {}).get('network')
         model = self.model.module if is_model_wrapper(self.model) else self.model
         if network is not None:  # one that was found from a file of weights describes itself without it
@@ -238,7 +245,7 @@ class RestoreRunner(Runner):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
 
         checkpoint = dict(meta=meta, state_dict=weights_to_cpu(model.state_dict()),
-                          message_hub=to_cpu(self.message_hub.state_dict()))
+                          message_hub=to_cpu(stored_hub(self.message_hub.state_dict())))
         if save_optimizer:
             checkpoint['optimizer'] = to_cpu(self.optim_wrapper.state_dict())
             gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -270,7 +277,8 @@ class RestoreRunner(Runner):
 
     def _last_good(self):
         pointer = osp.join(self.work_dir, 'last_checkpoint')
-        return Path(pointer).read_text().strip() if osp.isfile(pointer) else None
+        name = last_name(Path(pointer).read_text(errors='replace').strip()) if osp.isfile(pointer) else None
+        return osp.join(self.work_dir, name) if name else None
 
     def get_hooks_info(self):
         """Name the hooks in one line (MMEngine lists each at every stage)."""

@@ -143,6 +143,13 @@ def format_table(found: dict[str, Any], kind: str = 'markdown', *, extra: Mappin
     return (latex_table if latex else markdown_table)([header, *lines])
 
 
+def close_calls(found: dict[str, Any]) -> list[str]:
+    """Return a sentence for each set and metric whose best method cannot be told from the second."""
+    return [f'{row["set"]}, {row["label"]}: the best and the second method cannot be told apart (n = {row["n"]}, '
+            f'p = {row["p_holm"]:.2g})' for row in found['rows']
+            if row['p_holm'] is not None and row['p_holm'] >= found['alpha']]
+
+
 def _csv(found: dict[str, Any], extra: Mapping[str, Mapping[str, str]]) -> str:
     columns = [(row, key) for row in found['rows'] for key in ('means', 'sds')
                if key == 'means' or any(sd is not None for sd in row['sds'].values())]

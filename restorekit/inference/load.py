@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from restorekit.messages import InputError, MissingFileError
+from restorekit.zoo.remote import fetch_model, is_remote
 
 from .pipeline import RestorationPipeline
 
@@ -21,8 +22,8 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     """Load a model, by its name or from a checkpoint.
 
     Args:
-        name_or_path (str | Path, optional): A checkpoint file, or a name of :func:`list_models`; default: the model
-            that comes with restorekit.
+        name_or_path (str | Path, optional): A checkpoint file, a name of :func:`list_models`, or what others published:
+            an https URL, or ``hf://user/repository``; default: the model that comes with restorekit.
         checkpoint (str | Path, optional): A checkpoint file; not beside a name.
         config, device, tile, precision, backend, strength: See
             :class:`~restorekit.inference.pipeline.RestorationPipeline`.
@@ -39,9 +40,12 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     if name_or_path is not None and checkpoint is not None:
         raise InputError(f'give a model ({name_or_path}) or a checkpoint ({checkpoint}), not both')
     if checkpoint is None and name_or_path is not None and \
+            not is_remote(str(name_or_path)) and \
             (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
         checkpoint = name_or_path
-    recommended = False
+    recommended = None
+    if checkpoint is None and name_or_path is not None and is_remote(str(name_or_path)):
+        checkpoint = fetch_model(str(name_or_path))
     if checkpoint is None:
         checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
                                               asked=name_or_path is not None)

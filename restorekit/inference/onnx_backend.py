@@ -47,13 +47,14 @@ class OnnxBackend:
             facts = json.loads(text or '')
         except ValueError:
             facts = None
-        if not isinstance(facts, dict) or 'size_divisor' not in facts:
+        if not isinstance(facts, dict) or 'protect_highlights' not in facts:
             raise OnnxFileError(f'{self.path} was not written by restorekit export, so its ranges and sizes are not '
                                 'known; export the checkpoint again')
         self.facts, self.uint8 = facts, facts['input'] == 'uint8'
         self.tiling, self.receptive_field = facts['tiling'], facts['receptive_field']
         self.size_divisor, self.min_size = facts['size_divisor'], facts['min_size']
-        self.model_name = facts['network']
+        self.model_name, self.linear = facts['network'], facts['linear']
+        self.protect_highlights = facts['protect_highlights']
 
     def __getstate__(self):
         return {key: value for key, value in vars(self).items() if key != '_run'}

@@ -46,7 +46,7 @@ class RestorationPipeline:
         backend (str): ``'torch'``; or ``'onnxruntime'`` or ``'openvino'``, which run what ``restorekit export`` wrote,
             without torch. Default: by the file.
         strength (float): In [0, 1]; 0 returns the input, 1 the network's result.
-        protect_highlights (bool): Keep clipped skies and lamps as they are.
+        protect_highlights (bool | None): Keep clipped skies and lamps as they are; None: what the file recommends.
 
     Example::
 
@@ -57,12 +57,12 @@ class RestorationPipeline:
     """
 
     def __init__(self, checkpoint, config=None, device=None, *, tile: str | int = 'auto', precision: str = 'auto',
-                 backend: str | None = None, strength: float = 1.0, protect_highlights: bool = False):
+                 backend: str | None = None, strength: float = 1.0, protect_highlights: bool | None = False):
         self.checkpoint = str(checkpoint)
         self.tile = check_tile(tile)
         self.strength = check_strength(strength)
-        self.protect_highlights = protect_highlights
         self.backend = make_backend(checkpoint, config, device, precision, backend)
+        self.protect_highlights = self.backend.protect_highlights if protect_highlights is None else protect_highlights
 
     @property
     def device(self):
@@ -178,7 +178,7 @@ class RestorationPipeline:
                 weight = weight * guard.weight(start, stop)
             if not (isinstance(weight, float) and weight == 1):
                 restored = blend(_to_unit(pixels[start:stop], scale), restored, weight,
-                                 linear=self.backend.tiling != 'coefficients')
+                                 linear=self.backend.linear)
             restored = np.clip(restored, 0, 1)
             restored = restored * np.float32(scale) if scale != 1 else restored
             result[start:stop] = np.rint(restored) if pixels.dtype.kind == 'u' else restored

@@ -30,6 +30,8 @@ class TorchBackend:
         tiling, size_divisor, min_size, receptive_field: What the network declares.
     """
 
+    protect_highlights = False
+
     def __init__(self, network, device, precision: str = 'auto'):
         if precision not in PRECISIONS:
             raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
@@ -37,6 +39,7 @@ class TorchBackend:
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
         self.receptive_field = network.receptive_field
         self.model_name = type(network).__name__
+        self.linear = self.tiling != 'coefficients'  # in which light results of less strength are mixed
         self._memory = {}
 
     def info(self) -> dict:

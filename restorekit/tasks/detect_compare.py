@@ -14,15 +14,24 @@ from restorekit.datasets.voc import AnnotationError, VOCBoxes, find_voc, read_vo
 from restorekit.evaluation.detection import DetectionScore, class_indices, flat
 from restorekit.evaluation.detectors import DEFAULT, build_detector, detect
 from restorekit.files.image_io import read_image, write_image
-from restorekit.functional.classic import clahe, dark_channel_dehaze
+from restorekit.functional.classic import clahe
 from restorekit.messages import InputError, MissingFileError, unknown_name_message
 from restorekit.visualization import contact_sheet
 
 FOUND, TRUE = (230, 40, 30), (40, 200, 60)  # colours of boxes in pictures
 SURE = 0.5  # boxes of this score or more are drawn
 HEIGHT = 480  # of a photo in a picture, in pixels
-#: Classical methods to compare with, by name.
-BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = dict(clahe=clahe, dcp=dark_channel_dehaze)
+Restore = Callable[[np.ndarray], np.ndarray]
+
+
+def _dark_channel_prior(device: str) -> Restore:
+    from restorekit.inference import load
+    restore: Restore = load('dcp', device=device).restore
+    return restore
+
+
+#: Classical methods to compare with: by name, what makes one for a device.
+BASELINES: dict[str, Callable[[str], Restore]] = dict(clahe=lambda device: clahe, dcp=_dark_channel_prior)
 TITLES = dict(map50='mAP@0.5', map='mAP@[.5:.95]')
 
 
@@ -41,7 +50,8 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
             Without a model or checkpoint only the photos as they are (and the baselines) are scored.
         checkpoint (str | Path, optional): A checkpoint, instead of a model.
         config (str | Path, optional): Config the network is built from; default: what the checkpoint says.
-        baselines (Sequence[str]): Classical methods to score beside it: 'clahe', 'dcp' (the dark channel prior).
+        baselines (Sequence[str]): Classical methods to score beside it: 'clahe', 'dcp' (the dark channel prior, the
+            model of that name).
         detector (str): An ONNX file or a detection model of torchvision, see
             :func:`restorekit.evaluation.detectors.build_detector`.
         detector_weights (str | Path, optional): Weights of a torchvision model; default: downloaded once.
@@ -89,14 +99,14 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
     truths = [read_voc(file) for _, file in pairs]
     finder, categories = build_detector(detector, detector_weights, device, **(detector_options or {}))
     score = DetectionScore(truths, class_indices(categories))
-    methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    methods: dict[str, Restore] = {}
     if checkpoint is not None:
         from restorekit.inference import RestorationPipeline
         methods['restored'] = RestorationPipeline(checkpoint, config=config, device=device).restore
     elif model is not None:
         from restorekit.inference import load
         methods['restored'] = load(model, device=device).restore
-    methods.update({name: BASELINES[name] for name in baselines})
+    methods.update({name: BASELINES[name](device) for name in baselines})
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in ('hazy', *methods)}
     drawn = {k * len(pairs) // max(pictures, 1) for k in range(min(pictures, len(pairs)))} if out is not None else set()
     for number, ((photo, file), truth) in enumerate(zip(pairs, truths, strict=True)):

@@ -95,10 +95,11 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
     if out.exists() and not overwrite:
         raise ExistingFileError(f'{out} exists; give another name, or --overwrite')
     say = progress or (lambda text: None)
-    pipeline = load(checkpoint, config=config, device='cpu', tile='off')
+    pipeline = load(checkpoint, config=config, device='cpu', tile='off', protect_highlights=False)
     network = pipeline.backend.network
     photos = [(str(path), _read(path)) for path in images]
-    facts = describe(network, input, precision, licence)
+    facts = describe(network, input, precision, licence or _licence(checkpoint))
+    facts['protect_highlights'] = load(checkpoint, config=config, device='cpu').protect_highlights
     say('tracing')
     program = trace(network, input)
     if out.suffix == '.pt2':
@@ -132,6 +133,8 @@ def describe(network, input: str = 'float', precision: str = 'fp32', licence: st
                 # what else the graph cannot do: hold averages over tiles, or apply coefficients in strips
                 tiling='exact' if network.tiling == 'exact' else 'never', receptive_field=network.receptive_field,
                 bytes_per_pixel=forward_memory(network, side, side) / side ** 2, licence=licence,
+                # coefficients are mixed by strength as they are; other results in linear light
+                linear=network.tiling != 'coefficients',
                 restorekit=__version__)
 
 
@@ -227,6 +230,11 @@ def check_parity(rows: Sequence[Parity], precision: str) -> None:
         raise ExportError(f'the exported network gives other images on {len(bad)} of {len(rows)} ({allowed} is allowed '
                           f'in {precision}): worst is {worst.image}, {worst.size[0]}x{worst.size[1]}, with a '
                           f'difference of {worst.difference:.3g} and {worst.psnr:.1f} dB; nothing was written')
+
+
+def _licence(checkpoint):
+    from restorekit.zoo.index import find_model, list_models
+    return find_model(str(checkpoint)).licence if str(checkpoint) in list_models() else ''
 
 
 def _read(path):

@@ -44,7 +44,10 @@ def _quiet_opencv() -> None:
 
 
 def _start_worker() -> None:
+    import signal
+
     import torch
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's, which ends the workers
     torch.set_num_threads(1)
     _quiet_opencv()
 

@@ -114,17 +114,24 @@ def check_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
 
 
 def describe(path: str | os.PathLike) -> dict:
-    """Return what a file is: a checkpoint (network, parameters, tiling ...) or a photo (size, depth, profile ...).
+    """Return what a file or a name is: a checkpoint (network, parameters, tiling ...), a photo (size, depth ...), or a
+    network, a config or named weights that come with restorekit.
 
     Raises:
-        MissingFileError: If there is no such file.
-        UserError: If it is neither.
+        MissingFileError: If there is no such file and no such name; the message gives the nearest names.
+        UserError: If the file is neither checkpoint nor photo.
     """
     from restorekit.files.photo import describe_photo
-    from restorekit.messages import MissingFileError
+    from restorekit.messages import MissingFileError, UnknownNameError
     path = Path(path)
+    if path.is_dir():
+        raise MissingFileError(f'{path} is a folder; give a file')
     if not path.is_file():
-        raise MissingFileError(f'{path} is a folder; give a file' if path.is_dir() else f'there is no file {path}')
+        from .catalogue import catalogue_entry, facts
+        try:
+            return facts(catalogue_entry(path.as_posix()))
+        except UnknownNameError as error:
+            raise MissingFileError(f'there is no file {path}, and {error.args[0]}') from error
     if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin'):
         from restorekit.inference.load import load
         return dict(kind='checkpoint', file=str(path), bytes=path.stat().st_size,

@@ -13,6 +13,8 @@ from .process import import_from_here, latest, next_free, prepare_process
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from restorekit.engine import MultiPhaseRunner
+
 PathLike = str | os.PathLike[str]
 
 
@@ -86,24 +88,11 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
         >>> report.checkpoint  # doctest: +SKIP
         PosixPath('work_dirs/cid_quickstart/adapt/iter_20.pth')
     """
-    from restorekit.config import load_config
-    import_from_here(config)
-    cfg = load_config(config, options=options, data_root=data_root)
-    if amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    if seed is not None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=seed)
-    if load_from:
-        cfg.load_from = str(load_from)
-    cfg.launcher = launcher
-    prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
-
-    from restorekit.distributed import broadcast_object, init_distributed, run_on_main
-    from restorekit.engine import MultiPhaseRunner, ProgressHook
-    init_distributed(launcher)
-    folder = work_dir or cfg.get('work_dir') or _default_work_dir(cfg, resume or phase is not None)
-    cfg.work_dir = broadcast_object(str(folder))
-    runner = MultiPhaseRunner(cfg, resume=resume, phase=phase, allow_config_change=allow_config_change)
+    from restorekit.distributed import run_on_main
+    from restorekit.engine import ProgressHook
+    runner = prepared_run(config, work_dir=work_dir, resume=resume, allow_config_change=allow_config_change,
+                          load_from=load_from, phase=phase, amp=amp, seed=seed, data_root=data_root, options=options,
+                          launcher=launcher)
     if progress is not None:
         runner.hooks.append(ProgressHook(progress))
     if announce is not None:
@@ -111,6 +100,33 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
     runner.train()
     report: TrainReport = run_on_main(_report, runner)
     return report
+
+
+def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = False,
+                 allow_config_change: bool = False, load_from: PathLike | None = None, phase: str | None = None,
+                 amp: bool = False, seed: int | None = None, data_root: PathLike | None = None,
+                 options: dict[str, Any] | None = None, launcher: str = 'none') -> MultiPhaseRunner:
+    """Return the checked run that :func:`train` trains; nothing is written yet. The arguments are the same."""
+    from restorekit.config import load_config
+    import_from_here(config)
+    cfg = load_config(config, options=options, data_root=data_root)
+    from restorekit.engine.value_check import check_kinds
+    check_kinds(cfg, str(cfg.filename))
+    if amp:
+        cfg.optim_wrapper = dict(cfg.get('optim_wrapper') or {}, type='AmpOptimWrapper')
+    if seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    if load_from:
+        cfg.load_from = str(load_from)
+    cfg.launcher = launcher
+    prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
+
+    from restorekit.distributed import broadcast_object, init_distributed
+    from restorekit.engine import MultiPhaseRunner
+    init_distributed(launcher)
+    folder = work_dir or cfg.get('work_dir') or _default_work_dir(cfg, resume or phase is not None)
+    cfg.work_dir = broadcast_object(str(folder))
+    return MultiPhaseRunner(cfg, resume=resume, phase=phase, allow_config_change=allow_config_change)
 
 
 def _default_work_dir(cfg: Config, again: bool) -> Path:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from restorekit.checkpoint import load_checkpoint_file, network_description, network_state
 from restorekit.messages import MissingDependencyError
-from restorekit.models.graph import RestorationGraph
-from restorekit.registry import MODELS
+
+if TYPE_CHECKING:
+    import torch
 
 from .index import find_model, list_models
 
@@ -43,6 +41,7 @@ def register_with_spandrel(*checkpoints: str | os.PathLike, registry: Any = None
         import spandrel
     except ImportError as error:
         raise MissingDependencyError('spandrel is not installed: pip install "restorekit[foreign]"') from error
+    from restorekit.checkpoint import load_checkpoint_file, network_description, network_state
     registry = spandrel.MAIN_REGISTRY if registry is None else registry
     shipped = [path for name in list_models() if (path := find_model(name).path).is_file()]
     added = []
@@ -59,6 +58,11 @@ def register_with_spandrel(*checkpoints: str | os.PathLike, registry: Any = None
 
 
 def _architecture(spandrel: Any, cfg: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> Any:
+    import torch
+
+    from restorekit.models.graph import RestorationGraph
+    from restorekit.registry import MODELS
+
     class Restorekit(spandrel.Architecture[torch.nn.Module]):
         def __init__(self) -> None:
             digest = zlib.crc32(repr(sorted(shapes.items())).encode())

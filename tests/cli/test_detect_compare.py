@@ -96,8 +96,8 @@ def test_a_model_by_name(photos, stubs, monkeypatch, tmp_path):
 
 
 def test_classical_methods_and_every_second_photo(photos, stubs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(detect_compare, 'BASELINES', dict(clahe=lambda image: image + np.uint8(100),
-                                                          dcp=lambda image: image))
+    monkeypatch.setattr(detect_compare, 'BASELINES', dict(
+        clahe=lambda device: lambda image: image + np.uint8(100), dcp=lambda device: lambda image: image))
     assert call(*photos, '--with', 'clahe', 'dcp', '--every', 2, '--bootstrap', 0, '--json', tmp_path / 'd.json') == 0
     record = json.loads((tmp_path / 'd.json').read_text())
     assert [side['value'] for side in record['rows'][0]['sides'].values()] == [0.5, 1, 0.5]

@@ -137,7 +137,7 @@ def test_full_disk_says_what_and_where_and_loses_nothing(tmp_path, monkeypatch):
     assert caught.value.errno == errno.ENOSPC
     assert [path.name for path in tmp_path.glob('*.pth*')] == ['iter_2.pth']
     assert load_checkpoint_file(tmp_path / 'iter_2.pth')['meta']['iter'] == 2
-    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_2.pth')
+    assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
 
 
 def test_a_file_too_large_for_the_disk_is_such_an_error(tmp_path):

@@ -76,12 +76,13 @@ def in_a_checkpoint(phase, at):
 
 def after_the_rename(phase, at):
     """The new checkpoint is there, ``last_checkpoint`` names the old one."""
-    before(hook_module, 'atomic_write_text', lambda text, path: f'{phase}/iter_{checkpoint_of(at)}.pth' in text)
+    before(hook_module, 'atomic_write_text',
+           lambda text, path: f'/{phase}/' in path and text == f'iter_{checkpoint_of(at)}.pth')
 
 
 def before_the_old_one_goes(phase, at):
     before(SafeCheckpointHook, '_remove',
-           lambda hook, steps: hook.last_ckpt.endswith(f'{phase}/iter_{checkpoint_of(at)}.pth') and steps)
+           lambda hook, steps: hook.last_ckpt.endswith(f'{phase}/iter_{checkpoint_of(at)}.pth') and list(steps))
 
 
 def in_validation(phase, at):

@@ -106,7 +106,7 @@ def test_nan_stops_with_the_iteration_the_loss_and_the_last_checkpoint(tmp_path)
         assert torch.equal(value, recorder.before[3][key]) and torch.equal(value, recorder.after[2][key]), key
     saved = load_checkpoint_file(tmp_path / 'iter_2.pth')['state_dict']
     assert all(torch.equal(saved[f'network.{key}'], value) for key, value in recorder.after[1].items())
-    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_2.pth')
+    assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
 
 
 def test_nan_before_the_first_checkpoint_says_there_is_none(tmp_path):

@@ -148,7 +148,8 @@ def _interval_of_rank(rank, folder):
     class Runner:
         cfg = {}  # noqa: RUF012
         work_dir = str(folder)
-        message_hub = type('Hub', (), dict(get_info=staticmethod(lambda name, default=None: default)))
+        message_hub = type('Hub', (), dict(
+            runtime_info={}, get_info=staticmethod(lambda name, default=None: default)))
         optim_wrapper = type('Wrapper', (), dict(_accumulative_counts=2))
     with pytest.raises(ValueError, match='interval=3 is no multiple of optim_wrapper.accumulative_counts=2.* use 4'):
         hook.before_train(Runner)

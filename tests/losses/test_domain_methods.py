@@ -104,6 +104,21 @@ def test_the_adversarial_loss_is_cross_entropy_whose_gradient_is_reversed_for_th
         assert torch.allclose(x.grad, -reference.grad, atol=1e-6)
 
 
+def test_the_normalised_loss_does_not_see_scale():
+    torch.manual_seed(0)
+    loss = DomainAdversarialLoss(embedding_dim=4, normalise=True)
+    torch.nn.init.normal_(loss.classifier[-1].weight)
+    source, target = torch.randn(8, 4), torch.randn(6, 4) + 1
+    scale = torch.tensor([1.0, 10.0, 0.1, 3.0])
+    assert loss(source * scale, target * scale).item() == pytest.approx(loss(source, target).item(), rel=1e-4)
+    both = torch.cat([source, target])
+    plain = DomainAdversarialLoss(embedding_dim=4)
+    plain.load_state_dict(loss.state_dict())
+    deviation = both.std(dim=0, correction=0)
+    assert loss(source, target).item() == pytest.approx(plain(source / deviation, target / deviation).item(), rel=1e-5)
+    assert torch.isfinite(loss(torch.zeros(2, 4), torch.zeros(2, 4)))  # a constant embedding
+
+
 def test_the_reversal_grows_as_in_the_paper():
     loss = DomainAdversarialLoss(embedding_dim=2, warmup_iters=10)
     rows = torch.randn(3, 2)

@@ -65,6 +65,30 @@ def test_group_weighting_trains_on_the_robust_loss():
                     group_weighting=dict(type='GroupDRO', domains=['a']))
 
 
+class Asking(nn.Module):
+    """A loss that asks for the input and the embedding."""
+
+    def forward(self, pred, target, weight=None, *, input, embedding):
+        error = ((pred - input) ** 2).mean(dim=(1, 2, 3)) + embedding.mean(dim=(1, 2, 3))
+        return (error if weight is None else error * weight).mean()
+
+
+@pytest.mark.parametrize('ingredients', [{}, dict(reweighter=dict(type='DecorrelationReweighter')),
+                                         dict(group_weighting=dict(type='GroupDRO', domains=['a', 'b']))])
+def test_losses_get_what_they_ask_for(ingredients):
+    torch.manual_seed(0)
+    MODELS.register_module(module=Asking, force=True)
+    model = CIDRestorer(NETWORK, losses=dict(asking=dict(type='Asking')), **ingredients).eval()
+    found, data = losses_of(model, batch_of(['a', 'b', 'a', 'b']))
+    with torch.no_grad():
+        pred, embedding = model.network.forward_features(data['inputs'])
+        each = ((pred - data['inputs']) ** 2).mean(dim=(1, 2, 3)) + embedding.mean(dim=(1, 2, 3))
+    if 'reweighter' in ingredients:
+        assert found['loss_asking'].item() != pytest.approx(each.mean().item(), rel=1e-3)  # weights and the anchor
+    else:
+        assert found['loss_asking'].item() == pytest.approx(each.mean().item(), rel=1e-4)
+
+
 def test_alignment_between_sources_is_the_mean_over_pairs_of_domains():
     torch.manual_seed(0)
     model = CIDRestorer(NETWORK, losses=LOSSES, align='sources', alignment=dict(type='CORALLoss', bounded=False)).eval()

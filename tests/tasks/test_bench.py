@@ -117,6 +117,7 @@ def test_the_command_writes_table_and_chart(data, quick, capsys):
     with (data / 'out' / 'bench.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]['day PSNR@rgb']) > 0 and rows[0]['s at 64x48'] == '0.064'
+    assert 'day, PSNR@rgb: the best and the second method cannot be told apart (n = 3, p = ' in printed
     assert read_image(data / 'out' / 'bench.png').std() > 5
 
 

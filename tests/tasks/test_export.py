@@ -61,7 +61,7 @@ def test_the_file_gives_the_pixels_of_the_pipeline_and_says_what_it_is(checkpoin
     entry = {prop.key: prop.value for prop in onnx.load(model).metadata_props}
     facts = json.loads(entry['restorekit'])
     assert entry['licence'] == facts['licence'] == 'MIT' and facts['size_divisor'] == 1 and facts['range'] == [0, 1]
-    assert facts['tiling'] == 'exact' and facts['bytes_per_pixel'] > 100
+    assert facts['linear'] and facts['tiling'] == 'exact' and facts['bytes_per_pixel'] > 100
     assert '/' not in ''.join(node.doc_string for node in onnx.load(model).graph.node), 'no paths of this machine'
     info = onnx_model.info()
     assert info['network'] == 'AODNet' and info['runtime'] == 'onnxruntime' and info['parameters'] == 1761

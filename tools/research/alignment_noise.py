@@ -1,7 +1,7 @@
 """Say how much of an alignment term is the sampling noise of a covariance.
 
-Compares CORAL between batches of the source and the target with CORAL between two batches of the source, at the batch
-size of training and over all embeddings together.
+Compares CORAL between batches of the source and the target with CORAL between two batches of the source, which is noise
+alone, at several batch sizes.
 """
 
 import argparse
@@ -9,8 +9,9 @@ import json
 import statistics
 import sys
 
-from restorekit.cli.common import prepare_process, run_guarded
+from restorekit.cli.common import OptionAction, prepare_process, run_guarded
 from restorekit.config import load_config
+from restorekit.messages import InputError
 
 
 def parse_args():
@@ -19,8 +20,11 @@ def parse_args():
     parser.add_argument('config', help='config whose train_dataloader.dataset is a DomainPairDataset')
     parser.add_argument('checkpoint', help='network whose embeddings are compared')
     parser.add_argument('--data-root', metavar='DIR')
-    parser.add_argument('--batch', type=int, default=8, help='samples of each domain (default 8)')
-    parser.add_argument('--batches', type=int, default=40, help='batches drawn (default 40)')
+    parser.add_argument('--batch', type=int, nargs='+', default=[8, 16, 64, 256], metavar='N',
+                        help='batch sizes (default: 8 16 64 256)')
+    parser.add_argument('--samples', type=int, default=1024, help='samples of each domain (default: 1024)')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='K=V', default={},
+                        help='overrides, e.g. train_dataloader.dataset.target.weights.photos=0')
     parser.add_argument('--json', metavar='FILE', help='write the figures')
     return parser.parse_args()
 
@@ -36,7 +40,7 @@ def run(args):
     from restorekit.inference import load_network
     from restorekit.models.losses import coral_loss
     from restorekit.registry import DATASETS
-    cfg = load_config(args.config, data_root=args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root)
     join_data_root(cfg)
     with DefaultScope.overwrite_default_scope('restorekit'):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
@@ -47,19 +51,22 @@ def run(args):
 
     source, target = [], []
     with torch.no_grad():
-        for first in range(0, args.batch * args.batches, args.batch):
-            items = [dataset[(number % len(dataset), number)] for number in range(first, first + args.batch)]
+        for first in range(0, args.samples, 16):
+            items = [dataset[(number % len(dataset), number)] for number in range(first, min(first + 16, args.samples))]
             source.append(embed([item['inputs'] for item in items]))
             target.append(embed([item['target']['inputs'] for item in items]))
+    source, target = torch.cat(source), torch.cat(target)
 
-    def mean(pairs):
-        return statistics.mean(coral_loss(a, b, bounded=False).item() for a, b in pairs)
-    together, half = torch.cat(source), args.batch * args.batches // 2
-    figures = {
-        f'source and target, {args.batch} samples': mean(zip(source, target, strict=True)),
-        f'source and source, {args.batch} samples': mean(zip(source[::2], source[1::2], strict=False)),
-        f'source and target, {2 * half} samples': mean([(together, torch.cat(target))]),
-        f'source and source, {half} samples': mean([(together[:half], together[half:])])}
+    def mean(one, other, n, step):
+        starts = range(0, args.samples - step + 1, step)
+        return statistics.mean(coral_loss(one[i:i + n], other[i + step - n:i + step], bounded=False).item()
+                               for i in starts)
+    figures = {}
+    for n in args.batch:
+        if 2 * n > args.samples:
+            raise InputError(f'--samples must be at least twice every --batch, but got {args.samples} and {n}')
+        figures[f'source and target, {n} samples'] = mean(source, target, n, n)
+        figures[f'source and source, {n} samples'] = mean(source, source, n, 2 * n)
     for name, value in figures.items():
         print(f'| {name:36s} | {value:.5f} |')
     if args.json:

@@ -1,5 +1,6 @@
 """Checkpoints that a kill cannot take away."""
 
+import os
 import os.path as osp
 from collections import deque
 
@@ -16,13 +17,17 @@ from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.messages import InputError
 from restorekit.registry import HOOKS
 
+from ..stored_paths import stored_hub, stored_info
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
     """MMEngine's checkpoint hook; the old checkpoint, also the old best, goes only after the new one is complete.
 
-    What a kill leaves over (half a temporary file, an old checkpoint) is removed by the resumed run. In a distributed
-    run BatchNorm's statistics, which each process has its own of, are averaged over the processes before saving.
+    What a kill leaves over (half a temporary file, an old checkpoint) is removed by the resumed run. Checkpoints name
+    each other by names alone, which are looked for in the folder of this run: a copy of a run, or a checkpoint from
+    elsewhere, has nothing removed but what lies there. In a distributed run BatchNorm's statistics, which each process
+    has its own of, are averaged over the processes before saving.
 
     With any runner, it also makes what is saved plain data (loads with ``weights_only=True``) and takes Python text
     out of what is loaded, so that nothing from a checkpoint is executed.
@@ -69,6 +74,8 @@ class SafeCheckpointHook(CheckpointHook):
         self.out_dir = folder if folder == runner.work_dir else osp.join(folder, osp.basename(runner.work_dir))
         self.file_backend = get_file_backend(self.out_dir)
         info = runner.message_hub.get_info
+        for key, value in stored_info(runner.message_hub.runtime_info, self.out_dir).items():
+            runner.message_hub.update_info(key, value)
         if self.save_best is not None and len(self.key_indicators) == 1:
             self.best_ckpt_path = info('best_ckpt')
         elif self.save_best is not None:
@@ -81,19 +88,39 @@ class SafeCheckpointHook(CheckpointHook):
             raise InputError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
                              f'optim_wrapper.accumulative_counts={counts}: what the other processes have accumulated '
                              f'would be lost on resume; use {self.interval // counts * counts + counts}')
-        last = osp.join(self.out_dir, osp.basename(info('last_ckpt') or ''))  # the folder may have been moved
-        if self.file_backend.isfile(last):
-            self.last_ckpt = last
-            runner.message_hub.update_info('last_ckpt', last)
+        if info('last_ckpt') and self.file_backend.isfile(info('last_ckpt')):
+            self.last_ckpt = info('last_ckpt')
         if is_main_process():  # finish what a kill cut off
+            if '://' not in self.out_dir:
+                os.makedirs(self.out_dir, exist_ok=True)
             remove_temporaries(runner.work_dir)
             remove_temporaries(self.out_dir)
             if self.last_ckpt:
-                atomic_write_text(self.last_ckpt, osp.join(runner.work_dir, 'last_checkpoint'))
+                self._point_to_last(runner)
             self._remove(old)
+            self._remove(step for step in info('cut_ckpt_ids', []) if self._path(step) != self.last_ckpt)
+
+    def save_cut(self, runner):
+        """Save a checkpoint of an interrupted run; it goes when the resumed run has saved its next one.
+
+        Returns:
+            str | None: The checkpoint of the iterations done; None before the first one, or if ``by_epoch``.
+        """
+        step = runner.iter
+        if self.by_epoch:
+            self.save_last_weights(runner)
+            return None
+        if not step:
+            return None
+        if self.last_ckpt != self._path(step):
+            runner.message_hub.update_info('cut_ckpt_ids', [*runner.message_hub.get_info('cut_ckpt_ids', []), step])
+            self._write(runner, step, dict(epoch=runner.epoch, iter=step))
+        return self.last_ckpt
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Turn everything in ``checkpoint`` into tensors and plain Python data, where the runner does not."""
+        """Turn paths into names, and all else into tensors and plain Python data where the runner does not."""
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = stored_hub(checkpoint['message_hub'])
         if not getattr(runner, 'plain_checkpoints', False):
             checkpoint.update(plain(dict(checkpoint)))
 
@@ -103,7 +130,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         checkpoint.setdefault('meta', {}).pop('config', None)
         if 'message_hub' in checkpoint:
-            checkpoint['message_hub'] = restore_history(checkpoint['message_hub'])
+            checkpoint['message_hub'] = stored_hub(restore_history(checkpoint['message_hub']), runner.work_dir)
 
     def after_train(self, runner):
         """Save the last weights, if a hook stopped training between two checkpoints."""
@@ -116,7 +143,7 @@ class SafeCheckpointHook(CheckpointHook):
         whole = not self.by_epoch or runner.iter == runner.epoch * len(runner.train_dataloader)
         if not self.save_last or not step or not whole:
             return
-        if osp.basename(self.last_ckpt or '') != self.filename_tmpl.format(step):
+        if self.last_ckpt != self._path(step):
             runner.logger.info(f'Saving checkpoint at {step} {"epochs" if self.by_epoch else "iterations"}')
             self._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=runner.iter))
 
@@ -134,16 +161,31 @@ class SafeCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)
             old = kept[:-self.max_keep_ckpts]
             self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts:])
+        cut = [other for other in runner.message_hub.get_info('cut_ckpt_ids', []) if other != step]
+        self._write(runner, step, meta)
+        if is_main_process():
+            self._remove(old)
+            self._remove(cut)
+        runner.message_hub.update_info('cut_ckpt_ids', [])
+
+    def _write(self, runner, step, meta):
         filename = self.filename_tmpl.format(step)
-        self.last_ckpt = osp.join(self.out_dir, filename)
+        self.last_ckpt = self._path(step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         average_batch_norm(runner.model)
         runner.save_checkpoint(self.out_dir, filename, save_optimizer=self.save_optimizer,
                                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
                                **self.args)
         if is_main_process():
-            atomic_write_text(self.last_ckpt, osp.join(runner.work_dir, 'last_checkpoint'))
-            self._remove(old)
+            self._point_to_last(runner)
+
+    def _path(self, step):
+        return osp.join(self.out_dir, self.filename_tmpl.format(step))
+
+    def _point_to_last(self, runner):
+        # MMEngine's own runner takes what stands there for a path
+        text = osp.basename(self.last_ckpt) if getattr(runner, 'plain_checkpoints', False) else self.last_ckpt
+        atomic_write_text(text, osp.join(runner.work_dir, 'last_checkpoint'))
 
     def _save_best_checkpoint(self, runner, metrics):
         """Save the best as MMEngine does, and remove the old best after the new one is complete, not before."""
@@ -174,7 +216,7 @@ class SafeCheckpointHook(CheckpointHook):
                     self.file_backend.remove(path)
 
     def _remove(self, steps):
-        self._remove_files([osp.join(self.out_dir, self.filename_tmpl.format(step)) for step in steps])
+        self._remove_files([self._path(step) for step in steps])
 
 
 class _KeepsFiles:

@@ -53,6 +53,9 @@ class DomainAdversarialLoss(Alignment):
     Args:
         embedding_dim (int): d; given by the restorer.
         hidden (int): Width of the classifier's hidden layer.
+        normalise (bool): Show D the rows divided by the standard deviation of each dimension over both domains, without
+            gradient. Where the embedding has no bound of its own the reversal can make it grow without end, since a D
+            that is wrong by more costs more; then this is needed.
         warmup_iters (int): Calls in training until the reversal has its full strength; 0: from the first.
         **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
 
@@ -67,12 +70,13 @@ class DomainAdversarialLoss(Alignment):
 
     needs_embedding_dim = True
 
-    def __init__(self, embedding_dim: int, hidden: int = 64, warmup_iters: int = 0, **kwargs):
+    def __init__(self, embedding_dim: int, hidden: int = 64, warmup_iters: int = 0,
+                 normalise: bool = False, **kwargs):
         super().__init__(embedding_dim=embedding_dim, **kwargs)
         if not embedding_dim or hidden < 1 or warmup_iters < 0:
             raise InputError('DomainAdversarialLoss: embedding_dim and hidden must be at least 1 and warmup_iters at '
                              f'least 0, but got {embedding_dim}, {hidden} and {warmup_iters}')
-        self.warmup_iters = warmup_iters
+        self.warmup_iters, self.normalise = warmup_iters, normalise
         self.classifier = nn.Sequential(nn.Linear(embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))
         nn.init.zeros_(self.classifier[-1].weight)
         nn.init.zeros_(self.classifier[-1].bias)
@@ -91,6 +95,9 @@ class DomainAdversarialLoss(Alignment):
         strength = self.strength
         if self.training:
             self.num_calls += 1
-        ours, theirs = (self.classifier(reverse_gradient(rows.float(), strength)).squeeze(1)
+        scale = source.new_ones(1)
+        if self.normalise:
+            scale = torch.cat([source, target]).detach().std(dim=0, correction=0).clamp_min(1e-5)
+        ours, theirs = (self.classifier(reverse_gradient((rows / scale).float(), strength)).squeeze(1)
                         for rows in (source, target))
         return (F.softplus(-ours).mean() + F.softplus(theirs).mean()) / 2

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import vgg
 
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file
 from restorekit.checkpoint.state_dict import state_dict_problems
@@ -17,7 +16,7 @@ from restorekit.messages import InputError
 #: ImageNet weights of torchvision, BSD-3-Clause like it; the name ends in the hash.
 WEIGHTS = dict(vgg16='https://download.pytorch.org/models/vgg16-397923af.pth',
                vgg19='https://download.pytorch.org/models/vgg19-dcbb9e9d.pth')
-_LAYOUTS = dict(vgg16=vgg.cfgs['D'], vgg19=vgg.cfgs['E'])
+_LAYOUTS = dict(vgg16='D', vgg19='E')  # as torchvision calls them
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -82,8 +81,10 @@ class VGGFeatures(Frozen):
         super().__init__()
         if net not in _LAYOUTS:
             raise InputError(f"net must be 'vgg16' or 'vgg19', but got {net!r}")
+        from torchvision.models import vgg  # a second of start-up for everyone else
+        layout = vgg.cfgs[_LAYOUTS[net]]
         places, block, number, place = {}, 1, 1, 0
-        for item in _LAYOUTS[net]:
+        for item in layout:
             if item == 'M':
                 block, number, place = block + 1, 1, place + 1
             else:
@@ -94,7 +95,7 @@ class VGGFeatures(Frozen):
                 raise InputError(f'{net} has no layer {layer!r}; its layers are {", ".join(places)}')
         self.net, self.layers, self.pretrained, self._places = net, tuple(layers), pretrained, places
         self.loaded = pretrained is None
-        whole = vgg.make_layers(_LAYOUTS[net], batch_norm=False)
+        whole = vgg.make_layers(layout, batch_norm=False)
         self.features = whole[:max(places[layer] for layer in layers) + 1]
         for module in self.features:
             if isinstance(module, nn.ReLU):

@@ -59,6 +59,8 @@ class SpandrelNetwork(RestorationNetwork):
         2
     """
 
+    tiling = 'approximate'
+
     def __init__(self, architecture: str | None = None, hyperparameters: dict[str, Any] | None = None,
                  pretrained: str | None = None, state: dict[str, Tensor] | None = None, init_cfg: dict | None = None):
         super().__init__(init_cfg)

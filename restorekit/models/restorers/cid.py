@@ -62,10 +62,15 @@ class CIDRestorer(Restorer):
         self.anchor, self.share_interval, self.align = anchor, share_interval, align
         self._calls = 0
 
+    def start_at(self, iteration):
+        """Count on from an iteration: the training loop says where it starts."""
+        self._calls = iteration
+
     def _build(self, ingredient, memory):
         """Build an ingredient; one with a memory of ``memory`` rows is told their dimension."""
-        if ingredient and (ingredient.get(memory)
-                           or getattr(MODELS.get(ingredient['type']), 'needs_embedding_dim', False)):
+        if isinstance(ingredient, dict) and 'type' in ingredient and (
+                ingredient.get(memory)
+                or getattr(MODELS.get(ingredient['type']), 'needs_embedding_dim', False)):
             ingredient = dict(ingredient, embedding_dim=ingredient.get('embedding_dim', self.network.embedding_dim))
         return MODELS.build(ingredient) if ingredient else None
 
@@ -75,17 +80,18 @@ class CIDRestorer(Restorer):
             raise InputError('alignment and consistency look at target-domain images, but the batch has none; make '
                              "train_dataloader.dataset a DomainPairDataset (or drop them with alignment=None)")
         gt = self.ground_truth(data_samples)
-        if self.reweighter is None and self.alignment is None:
+        if self.reweighter is None and self.alignment is None and 'embedding' not in self._needed:
             output = self.network(inputs) if features is None else self.network.decoder(features, inputs)
-            weight, logged = None, {}
+            embedding, weight, logged = None, None, {}
         else:
             output, embedding = self.network.forward_features(inputs) if features is None else \
                 self.network.decoder.forward_features(features, inputs)
             weight, logged = self._weights(embedding)
         pred = self.to_unit(output, data_samples)
+        extras = self.extras(inputs, data_samples, embedding=embedding)
         if self.group_weighting is not None:
-            weight, logged = self._group_weights(pred, gt, data_samples)
-        losses = self.supervised_losses(pred, gt, weight)
+            weight, logged = self._group_weights(pred, gt, extras, data_samples)
+        losses = self.supervised_losses(pred, gt, weight, extras)
         losses.update(logged)
         if self.consistency is not None:
             losses['loss_consistency'] = self.consistency(self.network, target)
@@ -125,11 +131,13 @@ class CIDRestorer(Restorer):
                  for k, a in enumerate(places) for b in places[k + 1:]]
         return torch.stack(terms).mean() if terms else embedding.sum() * 0
 
-    def _group_weights(self, pred, gt, data_samples):
+    def _group_weights(self, pred, gt, extras, data_samples):
         """Weights per sample (their mean over all ranks times the losses is the loss), and what is logged."""
         with torch.no_grad():
-            each = torch.stack([sum(self.supervised_losses(pred[i:i + 1], gt[i:i + 1]).values())
-                                for i in range(len(pred))])
+            each = torch.stack([sum(self.supervised_losses(
+                pred[i:i + 1], gt[i:i + 1], extras={key: value if value is None else value[i:i + 1]
+                                                    for key, value in extras.items()}).values())
+                for i in range(len(pred))])
         weights = self.group_weighting(each, [sample.get('domain') for sample in data_samples])
         return weights, {'group_weight_max': weights.max()}
 

@@ -86,7 +86,11 @@ class Restorer(BaseModel):
             raise InputError(f'{type(self).__name__} needs a network: model.network is None')
         if isinstance(losses, (list, tuple)):
             losses = _named(losses)
-        self.network = MODELS.build(network) if isinstance(network, dict) else network
+        if losses is not None and not isinstance(losses, dict):
+            raise InputError(f'losses must be a dict of names and losses, but got {losses!r}')
+        if isinstance(frozen, str) or not all(isinstance(name, str) for name in frozen):
+            raise InputError(f'frozen must be a list of names of modules, but got {frozen!r}')
+        self.network = network if isinstance(network, nn.Module) else MODELS.build(network)
         self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()
                                      if loss is not None})
         #: Of each loss, what it asks for beyond prediction, truth and weight.
