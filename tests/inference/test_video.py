@@ -223,3 +223,18 @@ def test_films_of_a_folder_by_the_command(tmp_path, make_images, capsys):
                  str(tmp_path / 'aod.pth'), '--video-crf', '20']) == 1
     assert 'c.mov is not a film' in capsys.readouterr().err
     assert sorted(path.name for path in Path(tmp_path, 'out').iterdir()) == ['a.png', 'b.mp4']
+
+
+def test_a_rotation_is_applied(model, tmp_path):
+    frames = scene(2, noise=0)
+    for frame in frames:
+        frame[:12, :16] = 250  # the corner that a clockwise turn moves to the right
+    path = write(tmp_path / 'a.mp4', frames, audio=False)
+    data = bytearray(path.read_bytes())
+    at = data.find(b'tkhd') + 4 + 40
+    data[at:at + 16] = b''.join(value.to_bytes(4, 'big', signed=True) for value in (0, 1 << 16, 0, -(1 << 16)))
+    path.write_bytes(bytes(data))
+    assert restore_video(model, path, tmp_path / 'out.mp4', strength=0).size == (48, 64)
+    frame = read(tmp_path / 'out.mp4')[0][0]
+    turned = np.rot90(frames[0], -1)
+    assert frame.shape == turned.shape and np.abs(frame.astype(int) - turned).mean() < 8
