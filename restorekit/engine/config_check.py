@@ -54,7 +54,6 @@ def check_config(cfg, where, phase=False):
     _check_known({name: hook for name, hook in hooks.items() if hook is not None and 'type' not in hook},
                  _DEFAULT_HOOKS, 'default_hooks', where)
     components = _components()
-    check_components(cfg, where)
     for place, known in _untyped():
         node = cfg
         for key in place.split('.'):
@@ -64,6 +63,7 @@ def check_config(cfg, where, phase=False):
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components)
+    check_components(cfg, where)  # after the names, whose errors suggest the nearest
 
 
 def _untyped():
@@ -179,8 +179,8 @@ def _components():
 def _check(node, place, where, components):
     if isinstance(node, dict):
         name = node.get('type')
-        if isinstance(name, (int, float, bytes, list, tuple, dict)):
-            raise ConfigError(f'{where}: {place}.type must be the name of a component, but got {name!r}')
+        if name is not None and not isinstance(name, str) and not callable(name):
+            raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
         if isinstance(name, str):
             component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
@@ -189,8 +189,6 @@ def _check(node, place, where, components):
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
             check_values(node, component, place, where)
-        elif name is not None and not callable(name):
-            raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
         for key, value in node.items():
             _check(value, f'{place}.{key}', where, components)
     elif isinstance(node, (list, tuple)):

@@ -110,8 +110,8 @@ def _alike(value, usual):
     if usual is None or value is None:
         return value is None or isinstance(value, (bool, int, float))
     if isinstance(usual, (list, tuple)):
-        return isinstance(value, (list, tuple)) and len(value) == len(usual) and \
-            all(_alike(a, b) for a, b in zip(value, usual, strict=True))
+        return isinstance(value, (list, tuple)) and (
+            not usual or all(_alike(item, usual[0]) for item in value))  # of other lengths: the schedule's own check
     if isinstance(usual, (bool, int, float, torch.Tensor)):
         return isinstance(value, (bool, int, float)) or (isinstance(value, torch.Tensor) and value.numel() == 1)
     return isinstance(value, type(usual)) or isinstance(usual, type(value))

@@ -59,6 +59,11 @@ def published_to_restorekit(state: State) -> tuple[State, Report]:
         ValueError: If any key is missing, unexpected or of the wrong shape; all are named, in published names.
     """
     names = _published_names()
+    if not isinstance(state, dict):
+        raise InputError(f'a state dict holds tensors by name, but got a {type(state).__name__}')
+    odd = [key for key, value in state.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
+    if odd:
+        raise InputError(f'a state dict holds tensors by name, but got the entry {str(odd[0])[:100]!r}')
     state = _strip('module.', state)
     expected = {published: tensor for published, (_, tensor) in names.items()}
     _check(state, expected, "CID's published network")
@@ -121,7 +126,7 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
                          'name it .pk or .pth')
     content = load_checkpoint_file(str(source), map_location='cpu')
     if reverse:
-        state, report = restorekit_to_published(network_state(content))
+        state, report = restorekit_to_published(network_state(content, str(source)))
         atomic_save({'model': {f'module.{key}': value for key, value in state.items()}}, str(target))
         return state, report
     state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))

@@ -46,7 +46,7 @@ def test_options_of_every_shape(tmp_path, option):
     (dict(train_cfg=None, optim_wrapper=None), 'training needs train_cfg and optim_wrapper'),
     (dict(val_cfg=None), 'val_cfg is missing beside val_dataloader and val_evaluator'),
     (dict(model='CIDRestorer'), "model must be a dict, but got 'CIDRestorer'"),
-    (dict(model=dict(type=3)), 'model.type must be the name of a component, but got 3'),
+    (dict(model=dict(type=3)), "model.type must be a component's name, but got 3"),
     (dict(custom_hooks=dict(type='StripHook')), 'custom_hooks must be a list'),
     (dict(custom_hooks=['StripHook']), r"custom_hooks\[0\] must be a dict with a 'type', but got 'StripHook'"),
     (dict(custom_hooks=[dict(type='L1Loss')]), r'custom_hooks\[0\]: L1Loss is no hook'),

@@ -1,5 +1,6 @@
 """The numbers of training, of all processes."""
 
+import mmengine
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook
@@ -14,6 +15,12 @@ class MeanRuntimeInfoHook(RuntimeInfoHook):
     :class:`RestoreRunner` has it by default. Each process sees its own part of a batch, so that MMEngine's log shows
     the losses of the first process alone.
     """
+
+    def before_run(self, runner):
+        """Record the run as MMEngine does, without its config's text; no git is started in the working directory."""
+        runner.message_hub.update_info_dict(dict(seed=runner.seed, experiment_name=runner.experiment_name,
+                                                 mmengine_version=mmengine.__version__))
+        self.last_loop_stage = None
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Average the losses over the processes, then record them."""

@@ -1,0 +1,145 @@
+"""Cut a run 40 times by signals at random moments, resume it each time, and compare its weights bit for bit.
+
+    python tools/research/kill_resume.py --cuts 40 --seed 0
+
+Runs of several kinds (phases; data workers; EMA, accumulation and save_best; two processes) are trained once whole, and
+once cut by KILL, TERM or INT after a random time, resumed, cut again, until the cuts are used up. What is
+left is compared: the weights of every checkpoint, their names, and no temporary files. Exits with 1 at a difference.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from restorekit.checkpoint import load_checkpoint_file
+from restorekit.config import RestoreConfig
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+HAZE = dict(type='Degrade', degradation=dict(type='AtmosphericScattering', beta=(0.5, 2.0)))
+
+
+def scenes(**changes):
+    """A small dataset made by code."""
+    return dict(dict(type='ProceduralScenes', length=6, height=32, width=32, domain='source',
+                     pipeline=[dict(type='RandomCrop', size=32), dict(type='RandomFlip'), HAZE]), **changes)
+
+
+def config(iters, workers=0, **changes):
+    """A tiny run."""
+    network = dict(type='EncoderDecoder', decoder=dict(type='AffineDecoder', channels=8, head_channels=4), encoder=dict(
+        type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16))
+    return dict(dict(
+        default_scope='restorekit', log_level='ERROR', randomness=dict(seed=3),
+        model=dict(type='CIDRestorer', losses=dict(pixel=dict(type='L1Loss')), network=network),
+        train_dataloader=dict(batch_size=2, num_workers=workers, persistent_workers=workers > 0, dataset=scenes(),
+                              sampler=dict(type='CounterSampler')),
+        val_dataloader=dict(batch_size=2, num_workers=0, dataset=scenes(length=3, scene_seed=9),
+                            sampler=dict(type='DefaultSampler', shuffle=False)),
+        val_cfg=dict(type='ValLoop'), val_evaluator=[dict(type='PSNR')],
+        train_cfg=dict(type='ResumableIterLoop', max_iters=iters, val_interval=6),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
+        param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=False)],
+        default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=4, max_keep_ckpts=2))), **changes)
+
+
+def kinds(iters):
+    """Name -> (config, number of processes)."""
+    accumulating = config(iters, custom_hooks=[dict(type='EMAHook')])
+    accumulating['optim_wrapper']['accumulative_counts'] = 3
+    accumulating['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
+    phases = dict(first={}, second=dict(frozen=['network.encoder']), third=dict(init_from='first'))
+    return {'phases': (config(iters, phases=phases), 1), 'workers': (config(3 * iters, workers=2), 1),
+            'ema, accumulation, save_best': (accumulating, 1), 'two processes': (config(iters), 2)}
+
+
+def start(file, folder, processes, resume):
+    """Start a run in a process group of its own."""
+    command = ['-m', 'restorekit.cli.main', 'train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
+    if processes > 1:
+        command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', *command,
+                   '--launcher', 'pytorch']
+    return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+
+
+def end(process, sign):
+    """Send a signal as the terminal would, wait, and leave nothing of the group behind; returns what was said."""
+    if sign is not None and process.poll() is None:
+        os.killpg(process.pid, sign)
+    try:
+        said = process.communicate(timeout=600)[0]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return said
+
+
+def differences(whole, cut):
+    """What differs between two finished runs, as a list of sentences."""
+    names = [{str(path.relative_to(folder)) for path in folder.rglob('*.pth')} for folder in (whole, cut)]
+    found = [f'{name} is in one only' for name in sorted(names[0] ^ names[1])]
+    found += [f'{path} is left' for path in cut.rglob('.rk-*.tmp')]
+    for name in sorted(names[0] & names[1]):
+        a, b = (load_checkpoint_file(folder / name)['state_dict'] for folder in (whole, cut))
+        found += [f'{name}: {key}' for key in a if key not in b or not torch.equal(a[key], b[key])]
+    return found
+
+
+def trial(folder, name, cfg, processes, cuts, draw, say=print):
+    """Train one kind whole and cut; returns the differences."""
+    folder.mkdir(parents=True)
+    file = folder / 'run.py'
+    RestoreConfig(cfg).dump(str(file))
+    begun = time.time()
+    process = start(file, folder / 'whole', processes, False)
+    said = end(process, None)
+    seconds = time.time() - begun
+    if process.returncode:
+        return [said]
+    done = 0
+    while True:
+        process = start(file, folder / 'cut', processes, (folder / 'cut').exists())
+        sign = draw.choice(SIGNALS) if done < cuts else None
+        if sign is not None:
+            time.sleep(seconds * draw.uniform(0.2, 0.9))
+        finished = process.poll() is not None
+        said = end(process, sign)
+        if process.returncode == 0:
+            break
+        if sign is None or finished or ('Traceback' in said and processes == 1):
+            return [said]
+        done += 1
+    found = differences(folder / 'whole', folder / 'cut')
+    say(f'{name}: {done} cuts, {len(found)} differences, whole run {seconds:.0f} s')
+    return found
+
+
+def main():
+    """Run; returns 1 at a difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--cuts', type=int, default=40)
+    parser.add_argument('--iters', type=int, default=60)
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    draw, found, left = random.Random(args.seed), [], args.cuts
+    with tempfile.TemporaryDirectory() as folder:
+        runs = kinds(args.iters)
+        for number, (name, (cfg, processes)) in enumerate(runs.items()):
+            share = left // (len(runs) - number)
+            left -= share
+            found += trial(Path(folder, str(number)), name, cfg, processes, share, draw)
+    print('\n'.join(found) or f'{args.cuts} cuts: every run has the bits of one that was not cut')
+    return 1 if found else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
