@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 KINDS = ('network', 'config', 'weights')
@@ -95,7 +97,7 @@ def facts(entry: CatalogueEntry) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _networks():
+def _networks() -> Iterator[CatalogueEntry]:
     from restorekit.models import RestorationNetwork
     from restorekit.registry import MODELS
     MODELS.import_from_location()
@@ -110,15 +112,15 @@ def _networks():
                        'embedding': network.embed is not RestorationNetwork.embed, 'options': options})
 
 
-def _shown(parameter):
+def _shown(parameter: inspect.Parameter) -> object:
     return 'required' if parameter.default is parameter.empty else parameter.default
 
 
-def _first_line(component):
+def _first_line(component: type) -> str:
     return (inspect.getdoc(component) or '').split('\n\n')[0].replace('\n', ' ').replace('``', '').rstrip('.')
 
 
-def _configs():
+def _configs() -> Iterator[CatalogueEntry]:
     import yaml
 
     from restorekit.config import configs_root
@@ -136,7 +138,7 @@ def _configs():
                 {key: value for key, value in facts.items() if value is not None})
 
 
-def _weights():
+def _weights() -> Iterator[CatalogueEntry]:
     from restorekit.zoo.index import find_model, list_models
     for name in list_models():
         model = find_model(name)
@@ -144,7 +146,7 @@ def _weights():
                              facts=dict(path=str(model.path), bytes=model.path.stat().st_size))
 
 
-def _parameters(path):
+def _parameters(path: Path) -> int:
     """Count the numbers in a safetensors file from its header."""
     from safetensors import safe_open
     with safe_open(str(path), framework='np') as file:

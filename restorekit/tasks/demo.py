@@ -7,14 +7,19 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from restorekit.messages import InputError, MissingDependencyError, UserError
 
+if TYPE_CHECKING:
+    from restorekit.files.photo import Photo
+    from restorekit.inference.pipeline import RestorationPipeline
+
 
 def demo(models: Sequence[str | os.PathLike] = (), *, host: str = '127.0.0.1', port: int | None = None,
-         browser: bool = False, block: bool = True):
+         browser: bool = False, block: bool = True) -> tuple[Any, str, str]:
     """Serve the page. It loads nothing from elsewhere and sends nothing away.
 
     Args:
@@ -34,12 +39,14 @@ def demo(models: Sequence[str | os.PathLike] = (), *, host: str = '127.0.0.1', p
     page = build_page(models)
     import gradio
     theme = gradio.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])  # no fonts from elsewhere
-    return page.launch(server_name=host, server_port=port, inbrowser=browser, prevent_thread_lock=not block,
-                       share=False, quiet=not block, theme=theme, ssr_mode=False, footer_links=[], show_error=True,
-                       css=_CSS, allowed_paths=[_scratch()])
+    app, local, share = page.launch(
+        server_name=host, server_port=port, inbrowser=browser, prevent_thread_lock=not block, share=False,
+        quiet=not block, theme=theme, ssr_mode=False, footer_links=[], show_error=True, css=_CSS,
+        allowed_paths=[_scratch()])
+    return app, local, share
 
 
-def build_page(models: Sequence[str | os.PathLike] = ()):
+def build_page(models: Sequence[str | os.PathLike] = ()) -> Any:
     """Return the page (``gradio.Blocks``) without serving it; see :func:`demo`."""
     os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
     try:
@@ -64,7 +71,7 @@ def build_page(models: Sequence[str | os.PathLike] = ()):
                                             interactive=False)
         gradio.Examples([[str(path)] for path in example_photos()], inputs=[photo], label='Examples, made by code')
 
-        def run(path, name, amount, protect):
+        def run(path: str | None, name: str, amount: float, protect: bool) -> tuple[tuple[str, str], Any]:
             if path is None:
                 raise gradio.Error('Drop a photo first.')
             try:
@@ -120,7 +127,7 @@ def example_photos(folder: str | os.PathLike | None = None) -> list[Path]:
     return paths
 
 
-def _choices(models):
+def _choices(models: Sequence[str | os.PathLike]) -> dict[str, str]:
     from restorekit.inference import list_models
     from restorekit.zoo.index import find_model
     if models:
@@ -131,7 +138,7 @@ def _choices(models):
     return found
 
 
-def _recommends(model):
+def _recommends(model: str) -> bool:
     """Whether highlights are protected with a model unless told otherwise, as the command does."""
     from restorekit.inference import list_models
     from restorekit.zoo.index import find_model
@@ -139,19 +146,19 @@ def _recommends(model):
 
 
 @functools.lru_cache(maxsize=4)
-def _pipeline(model):
+def _pipeline(model: str) -> RestorationPipeline:
     from restorekit.inference import load
     return load(model)
 
 
-def _with(pipeline, protect_highlights):
+def _with(pipeline: RestorationPipeline, protect_highlights: bool) -> RestorationPipeline:
     import copy
     pipeline = copy.copy(pipeline)
     pipeline.protect_highlights = bool(protect_highlights)
     return pipeline
 
 
-def _preview(photo, side=1600):
+def _preview(photo: Photo, side: int = 1600) -> Photo:
     import cv2
 
     from restorekit.files.image_io import unit_scale
@@ -159,7 +166,7 @@ def _preview(photo, side=1600):
     pixels = photo.pixels
     if pixels.dtype.kind == 'f':
         pixels = pixels / np.float32(unit_scale(pixels))
-    pixels = to_depth(pixels, np.uint8)
+    pixels = to_depth(pixels, np.dtype(np.uint8))
     scale = min(1, side / max(pixels.shape[:2]))
     if scale < 1:
         height, width = (max(1, round(size * scale)) for size in pixels.shape[:2])
@@ -168,7 +175,7 @@ def _preview(photo, side=1600):
 
 
 @functools.cache
-def _scratch():
+def _scratch() -> str:
     return tempfile.mkdtemp(prefix='restorekit-demo-')
 
 

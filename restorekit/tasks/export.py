@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +18,18 @@ from restorekit.files.atomic import atomic_write_bytes
 from restorekit.messages import ExistingFileError, InputError, MissingDependencyError, UserError
 
 #: Greatest difference of a pixel in [0, 1] (fp32), or least PSNR in dB, between the exported and the original network.
-LIMITS = dict(fp32=dict(difference=2 / 255), fp16=dict(psnr=40), int8=dict(psnr=25))
+LIMITS: dict[str, dict[str, float]] = dict(fp32=dict(difference=2 / 255), fp16=dict(psnr=40), int8=dict(psnr=25))
 _OPSET = 18
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+    from restorekit.inference.pipeline import RestorationPipeline
+    from restorekit.models import RestorationNetwork
+
+#: Runs an exported network: images in, images out.
+Runner = Callable[[np.ndarray], np.ndarray]
 
 
 class ExportError(UserError, RuntimeError):
@@ -123,7 +134,8 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
     return report
 
 
-def describe(network, input: str = 'float', precision: str = 'fp32', licence: str = '') -> dict:
+def describe(network: RestorationNetwork, input: str = 'float', precision: str = 'fp32', licence: str = ''
+             ) -> dict[str, Any]:
     """Return what an exported file says of itself: sizes, ranges, tiling, licence, memory."""
     from restorekit.inference.forward_memory import forward_memory
     from restorekit.version import __version__
@@ -139,7 +151,7 @@ def describe(network, input: str = 'float', precision: str = 'fp32', licence: st
                 restorekit=__version__)
 
 
-def trace(network, input: str = 'float'):
+def trace(network: RestorationNetwork, input: str = 'float') -> ExportedProgram:
     """Return a program of ``torch.export`` of a network, height and width free.
 
     Raises:
@@ -163,7 +175,7 @@ def trace(network, input: str = 'float'):
         raise ExportError(f'{type(network).__name__} cannot be traced with free sizes: {str(error)[:500]}') from error
 
 
-def runnable(program):
+def runnable(program: ExportedProgram) -> torch.nn.Module:
     """Return the module of a program of ``torch.export``, for any size.
 
     Some of the guards that torch writes say no more than that the traced image was padded; they are not checked, where
@@ -173,7 +185,7 @@ def runnable(program):
     return program.module(check_guards=False) if unchecked else program.module()
 
 
-def to_onnx(program, facts: dict) -> bytes:
+def to_onnx(program: ExportedProgram, facts: dict[str, Any]) -> bytes:
     """Return a program of ``torch.export`` as the bytes of an ONNX file, with ``facts`` as its metadata.
 
     Batch normalisation is folded into the convolutions before it.
@@ -188,11 +200,12 @@ def to_onnx(program, facts: dict) -> bytes:
     except ImportError as error:
         raise MissingDependencyError(f'{error.name} is not installed: pip install "restorekit[export]"') from error
     import torch
-    names = dict(input_names=['image'], output_names=['restored'])
     try:
-        converted = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, opset_version=_OPSET, **names)
+        converted = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, opset_version=_OPSET,
+                                      input_names=['image'], output_names=['restored'])
     except (RuntimeError, ValueError, TypeError, torch.onnx.OnnxExporterError) as error:
         raise ExportError(f'{facts["network"]} cannot be written as ONNX: {str(error)[:500]}') from error
+    assert converted is not None  # dynamo=True returns a program
     model = converted.model_proto
     del model.metadata_props[:]
     for key, value in dict(restorekit=json.dumps(facts), licence=facts['licence'], author='').items():
@@ -202,10 +215,11 @@ def to_onnx(program, facts: dict) -> bytes:
         del node.metadata_props[:]
         node.doc_string = ''
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
-def compare(pipeline, run, photos, network, input: str) -> list[Parity]:
+def compare(pipeline: RestorationPipeline, run: Runner, photos: Sequence[tuple[str, np.ndarray]],
+            network: RestorationNetwork, input: str) -> list[Parity]:
     """Return how restored images differ: random ones of three sizes, and photos."""
     generator = np.random.default_rng(0)
     from restorekit.models.graph import RestorationGraph
@@ -231,7 +245,7 @@ def compare(pipeline, run, photos, network, input: str) -> list[Parity]:
 
 def check_parity(rows: Sequence[Parity], precision: str) -> None:
     """Raise an ExportError if the images differ by more than :data:`LIMITS` allows."""
-    limit = LIMITS[precision]
+    limit: dict[str, float] = LIMITS[precision]
     bad = [row for row in rows if row.difference > limit.get('difference', math.inf) or row.psnr < limit.get('psnr', 0)
            or not math.isfinite(row.difference)]
     if bad:
@@ -243,34 +257,35 @@ def check_parity(rows: Sequence[Parity], precision: str) -> None:
                           f'difference of {worst.difference:.3g} and {worst.psnr:.1f} dB; nothing was written')
 
 
-def _licence(checkpoint):
+def _licence(checkpoint: str | os.PathLike[str]) -> str:
     from restorekit.zoo.index import find_model, list_models
     return find_model(str(checkpoint)).licence if str(checkpoint) in list_models() else ''
 
 
-def _read(path):
+def _read(path: str | os.PathLike[str]) -> np.ndarray:
     from restorekit.files.image_io import read_image
-    return read_image(path)
+    image: np.ndarray = read_image(path)
+    return image
 
 
-def _program_bytes(program):
+def _program_bytes(program: ExportedProgram) -> bytes:
     import torch
     file = io.BytesIO()
     torch.export.save(program, file)
     return file.getvalue()
 
 
-def _program_runner(program, input):
+def _program_runner(program: ExportedProgram, input: str) -> Runner:
     import torch
     module = runnable(program)
 
-    def run(x):
+    def run(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return module(torch.from_numpy(x)).numpy()
+            return np.asarray(module(torch.from_numpy(x)))
     return run
 
 
-def _onnx_runner(data):
+def _onnx_runner(data: bytes) -> Runner:
     try:
         import onnxruntime
     except ImportError as error:
@@ -279,26 +294,26 @@ def _onnx_runner(data):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
     name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0]
+    return lambda x: np.asarray(session.run(None, {name: x})[0])
 
 
-def _half(data):
+def _half(data: bytes) -> bytes:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
-    return convert_float_to_float16(onnx.load_from_string(data), keep_io_types=True,
-                                    disable_shape_infer=True).SerializeToString()
+    half = convert_float_to_float16(onnx.load_from_string(data), keep_io_types=True, disable_shape_infer=True)
+    return bytes(half.SerializeToString())
 
 
-def _quantise(data, photos, input):
+def _quantise(data: bytes, photos: Sequence[np.ndarray], input: str) -> bytes:
     import tempfile
 
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Photos(CalibrationDataReader):
-        def __init__(self):
+        def __init__(self) -> None:
             self.left = iter(photos)
 
-        def get_next(self):
+        def get_next(self) -> dict[str, np.ndarray] | None:
             photo = next(self.left, None)
             if photo is None:
                 return None

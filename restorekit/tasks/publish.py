@@ -6,9 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .train import PathLike
+
+if TYPE_CHECKING:
+    from restorekit.models import RestorationNetwork
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     return PublishReport(file, card, digest, metadata)
 
 
-def _config_hash(content):
+def _config_hash(content: dict[str, Any]) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
     record = (content.get('meta') or {}).get('restorekit') or {}
     record = json.loads(record) if isinstance(record, str) else record
@@ -98,17 +101,17 @@ def _config_hash(content):
     return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
-def _results(report):
+def _results(report: PathLike | None) -> dict[str, Any]:
     from restorekit.messages import MissingFileError
     if report is None:
         return {}
     path = Path(report) / 'summary.json'
     if not path.is_file():
         raise MissingFileError(f'{report} is not a report of restorekit test: there is no {path}')
-    return json.loads(path.read_text(encoding='utf-8'))['metrics']
+    return dict(json.loads(path.read_text(encoding='utf-8'))['metrics'])
 
 
-def _card(metadata, network, file, digest, dtype):
+def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, digest: str, dtype: str) -> str:
     from restorekit.text_table import markdown_table
     lines = ['---', f'license: {metadata["licence"].lower()}', 'library_name: restorekit',
              'pipeline_tag: image-to-image', 'tags: [image-restoration, dehazing]', '---', '',

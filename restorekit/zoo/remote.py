@@ -39,7 +39,7 @@ def fetch_model(source: str) -> Path:
             raise InputError(f'a model from elsewhere must be a .safetensors file, which cannot hold code, but got '
                              f'{source}')
         return download(source)
-    path = _from_hub(source.removeprefix(HUB))
+    path: Path = _from_hub(source.removeprefix(HUB))
     named = re.search(r'-([a-f0-9]{8,64})\.safetensors$', path.name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if named and not digest.startswith(named[1]):
@@ -48,7 +48,7 @@ def fetch_model(source: str) -> Path:
     return path
 
 
-def _from_hub(place):
+def _from_hub(place: str) -> Path:
     try:
         import huggingface_hub
     except ImportError as error:
