@@ -1,6 +1,7 @@
 """Shared fixtures: one thread, small image folders."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
 

@@ -19,8 +19,10 @@ phases = dict(
         param_scheduler=[dict(type='LinearLR', by_epoch=False, start_factor=0.02, end=100),
                          dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=2400, eta_min_ratio=0.02)]),
     tune=dict(  # more of what is far from its goal: depth of rooms, real haze, clear photos left alone
-        train_cfg=dict(max_iters=1100),
+        train_cfg=dict(max_iters=400),
         optim_wrapper=dict(optimizer=dict(lr=9e-4)),
+        param_scheduler=[dict(type='LinearLR', by_epoch=False, start_factor=0.02, end=100),
+                         dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=1100, eta_min_ratio=0.02)],
         train_dataloader=dict(dataset=dict(
             datasets=dict(
                 rooms=dict(length=150), city=dict(length=20), highland=dict(length=20),
@@ -30,4 +32,28 @@ phases = dict(
             weights=dict(
                 sots=0.34, rooms=0.05, city=0.01, highland=0.01, proxy=0.03, ohaze=0.12, ohaze_tinted=0.05, sand=0.09,
                 field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.12, clear_bsds=0.02, glow_pairs=0.01,
-                glow=0.04, city_night=0.01)))))
+                glow=0.04, city_night=0.01)))),
+    polish=dict(  # the same at a learning rate that ends near 0
+        train_cfg=dict(max_iters=700),
+        optim_wrapper=dict(optimizer=dict(lr=4e-4)),
+        train_dataloader=dict(dataset=dict(
+            datasets=dict(
+                rooms=dict(length=150), city=dict(length=20), highland=dict(length=20),
+                glow=dict(pipeline=[night_view, flip, lamplight, night_glow]),
+                city_night=dict(length=20, pipeline=[night_view, flip, lamplight, night_glow])),
+            weights=dict(
+                sots=0.34, rooms=0.05, city=0.01, highland=0.01, proxy=0.03, ohaze=0.13, ohaze_tinted=0.05, sand=0.10,
+                field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.12, clear_bsds=0.02, glow_pairs=0.01,
+                glow=0.02, city_night=0.01)))),
+    last=dict(  # once more
+        train_cfg=dict(max_iters=600),
+        optim_wrapper=dict(optimizer=dict(lr=5e-4)),
+        train_dataloader=dict(dataset=dict(
+            datasets=dict(
+                rooms=dict(length=150), city=dict(length=20), highland=dict(length=20),
+                glow=dict(pipeline=[night_view, flip, lamplight, night_glow]),
+                city_night=dict(length=20, pipeline=[night_view, flip, lamplight, night_glow])),
+            weights=dict(
+                sots=0.32, rooms=0.05, city=0.01, highland=0.01, proxy=0.03, ohaze=0.16, ohaze_tinted=0.05, sand=0.10,
+                field=0.05, field_bsds=0.02, road=0.02, dust=0.01, clear=0.11, clear_bsds=0.02, glow_pairs=0.01,
+                glow=0.02, city_night=0.01)))))

@@ -62,7 +62,7 @@ def check_config(cfg, where, phase=False):
             _check_known(node, known, place, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
-            _check(value, key, where, components)
+            _check(value, key, where, components, key in known_keys)  # others are the config's own variables
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
 
 
@@ -176,7 +176,7 @@ def _components():
     return found
 
 
-def _check(node, place, where, components):
+def _check(node, place, where, components, values):
     if isinstance(node, dict):
         name = node.get('type')
         if name is not None and not isinstance(name, str) and not callable(name):
@@ -188,12 +188,13 @@ def _check(node, place, where, components):
                 message = unknown_name_message(name, known, kind)
                 raise ConfigError(f'{where}: {place}: {message} {registries.OWN_COMPONENT}')
             _check_keywords(node, component, place, where)
-            check_values(node, component, place, where)
+            if values:
+                check_values(node, component, place, where)
         for key, value in node.items():
-            _check(value, f'{place}.{key}', where, components)
+            _check(value, f'{place}.{key}', where, components, values)
     elif isinstance(node, (list, tuple)):
         for i, value in enumerate(node):
-            _check(value, f'{place}[{i}]', where, components)
+            _check(value, f'{place}[{i}]', where, components, values)
 
 
 # key of a config -> what stands there: the registry of restorekit, and the folder of its models

@@ -80,7 +80,7 @@ def apply_affine_grid_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarra
         image (ndarray): uint8 (H, W, 3) RGB.
         gain, bias (ndarray): float32 (gh, gw, 3), for an image in [0, 1].
         matrix (ndarray): float32 (3, 3).
-        strength (float): 1 gives J, 0 the image itself; in between the mean of both with this weight.
+        strength (float): 1 gives J, 0 the image itself; in between the mean of both, J clipped, with this weight.
         strip (int): Rows computed at once.
 
     Returns:
@@ -88,8 +88,7 @@ def apply_affine_grid_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarra
     """
     height, width = image.shape[:2]
     matrix = np.asarray(matrix, np.float32)
-    # strength s: (s M K + (1 - s)) I + s M B, which is M (s K I + s B) + (1 - s) I
-    wide = cv2.resize(np.concatenate([gain * strength, bias * (255 * strength)], axis=2).astype(np.float32),
+    wide = cv2.resize(np.concatenate([gain, bias * 255], axis=2).astype(np.float32),
                       (width, gain.shape[0]), interpolation=cv2.INTER_LINEAR)
     gain_rows, bias_rows = (np.ascontiguousarray(wide[..., i:i + 3]).reshape(gain.shape[0], -1) for i in (0, 3))
     below, above, weight = grid_rows(gain.shape[0], height, np.arange(height))
@@ -108,7 +107,7 @@ def apply_affine_grid_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarra
         if not identity:
             part = cv2.transform(part, matrix)
         if strength != 1:
-            part = part + (1 - strength) * image[start:stop]
+            part = np.clip(part, 0, 255) * np.float32(strength) + np.float32(1 - strength) * image[start:stop]
         out[start:stop] = cv2.convertScaleAbs(np.maximum(part, 0))
     return out
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from restorekit.files.atomic import remove_temporaries
 from restorekit.files.image_io import MAX_PIXELS, check_pixels, image_size
+from restorekit.files.names import output_name
 from restorekit.files.photo import FORMATS, PHOTO_SUFFIXES, Page, Photo, read_photo, to_depth, write_photo
 from restorekit.messages import ExistingFileError, InputError, MissingFileError, UserError
 
@@ -245,7 +246,7 @@ def _output(name, ending, suffix):
         ending = name.suffix if VIDEO_SUFFIXES[name.suffix.lower()] else '.mkv'
     elif ending is None:
         ending = name.suffix if name.suffix.lower() in FORMATS else '.png'
-    return name.with_name(f'{name.stem}{suffix}{ending}')
+    return Path(output_name((name.parent / name.stem).as_posix(), f'{suffix}{ending}'))
 
 
 def _list_folder(folder, out):

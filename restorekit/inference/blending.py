@@ -72,6 +72,15 @@ class HighlightGuard:
         """Return float32 (stop - start, W, 1): 1 where the image is restored, 0 where it is kept."""
         return 1 - enlarge_rows(self.map, self.height, self.width, start, stop)[..., None]
 
+    def keep(self, image: np.ndarray, restored: np.ndarray, rows: int = 64) -> np.ndarray:
+        """Put the highlights of a uint8 image back into ``restored`` (in place, and returned), where there are any."""
+        for start in range(0, self.height if self.map.any() else 0, rows):
+            part = slice(start, min(start + rows, self.height))
+            weight = self.weight(part.start, part.stop)
+            if weight.min() < 1:
+                restored[part] = np.rint(image[part] + weight * (restored[part].astype(np.float32) - image[part]))
+        return restored
+
 
 def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return the average over areas, float32 (height, width, C) in the range of the image; in the memory of one row.

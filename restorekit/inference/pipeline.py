@@ -185,6 +185,12 @@ class RestorationPipeline:
 
         try:
             if self.backend.tiling == 'coefficients':
+                held = self._coefficients(pixels, scale) if held is None else held
+                quick = getattr(self.backend, 'apply_bytes', None)
+                quick = quick if pixels.dtype == np.uint8 and mask is None else None
+                restored = quick and quick(pixels, held, strength)
+                if restored is not None:
+                    return restored if guard is None else guard.keep(pixels, restored)
                 self._restore_strips(pixels, scale, emit, held)
             else:
                 self._restore_tiled(pixels, scale, emit, name, held)
@@ -257,10 +263,9 @@ class RestorationPipeline:
 
     def _restore_strips(self, pixels, scale, emit, held):
         height, width = pixels.shape[:2]
-        coefficients = self._coefficients(pixels, scale) if held is None else held
         rows = max(1, _STRIP_PIXELS // width)
         for start in range(0, height, rows):
-            emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), coefficients, start, height))
+            emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), held, start, height))
 
     def _restore_tiled(self, pixels, scale, emit, name, held):
         for tile in self.tiles(*pixels.shape[:2], name):

@@ -55,7 +55,8 @@ def build_page(models: Sequence[str | os.PathLike] = ()):
                                     type='filepath', elem_id='photo')
                 model = gradio.Dropdown(list(choices), value=next(iter(choices)), label='Model', elem_id='model')
                 strength = gradio.Slider(0, 1, value=1, step=0.05, label='Strength', elem_id='strength')
-                guard = gradio.Checkbox(value=False, label='Protect highlights', elem_id='guard')
+                guard = gradio.Checkbox(value=_recommends(next(iter(choices.values()))), label='Protect highlights',
+                                        elem_id='guard')
                 button = gradio.Button('Restore', variant='primary', elem_id='restore')
                 download = gradio.DownloadButton('Download in full size', interactive=False, elem_id='download')
             with gradio.Column(scale=3):
@@ -71,6 +72,7 @@ def build_page(models: Sequence[str | os.PathLike] = ()):
             except UserError as error:
                 raise gradio.Error(str(error)) from error
             return (before, after), gradio.DownloadButton(value=result, interactive=True)
+        model.change(lambda name: _recommends(choices[name]), model, guard)
         button.click(run, [photo, model, strength, guard], [slider, download], concurrency_limit=1)
     return page
 
@@ -127,6 +129,13 @@ def _choices(models):
     if not found:
         raise InputError('restorekit comes without a model yet; give a checkpoint with --checkpoint')
     return found
+
+
+def _recommends(model):
+    """Whether highlights are protected with a model unless told otherwise, as the command does."""
+    from restorekit.inference import list_models
+    from restorekit.zoo.index import find_model
+    return find_model(model).protect_highlights if model in list_models() else False
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import math
@@ -162,6 +163,16 @@ def trace(network, input: str = 'float'):
         raise ExportError(f'{type(network).__name__} cannot be traced with free sizes: {str(error)[:500]}') from error
 
 
+def runnable(program):
+    """Return the module of a program of ``torch.export``, for any size.
+
+    Some of the guards that torch writes say no more than that the traced image was padded; they are not checked, where
+    torch lets them be left out (from 2.9).
+    """
+    unchecked = 'check_guards' in inspect.signature(program.module).parameters
+    return program.module(check_guards=False) if unchecked else program.module()
+
+
 def to_onnx(program, facts: dict) -> bytes:
     """Return a program of ``torch.export`` as the bytes of an ONNX file, with ``facts`` as its metadata.
 
@@ -251,7 +262,7 @@ def _program_bytes(program):
 
 def _program_runner(program, input):
     import torch
-    module = program.module()
+    module = runnable(program)
 
     def run(x):
         with torch.no_grad():

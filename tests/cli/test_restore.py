@@ -290,3 +290,18 @@ def test_memory_of_a_large_image_is_stated_and_refused(call, checkpoint, make_im
     text = call(source, '-o', tmp_path / 'again.png', status=1)
     assert 'a.png (32x24) needs about 0 MiB of memory to be read, restored and written, but 0 MiB are free' in text
     assert not (tmp_path / 'again.png').exists()
+
+
+def test_hostile_names_of_files_stay_below_the_output_and_off_the_terminal(call, make_images, tmp_path, capsys):
+    source, = make_images(tmp_path / 'in', ['a.png'])
+    data = source.read_bytes()
+    source.unlink()
+    folder = os.fsencode(tmp_path / 'in')
+    for name in (b'a\x1b[31m.png', b'not utf-8 \xff.png', b'x' * 251 + b'.png'):
+        with open(os.path.join(folder, name), 'wb') as file:
+            file.write(data)
+    text = call(tmp_path / 'in', '-o', tmp_path / 'out')
+    assert '\x1b' not in text and '\\x1b[31m' in text and '\\xff' in text
+    written = os.listdir(os.fsencode(tmp_path / 'out'))
+    assert len(written) == 3 and not any(b'\x1b' in name for name in written)
+    assert b'not utf-8 \xff.png' in written and b'x' * 251 + b'.png' in written

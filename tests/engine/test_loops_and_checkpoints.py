@@ -12,7 +12,7 @@ import restorekit.engine.runner as runner_module
 from restorekit.checkpoint import CheckpointError, atomic_save, load_checkpoint_file
 from restorekit.datasets import ProceduralScenes
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
-from restorekit.models import AODNet, NonFiniteLossError
+from restorekit.models import AODNet, NonFiniteError, NonFiniteLossError
 from restorekit.models.losses import L1Loss
 from restorekit.registry import DATASETS, MODELS
 
@@ -107,6 +107,26 @@ def test_nan_stops_with_the_iteration_the_loss_and_the_last_checkpoint(tmp_path)
     saved = load_checkpoint_file(tmp_path / 'iter_2.pth')['state_dict']
     assert all(torch.equal(saved[f'network.{key}'], value) for key, value in recorder.after[1].items())
     assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
+
+
+class Spoiler(Hook):
+    """Makes a weight NaN after the third iteration, as an optimizer step does that overflows."""
+
+    priority = 'HIGHEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 3:
+            next(runner.model.network.parameters()).data.view(-1)[0] = float('nan')
+
+
+def test_weights_that_are_not_finite_are_not_saved_over_good_ones(tmp_path):
+    runner = build(quick(tmp_path, iters=6))
+    runner.register_hook(Spoiler())
+    with pytest.raises(NonFiniteError, match='1 tensors of the model are NaN or infinite .* not saved over good ones'):
+        runner.train()
+    assert not (tmp_path / 'iter_4.pth').exists()
+    saved = load_checkpoint_file(tmp_path / 'iter_2.pth')['state_dict']
+    assert all(value.isfinite().all() for value in saved.values())
 
 
 def test_nan_before_the_first_checkpoint_says_there_is_none(tmp_path):

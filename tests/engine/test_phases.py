@@ -142,7 +142,7 @@ def test_options_of_load_config_hold_in_every_phase(tmp_path):
     (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "'supervise' is no earlier phase"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
-    (dict(PHASES, adapt=3), None, 'must be a dict of overrides, but got 3')])
+    (dict(PHASES, adapt=3), None, 'phases.adapt must be a dict, but got 3')])
 def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):
     with pytest.raises(ConfigError, match=message):
         MultiPhaseRunner(Config(config(tmp_path / 'run', phases=phases)), phase=phase)

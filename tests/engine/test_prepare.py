@@ -46,7 +46,7 @@ def test_a_network_that_looks_at_its_weights_is_built_in_full(tmp_path):
 def test_mistakes_are_found(tmp_path):
     cfg = ready(tmp_path)
     cfg.model.network.encoder.base_channels = -1
-    with pytest.raises(ValueError, match='base_channels must be a positive integer'):
+    with pytest.raises(ValueError, match='base_channels must be a whole number of at least 1, but got -1'):
         prepare(cfg, 'c.py')
     with pytest.raises(ConfigError, match="did you mean 'Res2Net'"):
         cfg.model.network.encoder.type = 'Res2Nt'

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+import restorekit
 from restorekit.functional.haze_prior import haze_prior
 from restorekit.models import GridAffineDecoder, LowResolutionAffine, PriorEncoder
 from restorekit.registry import MODELS
@@ -117,3 +118,21 @@ def test_a_decoder_without_a_prior_map_is_refused():
 def test_features_with_small_strides_are_refused():
     with pytest.raises(ValueError, match='must be larger than 4'):
         PriorEncoder(dict(type='EfficientNetLite', out_stages=[2]))
+
+
+@pytest.mark.parametrize('protect', [False, True])
+@pytest.mark.parametrize('strength', [1.0, 0.4])
+def test_the_pipeline_restores_bytes_as_it_restores_floats(tmp_path, network, strength, protect):
+    """Bytes take the quick way, floats go through strips; both are the same picture."""
+    from restorekit.checkpoint import network_json
+    config = dict(type='LowResolutionAffine', encoder=ENCODER, decoder=DECODER, size=[64, 48])
+    torch.save(dict(state_dict=network.state_dict(), meta=dict(restorekit=dict(
+        format=1, network=network_json(config)))), tmp_path / 'model.pth')
+    model = restorekit.load(checkpoint=tmp_path / 'model.pth', strength=strength, protect_highlights=protect)
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    image[10:40, 20:60] = 253
+    quick, strips = model(image), model(image.astype(np.float32) / 255)
+    assert quick.dtype == np.uint8 and np.abs(quick - 255 * strips).max() <= 2.5
+    assert np.abs(quick - 255 * strips).mean() < 0.6
+    kept = np.abs(quick[20:30, 30:50].astype(int) - 253).max() == 0
+    assert kept == protect

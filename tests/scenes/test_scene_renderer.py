@@ -7,6 +7,8 @@ import pytest
 from restorekit.scenes.parts import SUPERSAMPLING, Camera, pulse
 from restorekit.scenes.renderer import SKY_DEPTH, STYLES, _draw, render_scene
 
+OUTDOORS = [name for name in STYLES if name != 'room']
+
 
 @pytest.mark.parametrize('style', STYLES)
 def test_same_seed_gives_the_same_bits(style):
@@ -24,7 +26,7 @@ def test_arrays_have_the_asked_size_type_and_range(style, height, width):
         assert np.isfinite(depth).all() and depth.min() > 0
 
 
-@pytest.mark.parametrize('style', [name for name in STYLES if name != 'room'])
+@pytest.mark.parametrize('style', OUTDOORS)
 def test_sky_is_the_farthest_and_surfaces_end_at_one(style):
     skies = 0
     for seed in range(8):
@@ -81,7 +83,7 @@ def test_another_size_shows_the_same_scene(style):
         assert np.median(np.abs(large[1][::2, ::2] - small[1])) < 0.02
 
 
-@pytest.mark.parametrize('style', STYLES)
+@pytest.mark.parametrize('style', OUTDOORS)  # a room has light walls: there the prior fails, as in photos
 def test_clear_scenes_have_a_dark_channel_near_zero(style):
     dark = []
     for seed in range(20):

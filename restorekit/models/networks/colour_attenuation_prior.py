@@ -70,7 +70,9 @@ class ColourAttenuationPrior(RestorationNetwork):
 
     def airlight(self, x: Tensor, depth: Tensor) -> Tensor:
         """Return the airlight (N, 3, 1, 1): the brightest pixel among those of greatest depth."""
-        count = max(1, int(self.airlight_share * depth.shape[-2] * depth.shape[-1]))
+        # whole numbers, rounded up, so that export and tracing keep the size free
+        every = round(1 / self.airlight_share)
+        count = (depth.shape[-2] * depth.shape[-1] + every - 1) // every
         far = depth.flatten(2).topk(count, dim=2).indices.expand(-1, 3, -1)
         colours = x.flatten(2).gather(2, far)
         brightest = colours.square().sum(1, keepdim=True).argmax(2, keepdim=True)

@@ -121,6 +121,11 @@ class LowResolutionAffine(EncoderDecoder):
             small = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
         else:
             small = self._small(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255)
-        gain, bias, matrix = self.decoder.coefficients(self.encoder(small))
-        gain, bias = (x[0].permute(1, 2, 0).numpy() for x in (gain, bias))
-        return apply_affine_grid_array(image, gain, bias, matrix[0].numpy(), strength)
+        return self.apply_coefficients_array(image, *self.decoder.coefficients(self.encoder(small)), strength=strength)
+
+    @staticmethod
+    def apply_coefficients_array(image: np.ndarray, gain: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor,
+                                 strength: float = 1.0) -> np.ndarray:
+        """Apply the coefficients of one image, on the CPU, to its uint8 (H, W, 3) RGB array; returns the same kind."""
+        gain, bias = (x[0].permute(1, 2, 0).float().numpy() for x in (gain, bias))
+        return apply_affine_grid_array(image, gain, bias, matrix[0].float().numpy(), strength)

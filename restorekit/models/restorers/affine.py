@@ -56,6 +56,8 @@ class AffineRestorer(Restorer):
         if self.loss_stride > 1:
             seen, gt = (F.avg_pool2d(x, self.loss_stride, ceil_mode=True, count_include_pad=False) for x in (seen, gt))
         pred = self.network.apply_coefficients(seen, *coefficients)
+        # what is far out of range is cut off anyway; one such sample must not outweigh a batch
+        pred = pred.clamp(-0.5, 1.5)
         losses = self.supervised_losses(self.to_unit(pred, None), gt)
         if self.gain_weight:
             nothing = torch.full((1, 1, *inputs.shape[-2:]), torch.nan, device=inputs.device)

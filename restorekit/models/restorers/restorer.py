@@ -12,7 +12,7 @@ from restorekit.checkpoint.state_dict import weights_digest
 from restorekit.functional.images import to_unit
 from restorekit.functional.padding import pad_to_multiple, unpad
 from restorekit.functional.ranges import rescale
-from restorekit.messages import InputError, UserError, nearest
+from restorekit.messages import InputError, InputTypeError, UserError, nearest
 from restorekit.models.losses.features import Frozen
 from restorekit.registry import MODELS
 
@@ -90,6 +90,8 @@ class Restorer(BaseModel):
             raise InputError(f'losses must be a dict of names and losses, but got {losses!r}')
         if isinstance(frozen, str) or not all(isinstance(name, str) for name in frozen):
             raise InputError(f'frozen must be a list of names of modules, but got {frozen!r}')
+        if not isinstance(network, (nn.Module, dict)):
+            raise InputTypeError(f"{type(self).__name__}: network must be a dict with a 'type', but got {network!r}")
         self.network = network if isinstance(network, nn.Module) else MODELS.build(network)
         self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in (losses or {}).items()
                                      if loss is not None})

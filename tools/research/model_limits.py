@@ -1,0 +1,94 @@
+"""Print what limits a network of gains on SOTS-indoor, and how colourful its results are.
+
+python tools/research/model_limits.py restorekit/zoo/weights/haze.safetensors DATA
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import restorekit
+from restorekit.files.image_io import read_image
+from restorekit.functional.colour import chroma
+
+
+def tensor(path):
+    """An image file as (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(read_image(path)).permute(2, 0, 1)[None].float() / 255
+
+
+def psnr(a, b):
+    """PSNR in dB, the first image clipped."""
+    return float(-10 * torch.log10((a.clamp(0, 1) - b).square().mean()))
+
+
+def oracle(network, root):
+    """PSNR as it is; with the log-gains shifted to the true mean; with true mean and spread; correlation with depth."""
+    scenes, rows = json.loads((root / 'meta.json').read_text())['scenes'], []
+    for path in sorted((root / 'hazy').iterdir()):
+        scene = path.stem.split('_')[0]
+        hazy, clear = tensor(path), tensor(root / 'clear' / f'{scene}.png')
+        depth = torch.from_numpy(cv2.imread(str(root / 'depth' / f'{scene}.png'), -1) / 65535).float()[None, None]
+
+        def misfit(beta, hazy=hazy, clear=clear, depth=depth):
+            t = torch.exp(-beta * depth)
+            return float((clear * t + 1 - t - hazy).square().mean())
+        beta = min(scenes[scene]['beta'], key=misfit)
+        gain, bias, matrix = network.coefficients(hazy)
+        ours, truth = gain.log().mean(dim=1, keepdim=True), F.interpolate(beta * depth, gain.shape[-2:], mode='area')
+
+        def restored(log_gain, hazy=hazy):
+            enlarged = F.interpolate(log_gain.exp(), hazy.shape[-2:], mode='bilinear')
+            return hazy * enlarged + 1 - enlarged
+        centred = ours - ours.mean()
+        rows.append((psnr(network.apply_coefficients(hazy, gain, bias, matrix), clear),
+                     psnr(restored(centred + truth.mean()), clear),
+                     psnr(restored(centred / ours.std() * truth.std() + truth.mean()), clear),
+                     np.corrcoef(ours.flatten(), truth.flatten())[0, 1]))
+    return np.mean(rows, axis=0)
+
+
+def colourfulness(network, pairs):
+    """Mean chroma of the results over that of the truths."""
+    def amount(x):
+        return float(chroma(x.clamp(0, 1)).square().sum(dim=1).sqrt().mean())
+    return sum(amount(network(tensor(a))) for a, _ in pairs) / sum(amount(tensor(b)) for _, b in pairs)
+
+
+@torch.inference_mode()
+def main(model, root):
+    """Print everything."""
+    torch.set_num_threads(1)
+    network, root = restorekit.load_network(model), Path(root)
+    print('PSNR {:.2f}; right mean {:.2f}; right mean and spread {:.2f}; correlation with depth {:.2f}'.format(
+        *oracle(network, root / 'sots_indoor')))
+    sets = dict(sots=[(p, root / 'sots_indoor/clear' / f'{p.stem.split("_")[0]}.png')
+                      for p in sorted((root / 'sots_indoor/hazy').iterdir())])
+    for name, folder, pattern in (('ohaze', 'ohaze_512', '.*'), ('tinted', 'sand_pairs', '_full.*')):
+        sets[name] = [(p, root / folder / 'clear' / p.name) for n in range(28, 34)
+                      for p in sorted((root / folder / 'hazy').glob(f's{n}{pattern}'))]
+    sets['unseen'] = [(p, root / 'real_haze_figures/clear' / p.name)
+                      for p in sorted((root / 'real_haze_figures/hazy').iterdir())]
+    for name, pairs in sets.items():
+        print(f'{name}: chroma {colourfulness(network, pairs):.2f} of the truth')
+    prior = restorekit.load_network(Path(restorekit.__file__).parent / 'zoo/weights/dcp.safetensors')
+    for size in ((400, 600), (2160, 3840)):
+        image = cv2.resize(read_image(sets['sots'][0][0]), size[::-1])
+        x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+        for name, call in (('restore_array', lambda i=image: network.restore_array(i)), ('dcp', lambda i=x: prior(i))):
+            times = []
+            for _ in range(20 if size[0] < 1000 else 4):
+                start = time.process_time()
+                call()
+                times.append(time.process_time() - start)
+            print(f'{size[1]}x{size[0]} {name}: {1000 * min(times):.1f} ms of CPU time')
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
