@@ -10,7 +10,8 @@ from restorekit.registry import MODELS
 
 
 def test_the_catalogue_has_every_network_config_and_weight():
-    entries = restorekit.catalogue()
+    entries = [e for e in restorekit.catalogue()  # other tests register networks of their own
+               if e.kind != 'network' or e.facts['module'].startswith('restorekit.')]
     names = {kind: {e.name for e in entries if e.kind == kind} for kind in ('network', 'config', 'weights')}
     MODELS.import_from_location()
     assert names['network'] == {
