@@ -147,7 +147,7 @@ def load_config(name, options=None, data_root=None):
         name (str | Path): As for :func:`find_config`.
         options (dict | None): Changes, with dotted keys, as ``--cfg-options`` gives them:
             ``{'train_dataloader.batch_size': 2}``. They hold in every phase; ``phases.NAME.KEY`` is for one.
-        data_root (str | Path | None): Where the data sets are; becomes ``cfg.data_root``.
+        data_root (str | Path | None): Where the datasets are; becomes ``cfg.data_root``.
 
     Returns:
         RestoreConfig: With ``default_scope='restorekit'`` unless the file says otherwise.

@@ -17,7 +17,7 @@ ROOMS = [
     'visualization', 'engine', 'zoo', 'inference', 'tasks', 'testing', 'cli']
 MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')
                  for path in PACKAGE.rglob('*.py'))
-#: Imports against the order that are known and shall go; nothing may be added.
+#: Imports against the order that are known and have to go; nothing may be added.
 KNOWN = set()
 
 

@@ -285,7 +285,7 @@ class RestoreRunner(Runner):
         return ', '.join(type(hook).__name__ for hook in self._hooks)
 
     def _log_env(self, env_cfg):
-        """Log in one line what matters for reading the log; the config stands in the work dir."""
+        """Log in one line what helps to read the log; the config is in the work dir."""
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else \
             f'CPU, {torch.get_num_threads()} threads'
         self.logger.info(

@@ -15,7 +15,7 @@ import numpy as np
 
 from restorekit.messages import InputError, MissingDependencyError
 
-# what VOC and road data sets call what COCO's detectors call otherwise
+# what VOC and road datasets call what COCO's detectors call otherwise
 ALIASES = dict(motorbike='motorcycle', aeroplane='airplane', sofa='couch', tvmonitor='tv', diningtable='dining table',
                pottedplant='potted plant', pedestrian='person', people='person', rider='person', cyclist='person',
                bike='bicycle', lorry='truck')

@@ -56,7 +56,7 @@ def output_name(name: str, suffix: str = '', room: int = 0) -> str:
     the path stays below the folder and can be written. An ordinary name is kept.
 
     Args:
-        name (str): Path of an image relative to its data set, key of an LMDB, name of a patch; with or without suffix.
+        name (str): Path of an image relative to its dataset, key of an LMDB, name of a patch; with or without suffix.
         suffix (str): Appended to the last part.
         room (int): Number of bytes that the caller appends to the last part.
 

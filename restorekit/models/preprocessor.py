@@ -72,7 +72,7 @@ class RestorePreprocessor(BaseDataPreprocessor):
                                  f'{image.dtype} {tuple(image.shape)}')
         for sample in samples if training and samples is not None else ():
             if sample.get('broken'):
-                raise InputError(f'{sample.img_path} could not be read, and nothing stands in for it: in training '
+                raise InputError(f'{sample.img_path} could not be read, and nothing replaces it: in training '
                                  "on_error='skip' needs sampler=dict(type='CounterSampler')")
         sizes = {tuple(image.shape[-2:]) for image in images}
         if training and len(sizes) > 1:

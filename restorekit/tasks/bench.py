@@ -1,4 +1,4 @@
-"""Measure models on data sets, quality and cost, and put them into one table and one chart."""
+"""Measure models on datasets, quality and cost, and put them into one table and one chart."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
         out (str | Path): Folder for ``bench.json``, a report per model below ``reports/``, and the kept numbers.
         protocols (Sequence[str]): Protocols of PSNR and SSIM, and of ``metrics`` that take one.
         metrics (Sequence[str]): Further metrics.
-        data_root (str | Path, optional): Joined before the data sets' relative paths.
+        data_root (str | Path, optional): Joined before the datasets' relative paths.
         sizes (Sequence): (width, height) of the images that time and memory are measured on.
         repeats (int): Timed passes of each; the median counts.
         device (str, optional): 'cpu', 'cuda', ...; default: CUDA if there is one.

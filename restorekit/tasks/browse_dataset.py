@@ -119,7 +119,7 @@ def _split_config(config: str | os.PathLike[str], split: str, phase: str | None,
     if cfg.get(f'{split}_dataloader') is None:
         there = [key for key in ('train', 'val', 'test') if cfg.get(f'{key}_dataloader') is not None]
         raise InputError(f'{where} has no {split}_dataloader; the split may be {" or ".join(there) or "nothing"}')
-    model = prepare(cfg, where, phase=name is not None, splits=(split,))  # only another split may lack its folders
+    model = prepare(cfg, where, phase=name is not None, splits=(split,))  # other splits may lack folders
     cfg.phase_name = name
     return cfg, model, [other for other in phases if other != name]
 

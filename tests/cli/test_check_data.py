@@ -29,7 +29,7 @@ test_dataloader = val_dataloader
 
 @pytest.fixture
 def data(tmp_path):
-    """A root without a fault, and the config of its data sets; every image is another."""
+    """A root without a fault, and the config of its datasets; every image is another."""
     numbers = iter(range(100))
 
     def write(path, size=(24, 32)):

@@ -13,7 +13,7 @@ worker process: CPU time of one thread, the median over rounds in which the rows
 - PIL + torchvision: ``Image.open().convert('RGB')``, RandomCrop, flips, ``pil_to_tensor``.
 - cache: restorekit with ``cache=True``, images decoded before.
 
-With ``--memory`` it measures instead the private memory of a worker process (Linux) whose data set lists 1000 and
+With ``--memory`` it measures instead the private memory of a worker process (Linux) whose dataset lists 1000 and
 1000000 pairs, after it looked up 100000 of them and loaded some; beside it, the same with a Python list of pairs.
 """
 
@@ -204,7 +204,7 @@ class Probe(torch.utils.data.Dataset):
 
 
 def memory(number):
-    """Return ``{row: MB}`` for data sets of ``number`` pairs."""
+    """Return ``{row: MB}`` for datasets of ``number`` pairs."""
     fileio.register_backend('one_image', OneImage, force=True)
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, 'pairs.txt')

@@ -2,7 +2,7 @@
 
 Both measure PSNR and the SSIM of Wang et al. (11 x 11 Gaussian, valid part) of one image after the other on one CPU
 thread: from float32, from float64, which scikit-image makes of 8-bit images by itself, and from 8-bit images as they
-come from a data set, converting included. With ``--device cuda`` restorekit's also measures a batch there.
+come from a dataset, converting included. With ``--device cuda`` restorekit's also measures a batch there.
 """
 
 import time

@@ -1,4 +1,4 @@
-# Source: SOTS-indoor scenes with depth, CamVid with pseudo-depth, BSDS500 without; degraded on line to every kind of
+# Source: SOTS-indoor scenes with depth, CamVid with pseudo-depth, BSDS500 without; degraded on the fly to every kind of
 # real-world scene. Target: real photos, unlabelled. Paths are relative to the data root.
 _base_ = ['../degradations/cid_multi_domain.py']
 

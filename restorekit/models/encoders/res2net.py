@@ -145,7 +145,7 @@ class Res2Net(BaseModule):
     def load_pretrained(self, source):
         """Load a published state dict from a path or URL, strictly.
 
-        Keys of stages that were not built and of the classifier are ignored, and ``num_batches_tracked`` may lack;
+        Keys of stages that were not built and of the classifier are ignored; ``num_batches_tracked`` may be missing;
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
         from restorekit.checkpoint import load_checkpoint_file

@@ -17,7 +17,7 @@ class MeanTeacherConsistency(nn.Module):
     .. math:: L = \lambda\,\tfrac1n \sum_i | f_\theta(P(x_i)) - \mathrm{clip}(f_{\bar\theta}(x_i)) |,\qquad
               \bar\theta \leftarrow m \bar\theta + (1 - m)\,\theta
 
-    P is a degradation, for example more haze or noise: a heavier version of a real photo shall be restored to the
+    P is a degradation, for example more haze or noise: a heavier version of a real photo should be restored to the
     same picture. The teacher starts as a copy of the network, runs in eval mode and gets no gradient; it is saved
     and resumed with the training state, never handed over to another phase.
 

@@ -10,7 +10,7 @@ from .reweighter import Reweighter, bounded
 
 @MODELS.register_module()
 class DensityRatioReweighter(Reweighter):
-    """Weights proportional to q(x) / p(x), p the law of the embeddings and q that of independent dimensions.
+    """Weights proportional to q(x) / p(x), p the density of the embeddings and q that of independent dimensions.
 
     Samples of q are the rows with every column permuted on its own. A classifier of p against q gives
     w = (1 - P(p | x)) / P(p | x) (Shen et al., "Stable learning via sample reweighting", 2020, SRDO). Here it is

@@ -1,4 +1,4 @@
-# Batches of random crops of 256. A data set's base adds the data set; a child config changes a step by its name:
+# Batches of random crops of 256. A dataset's base adds the dataset; a child config changes a step by its name:
 # train_dataloader = dict(batch_size=16, dataset=dict(pipeline=dict(crop=dict(size=128))))
 train_dataloader = dict(
     batch_size=8, num_workers=2, persistent_workers=True,
