@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import yaml
 from mmengine.config import DictAction
@@ -89,11 +90,20 @@ def set_local_rank(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
+def named(arguments, stem=False):
+    """Return (name, path) of every ``[NAME=]PATH``; a path that exists whole has no name but its own (or its stem)."""
+    found = []
+    for argument in arguments:
+        name, equals, path = argument.partition('=')
+        if not equals or Path(argument).exists():
+            name, path = Path(argument).stem if stem else argument, argument
+        found.append((name, path))
+    return found
+
+
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
-        from pathlib import Path
-
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
