@@ -126,7 +126,7 @@ def _check_component(node: Any, place: str, registry: Any, where: str) -> None:
     if kind is None:
         raise ConfigError(f"{where}: {place} needs a 'type', the name of a component of the {registry.name} registry")
     if isinstance(kind, str) and kind not in registry:
-        raise ConfigError(f'{where}: {place}: {kind} is no {registry.name}')
+        raise ConfigError(f'{where}: {place}: {kind} is not a {registry.name}')
 
 
 def _pipelines(node: Any, place: str) -> Iterator[tuple[str, Any]]:

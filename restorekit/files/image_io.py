@@ -176,7 +176,7 @@ def max_pixels():
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
-                         f'1, but is {given!r}')
+                         f'1, but got {given!r}')
     return int(given)
 
 

@@ -36,8 +36,8 @@ class OnnxBackend:
 
     def __init__(self, path: str | os.PathLike, runtime: str, device: str | None = None, precision: str = 'auto'):
         if precision not in ('auto', 'fp32'):
-            raise InputError(f'the precision of {path} was chosen when it was exported; leave out --precision, '
-                             f'but got {precision}')
+            raise InputError(f'the precision of {path} was chosen when it was exported, but got {precision}; '
+                             'leave out --precision')
         if not Path(path).is_file():
             raise MissingFileError(f'{path} does not exist')
         self.path, self.runtime, self.device = str(path), runtime, device or 'cpu'
