@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import prepare_process
+from .common import prepare_process, say
 from .progress import progress_bar
 
 
@@ -53,12 +53,12 @@ def run(args):
     notes = '\n'.join([notes, *close_calls(found)])
     atomic_write_text(f'{table}\n\n{notes}\n', Path(args.out, 'bench.md'))
     atomic_write_text(format_table(found, 'csv', extra=costs(found)) + '\n', Path(args.out, 'bench.csv'))
-    print(f'{table}\n\n{notes}')
+    say(f'{table}\n\n{notes}')
     try:
         draw_bench(found, Path(args.out, 'bench.png'))
     except MissingDependencyError as error:
-        print(f'no chart: {error}', file=sys.stderr)
-    print(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')
+        say(f'no chart: {error}', file=sys.stderr)
+    say(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')
 
 
 def named_models(arguments):

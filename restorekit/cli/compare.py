@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .common import write_json
+from .common import say, write_json
 
 
 def add_arguments(parser):
@@ -42,11 +42,11 @@ def print_table(found, kind):
 
     from restorekit.evaluation.method_table import close_calls, format_table
     from restorekit.files.names import terminal_text
-    print(terminal_text(format_table(found, kind), lines=True))
+    say(format_table(found, kind))
     for text in close_calls(found):
-        print(terminal_text(text), file=sys.stderr)
+        say(terminal_text(text), file=sys.stderr)
     for text in found['missing']:
-        print(f'not compared: {terminal_text(text)}', file=sys.stderr)
+        say(f'not compared: {terminal_text(text)}', file=sys.stderr)
 
 
 def print_pair(found):
@@ -55,7 +55,7 @@ def print_pair(found):
     from restorekit.files.names import terminal_text
     from restorekit.text_table import text_table
     a, b = found['reports'].values()
-    print(f'A: {a}\nB: {b}\n')
+    say(f'A: {a}\nB: {b}\n')
     lines = [['set', 'metric', 'n', 'A', 'B', 'B - A', '95 % interval', 'p', 'p (Holm)', 'B better on', 'A better on']]
     for row in found['rows']:
         digits = digits_of(row['mean_a'])
@@ -63,13 +63,13 @@ def print_pair(found):
                       f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
                       f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', row['wins'], row['losses']])
-    print(terminal_text(text_table(lines, left=(0, 1)), lines=True) + '\n')
+    say(text_table(lines, left=(0, 1)) + '\n')
     for row in found['rows']:
-        print(terminal_text(row['sentence']))
+        say(terminal_text(row['sentence']))
     for text in found['cautions']:
-        print(f'\ncaution: {terminal_text(text)}')
+        say(f'\ncaution: {terminal_text(text)}')
     if found['missing']:
-        print(f'\nNot compared, since only one report measured them ({len(found["missing"])}):')
-        print('\n'.join(f'  {terminal_text(text)}' for text in found['missing'][:10]))
+        say(f'\nNot compared, since only one report measured them ({len(found["missing"])}):')
+        say('\n'.join(f'  {terminal_text(text)}' for text in found['missing'][:10]))
         if len(found['missing']) > 10:
-            print('  ...')
+            say('  ...')

@@ -1,5 +1,7 @@
 """Publish a trained network: a .safetensors file that says what it is, and a model card."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -19,4 +21,4 @@ def run(args):
     from restorekit.tasks.publish import publish
     report = publish(args.checkpoint, args.name, out=args.out, licence=args.licence, summary=args.summary,
                      report=args.report, dtype=args.dtype, force=args.force)
-    print(f'{report.file}: {report.file.stat().st_size:,} bytes, sha256 {report.sha256}\n{report.card}: the model card')
+    say(f'{report.file}: {report.file.stat().st_size:,} bytes, sha256 {report.sha256}\n{report.card}: the model card')
