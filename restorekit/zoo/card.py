@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from restorekit.text_table import markdown_table
 STATE_FILE = 'run_state.json'
 
 
-def read_report(folder: str | Path) -> dict[str, Any]:
+def read_report(folder: str | PathLike[str]) -> dict[str, Any]:
     """Return the summary of a folder that ``restorekit test`` wrote.
 
     Raises:
@@ -27,7 +28,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding='utf-8')))
 
 
-def read_notes(file: str | Path | None) -> tuple[str, str]:
+def read_notes(file: str | PathLike[str] | None) -> tuple[str, str]:
     """Return a Markdown file of notes as what stands before its first ``##`` heading, and the rest."""
     if file is None:
         return '', ''
@@ -39,7 +40,7 @@ def read_notes(file: str | Path | None) -> tuple[str, str]:
     return (text, '') if start is None else (text[:start.start()].strip(), text[start.start():].strip())
 
 
-def read_facts(file: str | Path | None) -> dict[str, dict[str, str]]:
+def read_facts(file: str | PathLike[str] | None) -> dict[str, dict[str, str]]:
     """Return what a YAML file says of datasets: ``data`` (origin and licence by name) and ``sets`` (titles of tests).
 
     Raises:
@@ -63,7 +64,8 @@ def read_facts(file: str | Path | None) -> dict[str, dict[str, str]]:
     return {key: {str(name): str(text) for name, text in (found.get(key) or {}).items()} for key in ('data', 'sets')}
 
 
-def read_runs(checkpoint: str | Path, folders: Sequence[str | Path] = ()) -> dict[str, dict[str, Any]]:
+def read_runs(checkpoint: str | PathLike[str], folders: Sequence[str | PathLike[str]] = ()
+              ) -> dict[str, dict[str, Any]]:
     """Return by phase what is recorded of the run that wrote a checkpoint, in the order of training.
 
     Args:
@@ -128,7 +130,7 @@ def figures_table(name: str, reports: Mapping[str, Mapping[str, Any]], titles: M
 
 
 def data_table(phases: Mapping[str, Mapping[str, Any]], origins: Mapping[str, str],
-               data_root: str | Path | None = None) -> str:
+               data_root: str | PathLike[str] | None = None) -> str:
     """Return a Markdown table of the training data: items, share of the draws in each phase, origin, hash.
 
     Args:
@@ -181,7 +183,7 @@ def _leaves(node: Any, name: str, share: float) -> list[tuple[str, Mapping[str, 
             for leaf in _leaves(part, key, share * weight / (sum(weights) or 1))]
 
 
-def _counted(node: Mapping[str, Any], data_root: str | Path) -> tuple[str, str]:
+def _counted(node: Mapping[str, Any], data_root: str | PathLike[str]) -> tuple[str, str]:
     from mmengine.config import ConfigDict
 
     from restorekit.engine import check_paths, join_data_root
@@ -193,7 +195,7 @@ def _counted(node: Mapping[str, Any], data_root: str | Path) -> tuple[str, str]:
     return str(len(dataset)), f'`{content_hash(dataset)[:16]}`'
 
 
-def training_lines(phases: Mapping[str, Mapping[str, Any]], checkpoint_sha256: str, checkpoint: str | Path,
+def training_lines(phases: Mapping[str, Mapping[str, Any]], checkpoint_sha256: str, checkpoint: str | PathLike[str],
                    seed: object, config_sha256: str | None) -> list[str]:
     """Return lines on how the network was trained."""
     minutes = sum(record['seconds'] for record in phases.values()) / 60
