@@ -19,23 +19,17 @@ domain alone second, p the larger of a sign-flip test over images and a t test o
 alignment's gradient as large as all other terms' on the network before the phase (mean of two networks, training data
 alone): ten times the strength of domains_first, so that an effect, good or bad, can be seen.
 '''
-base = 'domains/erm'
-options = {'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120, 'val_evaluator': [dict(type='PSNR')]}
+base = 'domains/two_phases'
+options = {'val_evaluator': [dict(type='PSNR')]}
 
-large = dict(train_dataloader=dict(batch_size=256), train_cfg=dict(max_iters=20, val_interval=20),
-             param_scheduler=[dict(type='LinearLR', by_epoch=False, start_factor=0.1, end=4),
-                              dict(type='CosineAnnealingLR', by_epoch=False, begin=4, eta_min_ratio=0.01)])
-coral = dict(type='CORALLoss', bounded=False, loss_weight=0.2)
-tokens = dict(type='CORALLoss', bounded=False, samples='tokens', loss_weight=0.03)
+align = 'phases.adapt.model.alignment'
+coral = {align: dict(type='CORALLoss', bounded=False, loss_weight=0.2)}
+tokens = dict(type='CORALLoss', bounded=False, samples='tokens')
 variants = dict(
-    plain=dict(options={'phases': dict(train=dict(), adapt=large)}),
-    coral=dict(options={'phases': dict(train=dict(), adapt=dict(large, model=dict(alignment=coral)))}),
-    tokens=dict(options={'phases': dict(train=dict(), adapt=dict(large, model=dict(alignment=tokens)))}),
-    whitened_tokens=dict(options={'phases': dict(train=dict(), adapt=dict(large, model=dict(
-        alignment=dict(tokens, estimator='whitened', loss_weight=0.25))))}),
-    mean_covariance=dict(options={'phases': dict(train=dict(), adapt=dict(large, model=dict(
-        alignment=dict(type='MeanCovarianceLoss', loss_weight=0.03))))}),
-    coral_first=dict(options={'phases': dict(adapt=dict(large, model=dict(alignment=coral)), train=dict())}))
+    plain=dict(), coral=dict(options=coral), tokens=dict(options={align: dict(tokens, loss_weight=0.03)}),
+    whitened_tokens=dict(options={align: dict(tokens, estimator='whitened', loss_weight=0.25)}),
+    mean_covariance=dict(options={align: dict(type='MeanCovarianceLoss', loss_weight=0.03)}),
+    coral_first=dict(config='domains/two_phases_reversed', options=coral))
 
 source, target = 'train_dataloader.dataset.source.weights', 'train_dataloader.dataset.target.weights'
 domains = dict(

@@ -13,7 +13,8 @@ from restorekit.engine.config_check import check_config
 from restorekit.registry import MODELS
 from restorekit.structures import RestoreSample
 
-METHODS = sorted(path.stem for path in (configs_root() / 'domains').glob('*.py') if path.stem not in ('tiny', 'spurious'))
+OTHERS = ('tiny', 'spurious', 'two_phases', 'two_phases_reversed')
+METHODS = sorted(path.stem for path in (configs_root() / 'domains').glob('*.py') if path.stem not in OTHERS)
 
 
 @functools.lru_cache
