@@ -26,8 +26,8 @@ NOTES = (
     ('wins', 'cells (domain, seed), or seeds of a domain, in which the variant is better than the baseline'),
     ('others', 'mean over the domains that were trained on; its difference beside it'),
     ('detectable', 'the difference to the baseline that a t test over so many seeds finds in 8 of 10 studies'),
-    ('sd of seeds alone', 'what would be left of the sd over seeds with any number of test images; that of single images '
-     'falls with the root of their number. Rough for few seeds'),
+    ('sd of seeds alone', 'what would be left of the sd over seeds with any number of test images; that of single '
+     'images falls with the root of their number. Rough for few seeds'),
     ('images', 'test images with which so many seeds see the difference; rendered domains can have any number'))
 
 
