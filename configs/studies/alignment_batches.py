@@ -1,11 +1,11 @@
-# CID's third phase with the batches that second-order statistics need: plain training first, then alignment of 256 source
-# with 256 target images at a time, on cached features. Which statistic, of what, and in which order of the phases.
+# CID's third phase with the batches that second-order statistics need: plain training first, then alignment of 128 source
+# with 128 target images at a time, on cached features. Which statistic, of what, and in which order of the phases.
 # restorekit study studies/alignment_batches --out work_dirs/alignment_batches --data-root DATA
 hypothesis = '''
-At 256 images CORAL of pooled embeddings is nine tenths signal (on networks of domains_first, dust left out: 0.056, of
-which 0.006 is noise; real: 0.024 and 0.005), of single positions too (0.43 and 0.04), of whitened positions 0.08 and
-0.02; of whitened pooled embeddings it is noise alone even here (0.23 and 0.21), since 96 dimensions need thousands of
-rows, so that one is left out. (1) If sampling noise was what kept CORAL from helping in domains_first, coral, tokens or
+At 128 images CORAL of pooled embeddings is mostly signal (on networks of domains_first, dust left out: 0.056, and 0.006
+between two batches of the sources; real: 0.024 and 0.005), of single positions too (0.43 and 0.04), of whitened positions
+0.08 and 0.02; of whitened pooled embeddings it is noise (0.23 and 0.21), since 96 dimensions need thousands of rows, so
+that one is left out. (1) If sampling noise was what kept CORAL from helping in domains_first, coral, tokens or
 whitened_tokens gain at least 0.3 dB over the same phase without alignment on dust or real. We expect less: within 0.3 dB
 on both, because the decoder must see the colour of the dust to remove it, and alike statistics hide it. (2) Means and
 covariances together, which hide a colour cast best, lose most, on dust. (3) Aligning first and training after is
