@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import named, prepare_process
+from .common import named, prepare_process, say
 from .progress import progress_bar
 
 
@@ -50,9 +50,9 @@ def run(args):
         found = bench(models, args.data, args.out, protocols=args.protocols,
                       metrics=args.metrics, data_root=args.data_root, sizes=args.sizes, repeats=args.repeats,
                       device=args.device, progress=progress)
-    print(format_bench(found))
+    say(format_bench(found))
     try:
         draw_bench(found, Path(args.out, 'bench.png'))
     except MissingDependencyError as error:
-        print(f'no chart: {error}', file=sys.stderr)
-    print(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')
+        say(f'no chart: {error}', file=sys.stderr)
+    say(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')

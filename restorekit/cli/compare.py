@@ -2,7 +2,7 @@
 
 import sys
 
-from .common import named, write_json
+from .common import named, say, write_json
 
 
 def add_arguments(parser):
@@ -25,9 +25,9 @@ def run(args):
         methods.setdefault(name, []).append(path)
     found = compare(methods)
     if 'methods' in found:
-        print(terminal_text(format_table(found, args.format), lines=True))
+        say(format_table(found, args.format))
         for text in (*close_calls(found), *(f'not compared: {text}' for text in found['missing'])):
-            print(terminal_text(text), file=sys.stderr)
+            say(terminal_text(text), file=sys.stderr)
     else:
-        print(terminal_text(format_comparison(found), lines=True))
+        say(format_comparison(found))
     write_json(args.json, found)

@@ -1,6 +1,6 @@
 """Measure whether restoration helps a detector find objects in hazy photos."""
 
-from .common import OptionAction, prepare_process, write_json
+from .common import OptionAction, prepare_process, say, write_json
 from .progress import progress_bar
 
 
@@ -44,7 +44,7 @@ def run(args):
             detector_options=args.detector_options,
             device=args.device, every=args.every, bootstrap=args.bootstrap, out=args.out, pictures=args.pictures,
             progress=progress)
-    print(format_detection(found))
+    say(format_detection(found))
     write_json(args.json, found)
     if args.out:
-        print(f'\nPictures: {args.out}')
+        say(f'\nPictures: {args.out}')

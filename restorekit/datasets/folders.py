@@ -4,9 +4,9 @@ import logging
 import os
 
 import numpy as np
-from mmengine.logging import print_log
 
 from restorekit.degradations import read_depth
+from restorekit.files.names import log
 from restorekit.messages import InputError, InputTypeError
 from restorekit.registry import DATASETS
 
@@ -103,8 +103,8 @@ class PairedDataset(FileDataset):
             order = pair_names(inputs, clears, pairing, (input_dir, gt_dir))
         self.unused = len(clears) - len(np.unique(order))
         if self.unused:
-            print_log(f'{self.unused} of {len(clears)} clear images in {gt_dir} belong to no hazy image of {input_dir}',
-                      'current', logging.INFO)
+            log(f'{self.unused} of {len(clears)} clear images in {gt_dir} belong to no hazy image of {input_dir}',
+                logging.INFO)
         self._set_sources(input=self._source(input_dir, inputs), gt=self._source(gt_dir, clears, order))
 
     def load(self, index, seed):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import shutil
 import time
 import uuid
@@ -10,12 +11,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.files.lock import lock_folder, unlock_folder
+from restorekit.files.names import log
 from restorekit.messages import (
     ExistingFileError,
     InputError,
@@ -431,7 +432,7 @@ def _check_state(state):
 
 
 def _log(text):
-    print_log(text, 'current')
+    log(text, logging.INFO)
 
 
 def _mean_scalar(runner, name):

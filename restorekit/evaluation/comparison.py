@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from restorekit.files.names import terminal_text
 from restorekit.messages import InputError
 from restorekit.text_table import text_table
 
@@ -131,12 +132,14 @@ def format_comparison(found: dict[str, Any]) -> str:
                       f'{row["difference"]:+.{digits}f}',
                       '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
                       f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', row['wins'], row['losses']])
-    lines = [f'A: {a}', f'B: {b}', '', text_table(table, left=(0, 1)), '', *(row['sentence'] for row in found['rows'])]
+    lines = [f'A: {a}', f'B: {b}', '', text_table(table, left=(0, 1)), '']
+    lines += [terminal_text(row['sentence']) for row in found['rows']]
     for text in found['cautions']:
-        lines += ['', f'caution: {text}']
+        lines += ['', f'caution: {terminal_text(text)}']
     if found['missing']:
-        lines += ['', f'Not compared, since only one report measured them ({len(found["missing"])}):',
-                  *(f'  {text}' for text in found['missing'][:10]), *['  ...'] * (len(found['missing']) > 10)]
+        lines += ['', f'Not compared, since only one report measured them ({len(found["missing"])}):']
+        lines += [f'  {terminal_text(text)}' for text in found['missing'][:10]]
+        lines += ['  ...'] * (len(found['missing']) > 10)
     return '\n'.join(lines)
 
 

@@ -5,7 +5,6 @@ are read by kornia-rs and refused by OpenCV.
 """
 
 import functools
-import logging
 import math
 import mmap
 import os
@@ -15,14 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine import fileio
-from mmengine.logging import print_log
 
 from restorekit.messages import InputError, MissingFileError
 
 from .atomic import atomic_write_bytes
 from .image_header import read_header
 from .jpeg import is_complete_jpeg
-from .names import terminal_text
+from .names import log
 from .reader import check_regular, read_file, within_time
 
 JPEG_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif')
@@ -295,7 +293,7 @@ _warned = set()
 def _warn_once(text):
     if text not in _warned and len(_warned) < 1000:
         _warned.add(text)
-        print_log(terminal_text(text), 'current', logging.WARNING)
+        log(text)
 
 
 def _mapped_size(path):

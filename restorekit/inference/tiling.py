@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from restorekit.functional.padding import padded_side
+
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
@@ -69,8 +71,7 @@ def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int
         >>> plan_axis(1000, 300, overlap=32, ramp=16, divisor=8).starts
         (0, 168, 344, 520, 704)
     """
-    padded = math.ceil(max(size, min_size) / divisor) * divisor
-    before = (padded - size) // 2
+    padded, before = padded_side(size, divisor, min_size)
     after = padded - size - before
     index = np.pad(np.arange(size), (before, after), mode='reflect' if max(before, after) < size else 'edge')
     if tile is None or tile >= padded:

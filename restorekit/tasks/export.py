@@ -165,7 +165,7 @@ def trace(network: RestorationNetwork, input: str = 'float') -> ExportedProgram:
     from restorekit.models.graph import RestorationGraph
     graph = RestorationGraph(network, input == 'uint8').eval()
     divisor = network.size_divisor
-    height = math.ceil(max(graph.smallest, 32) / divisor) * divisor + max(1, divisor // 3)
+    height = math.ceil(max(network.min_size, 32) / divisor) * divisor + max(1, divisor // 3)
     width = height + divisor + 1
     if input == 'uint8':
         example, dims = torch.randint(0, 256, (1, height, width, 3), dtype=torch.uint8), (1, 2)
@@ -223,11 +223,10 @@ def to_onnx(program: ExportedProgram, facts: dict[str, Any]) -> bytes:
 
 def compare(pipeline: RestorationPipeline, run: Runner, photos: Sequence[tuple[str, np.ndarray]],
             network: RestorationNetwork, input: str) -> list[Parity]:
-    """Return how restored images differ: random ones of three sizes, and photos."""
+    """Return how restored images differ: random ones of four sizes, and photos."""
     generator = np.random.default_rng(0)
-    from restorekit.models.graph import RestorationGraph
-    smallest = max(RestorationGraph(network).smallest, 16)
-    sizes = (smallest, smallest), (smallest + 13, 2 * smallest + 5), (3 * smallest + 1, 2 * smallest + 33)
+    side = max(network.min_size, 16)
+    sizes = (side, side), (17, 100), (side + 13, 2 * side + 5), (3 * side + 1, 2 * side + 33)
     cases = [(f'random {i + 1}', generator.integers(0, 256, (*size, 3), dtype=np.uint8))
              for i, size in enumerate(sizes)]
     rows = []

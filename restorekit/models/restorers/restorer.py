@@ -18,7 +18,7 @@ from restorekit.registry import MODELS
 
 
 class NonFiniteError(UserError, FloatingPointError):
-    """Something in training became NaN or infinite; training stops before the weights do."""
+    """Something in training became NaN or infinite; training stops, before the weights do where it can."""
 
 
 class NonFiniteLossError(NonFiniteError):
@@ -27,6 +27,10 @@ class NonFiniteLossError(NonFiniteError):
 
 class NonFiniteGradientError(NonFiniteError):
     """A gradient became NaN or infinite."""
+
+
+class NonFiniteWeightsError(NonFiniteError):
+    """The weights have become NaN or infinite, and are not saved."""
 
 
 def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
