@@ -9,7 +9,7 @@ def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument('reports', nargs='+', metavar='[NAME=]REPORT', help='folders written by restorekit test --out; '
                         'NAME is what the table calls the method, and reports of one NAME are its seeds')
-    parser.add_argument('--format', choices=['markdown', 'latex', 'csv'], default='markdown',
+    parser.add_argument('--format', choices=['markdown', 'latex', 'csv'],
                         help='format of the table of three or more reports (default: markdown)')
     parser.add_argument('--json', metavar='FILE', help='also write the comparison to this file as JSON')
 
@@ -19,7 +19,11 @@ def run(args):
     from restorekit.tasks.compare import compare
     found = compare(named_reports(args.reports))
     if 'methods' in found:
-        print_table(found, args.format)
+        print_table(found, args.format or 'markdown')
+    elif args.format:
+        from restorekit.messages import InputError
+        raise InputError(f'--format {args.format} is for the table of three or more reports, but two were given, whose '
+                         'comparison is printed as text; drop --format, or take --json FILE')
     else:
         print_pair(found)
     write_json(args.json, found)

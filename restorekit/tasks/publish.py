@@ -82,7 +82,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     content = load_checkpoint_file(str(checkpoint), map_location='cpu')
     network = MODELS.build(network_description(content, checkpoint))
     metadata = dict(name=name, licence=licence, summary=summary, results=_results(report),
-                    config_sha256=_config_hash(content), input_range=list(network.input_range),
+                    config_sha256=_config_hash(content, checkpoint), input_range=list(network.input_range),
                     output_range=list(network.output_range), size_divisor=network.size_divisor,
                     parameters=sum(parameter.numel() for parameter in network.parameters()))
     draft = out / f'.{name}.safetensors'
@@ -93,22 +93,25 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     return PublishReport(file, card, digest, metadata)
 
 
-def _config_hash(content: dict[str, Any]) -> str | None:
+def _config_hash(content: dict[str, Any], source: PathLike) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
-    record = (content.get('meta') or {}).get('restorekit') or {}
-    record = json.loads(record) if isinstance(record, str) else record
-    config = record.get('config')
+    from restorekit.checkpoint import checkpoint_record
+    config = checkpoint_record(content, source).get('config')
     return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _results(report: PathLike | None) -> dict[str, Any]:
-    from restorekit.messages import MissingFileError
+    from restorekit.files.reader import read_json
+    from restorekit.messages import InputError, MissingFileError
     if report is None:
         return {}
     path = Path(report) / 'summary.json'
     if not path.is_file():
         raise MissingFileError(f'{report} is not a report of restorekit test: there is no {path}')
-    return dict(json.loads(path.read_text(encoding='utf-8'))['metrics'])
+    metrics = read_json(path, 'the summary of a report').get('metrics')
+    if not isinstance(metrics, dict):
+        raise InputError(f'{path} is not the summary of a report: it has no dict of metrics')
+    return metrics
 
 
 def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, digest: str, dtype: str) -> str:
