@@ -179,7 +179,8 @@ class MultiPhaseRunner:
             for place, node in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
                 if not node.get('by_epoch', True) or node.get('convert_to_iter_based'):
                     raise ConfigError(f'{where}: {place} counts iterations, of which an epoch may have another number '
-                                      'in each phase; leave by_epoch and convert_to_iter_based out, or train by max_iters')
+                                      'in each phase; leave by_epoch and convert_to_iter_based out, or give '
+                                      'max_iters')
         kinds = [[(part.optim_wrapper.get(key) if key else part.optim_wrapper.optimizer.get('type'))
                   for key in ('constructor', 'paramwise_cfg', None)] for part in (self.configs[before], cfg)]
         trained = [[(key, tuple(p.shape)) for key, p in self.models[part].named_parameters() if p.requires_grad]
