@@ -30,6 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from restorekit.messages import InputError
     from restorekit.tasks.study import study, study_report
     if args.report:
+        options = {'STUDY.py': args.study, '--out': args.out, '--job': args.job, '--variants': args.variants,
+                   '--data-root': args.data_root, '--cfg-options': args.cfg_options}
+        unused = [name for name, value in options.items() if value]
+        if unused:
+            raise InputError('--report writes the report of a finished study and runs nothing, so that '
+                             f'{unused[0]} has no effect with it; drop {" and ".join(unused)}, or --report')
         say(f'Report: {study_report(args.report)["page"]}')
         return 0
     if not args.study or not args.out:

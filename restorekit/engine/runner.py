@@ -68,7 +68,7 @@ class RestoreRunner(Runner):
     plain_checkpoints = True  # what SafeCheckpointHook need not do
 
     #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
-    #: iterations of the schedule that are behind it.
+    #: iterations (epochs) of the schedule that are behind it.
     continued_from, schedule_offset = None, 0
 
     @classmethod
@@ -153,8 +153,9 @@ class RestoreRunner(Runner):
             fresh = TrainingSchedule(self)
             fresh.check(state, self.continued_from)
             self.optim_wrapper.load_state_dict(state['optimizer'])
-            fresh.replay(self.schedule_offset)
-            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+            fresh.replay(0, self.schedule_offset)
+            unit = 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+            self.logger.info(f'The optimizer and its schedule continue at {unit} {self.schedule_offset}')
 
     def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
         """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
@@ -169,7 +170,7 @@ class RestoreRunner(Runner):
             self._randomness_cfg.update(seed=seed)
             self.set_randomness(**self._randomness_cfg)
         if fresh.differs(self._resumed_config):
-            fresh.replay(self.schedule_offset + self.iter)
+            fresh.replay(self.iter, self.schedule_offset)
             values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
             self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
 

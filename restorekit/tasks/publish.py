@@ -114,7 +114,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
                  data=data_table(phases, said['data'], data_root) if phases else '')
     metadata = dict(name=name, licence=licence, summary=summary, results=_results(reports.get(name)),
                     intervals=_results(reports.get(name), ('low', 'high')),
-                    config_sha256=_config_hash(content), input_range=list(network.input_range),
+                    config_sha256=_config_hash(content, checkpoint), input_range=list(network.input_range),
                     output_range=list(network.output_range), size_divisor=network.size_divisor,
                     parameters=sum(parameter.numel() for parameter in network.parameters()))
     out.mkdir(parents=True, exist_ok=True)
@@ -129,11 +129,10 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     return PublishReport(file, card, digest, metadata)
 
 
-def _config_hash(content: dict[str, Any]) -> str | None:
+def _config_hash(content: dict[str, Any], source: PathLike) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
-    record = (content.get('meta') or {}).get('restorekit') or {}
-    record = json.loads(record) if isinstance(record, str) else record
-    config = record.get('config')
+    from restorekit.checkpoint import checkpoint_record
+    config = checkpoint_record(content, source).get('config')
     return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 

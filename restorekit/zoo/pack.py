@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
+from restorekit.checkpoint import CheckpointError, checkpoint_record, load_checkpoint_file, network_state
 from restorekit.files.atomic import atomic_write_bytes
 from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.version import __version__
@@ -52,13 +52,12 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
     if target.exists() and not overwrite:
         raise ExistingFileError(f'{target} is there already; choose another name, or overwrite it')
     loaded = load_checkpoint_file(checkpoint)
-    record = (loaded.get('meta') or {}).get('restorekit')
-    record = json.loads(record) if isinstance(record, str) else record
-    if not isinstance(record, dict) or 'network' not in record:
+    record = checkpoint_record(loaded, checkpoint)
+    if 'network' not in record:
         raise CheckpointError(f'{checkpoint} does not say what network it holds; pack a checkpoint of a training run '
                               'of restorekit')
     state = {}
-    for name, value in network_state(loaded).items():
+    for name, value in network_state(loaded, checkpoint).items():
         packed = value.to(DTYPES[dtype]) if value.is_floating_point() else value
         if packed.is_floating_point() and not packed.isfinite().all():
             raise CheckpointError(f'{checkpoint}: {name} is NaN or infinite in {dtype}')
