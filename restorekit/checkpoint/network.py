@@ -85,6 +85,30 @@ def _check_fit(network, state, source):
                               f'of {len(own)} tensors.\n  ' + '\n  '.join(problems))
 
 
+def checkpoint_record(checkpoint, source):
+    """Return what restorekit wrote into a checkpoint about itself (``network``, ``config``, ...), a dict; or ``{}``.
+
+    Args:
+        checkpoint (dict): As :func:`~restorekit.checkpoint.load_checkpoint_file` returns it.
+        source (str | Path): The file, for errors.
+
+    Raises:
+        CheckpointError: If the record is text, as in safetensors, that is not JSON.
+
+    Example:
+        >>> checkpoint_record(dict(meta=dict(restorekit='{"version": "1.0"}')), 'a.safetensors')
+        {'version': '1.0'}
+    """
+    meta = checkpoint.get('meta')
+    record = meta.get('restorekit') if isinstance(meta, dict) else None
+    if isinstance(record, str):
+        try:
+            record = json.loads(record)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
+    return record if isinstance(record, dict) else {}
+
+
 def network_description(checkpoint, source):
     """Return the config of the network that a checkpoint says it holds.
 
@@ -98,14 +122,7 @@ def network_description(checkpoint, source):
     Example:
         >>> network_description(load_checkpoint_file('iter_180.pth'), 'iter_180.pth')  # doctest: +SKIP
     """
-    meta = checkpoint.get('meta')
-    record = meta.get('restorekit') if isinstance(meta, dict) else None
-    if isinstance(record, str):  # safetensors hold text only
-        try:
-            record = json.loads(record)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
-    description = record.get('network') if isinstance(record, dict) else None
+    description = checkpoint_record(checkpoint, source).get('network')
     if description is None:
         raise CheckpointError(f'{source} does not say what network it holds (it was not written by restorekit, '
                               'or is a bare state dict); name its config with --config')
@@ -218,7 +235,7 @@ def _without_dropped(value):
 
 def _network_data(value, place='network'):
     if place == 'network' and not (isinstance(value, dict) and 'type' in value):
-        raise InputError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
+        raise InputError(f"a network config is a dict with a 'type', but got {str(value)[:100]!r}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):

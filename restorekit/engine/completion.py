@@ -42,8 +42,23 @@ def complete_config(cfg, where, schedule_length=None):
     if not isinstance(cfg.get('log_processor'), dict):
         cfg['log_processor'] = {}
     _set_unit(cfg['log_processor'], 'log_processor', by_epoch, where)
+    _check_validation(cfg, where)
     for place, scheduler in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
         _complete_scheduler(scheduler, place, by_epoch, schedule_length or loop_length(cfg), where)
+
+
+def _check_validation(cfg, where):
+    loop, length = cfg['train_cfg'], loop_length(cfg)
+    if cfg.get('val_dataloader') is None:
+        return
+    for key in ('val_begin', 'val_interval'):
+        value = loop.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}; to '
+                              'train without validation, set val_dataloader=None')
+    if length is not None and isinstance(length, int) and loop.get('val_begin', 1) > length:
+        raise ConfigError(f'{where}: train_cfg.val_begin={loop["val_begin"]}: a run of {length} ends before it, so '
+                          'that it would never validate; lower it, or set val_dataloader=None')
 
 
 def loop_length(cfg):
@@ -139,12 +154,29 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
         return
     end = scheduler.get('end', length)
     unit = 'epochs' if by_epoch else 'iterations'
+    if not isinstance(end, (int, float)):
+        raise ConfigError(f'{where}: {place}.end must be a number of {unit}, but got {end!r}')
     if name.split('.')[-1] in _WARM_UPS and end > length:
         raise ConfigError(f'{where}: {place}: {name}(end={end}) does not end in a run of {length} {unit}; set end to '
                           f'{length} or less, or drop it')
+    _check_acts(scheduler, f'{where}: {place}: {name}', length, unit)
     weight = torch.nn.Parameter(torch.zeros(1))
     try:
         PARAM_SCHEDULERS.build(dict(scheduler, end=end), default_args=dict(
             optimizer=torch.optim.SGD([weight], lr=1.0, momentum=0.9), epoch_length=1))
     except (ValueError, TypeError, AssertionError, KeyError) as error:
         raise ConfigError(f'{where}: {place}: {name} in a run of {length} {unit}: {error}') from error
+
+
+def _check_acts(scheduler, what, length, unit):
+    """Refuse a schedule that changes nothing before the run ends."""
+    milestones, begin = scheduler.get('milestones'), scheduler.get('begin', 0)
+    first = {}
+    if isinstance(milestones, (list, tuple)) and milestones and all(isinstance(x, int) for x in milestones):
+        first['milestones'] = begin + min(milestones)
+    if isinstance(scheduler.get('step_size'), int):
+        first['step_size'] = begin + scheduler['step_size']
+    for key, step in first.items():
+        if isinstance(step, (int, float)) and step >= length:
+            raise ConfigError(f'{what}({key}={scheduler[key]}) never acts in a run of {length} {unit}; lower {key}, or '
+                              'drop the schedule')

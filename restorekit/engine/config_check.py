@@ -60,10 +60,29 @@ def check_config(cfg, where, phase=False):
             node = node.get(key) if isinstance(node, dict) or node is cfg else None
         if isinstance(node, dict) and 'type' not in node:
             _check_known(node, known, place, where)
+    _check_clipping((cfg.get('optim_wrapper') or {}).get('clip_grad'), where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
+
+
+def _check_clipping(node, where):
+    """Check that gradient clipping has the arguments of its type, which torch would miss in the first iteration."""
+    if not isinstance(node, dict):
+        return
+    kind, place = node.get('type', 'norm'), f'{where}: optim_wrapper.clip_grad'
+    if kind not in ('norm', 'value'):
+        raise ConfigError(f"{place}.type must be 'norm' or 'value', but got {kind!r}")
+    _check_known(node, _CLIP_GRAD, 'optim_wrapper.clip_grad', where)
+    needed, other = ('max_norm', 'value') if kind == 'norm' else ('clip_value', 'norm')
+    foreign = [key for key in node
+               if key not in ('type', 'foreach', '_delete_') and (key == 'clip_value') == (kind == 'norm')]
+    if foreign:
+        raise ConfigError(f'{place}: {foreign[0]} is for type={other!r} and has no effect with type={kind!r}; drop it, '
+                          f'or give type={other!r}')
+    if node.get(needed) is None:
+        raise ConfigError(f'{place} of type={kind!r} needs {needed}')
 
 
 def _untyped():

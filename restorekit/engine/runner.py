@@ -30,7 +30,8 @@ from restorekit.checkpoint import (
     restore_history,
 )
 from restorekit.distributed import init_distributed, model_wrapper_cfg
-from restorekit.models.restorers import NonFiniteError
+from restorekit.files.names import TerminalFilter
+from restorekit.models.restorers import NonFiniteWeightsError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
@@ -67,7 +68,7 @@ class RestoreRunner(Runner):
     plain_checkpoints = True  # what SafeCheckpointHook need not do
 
     #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
-    #: iterations of the schedule that are behind it.
+    #: iterations (epochs) of the schedule that are behind it.
     continued_from, schedule_offset = None, 0
 
     @classmethod
@@ -102,6 +103,12 @@ class RestoreRunner(Runner):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
         return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+
+    def build_logger(self, log_level='INFO', log_file=None, **kwargs):
+        """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        logger.addFilter(TerminalFilter())
+        return logger
 
     def build_message_hub(self, message_hub=None):
         """Build the message hub; its histories grow in constant time."""
@@ -146,8 +153,9 @@ class RestoreRunner(Runner):
             fresh = TrainingSchedule(self)
             fresh.check(state, self.continued_from)
             self.optim_wrapper.load_state_dict(state['optimizer'])
-            fresh.replay(self.schedule_offset)
-            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+            fresh.replay(0, self.schedule_offset)
+            unit = 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+            self.logger.info(f'The optimizer and its schedule continue at {unit} {self.schedule_offset}')
 
     def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
         """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
@@ -162,7 +170,7 @@ class RestoreRunner(Runner):
             self._randomness_cfg.update(seed=seed)
             self.set_randomness(**self._randomness_cfg)
         if fresh.differs(self._resumed_config):
-            fresh.replay(self.schedule_offset + self.iter)
+            fresh.replay(self.iter, self.schedule_offset)
             values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
             self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
 
@@ -238,8 +246,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
-                                 'are not saved over good ones')
+            raise NonFiniteWeightsError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); '
+                                        'they are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

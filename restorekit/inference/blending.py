@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_LINEAR_16 = None
-
 
 def srgb_to_linear(image: np.ndarray) -> np.ndarray:
     """Decode float32 sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
@@ -38,7 +36,8 @@ def blend(image: np.ndarray, restored: np.ndarray, weight: float | np.ndarray, l
         return restored if weight else image
     restored = np.clip(restored, 0, 1)
     if not linear:
-        return image + (restored - image) * weight
+        mixed: np.ndarray = image + (restored - image) * weight
+        return mixed
     mixed = linear_to_srgb(srgb_to_linear(image) * (1 - weight) + srgb_to_linear(restored) * weight)
     # where nothing is mixed, nothing is rounded either
     return np.where(weight == 0, image, np.where(weight == 1, restored, mixed)).astype(np.float32)
@@ -109,7 +108,8 @@ def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
     low = np.minimum(edges.astype(int), image.shape[1] - 1)
     part = (edges - low)[None, :, None]
     at = whole[:, low] * (1 - part) + whole[:, low + 1] * part
-    return (np.diff(at, axis=1) * (width / image.shape[1])).astype(np.float32)
+    means: np.ndarray = np.diff(at, axis=1) * (width / image.shape[1])
+    return means.astype(np.float32)
 
 
 def enlarge_rows(small: np.ndarray, height: int, width: int, start: int, stop: int) -> np.ndarray:
@@ -123,7 +123,8 @@ def enlarge_rows(small: np.ndarray, height: int, width: int, start: int, stop: i
     low = np.clip(np.floor(centre).astype(int), 0, small.shape[1] - 1)
     high = np.minimum(low + 1, small.shape[1] - 1)
     part = np.clip(centre - low, 0, 1).astype(np.float32)[None]
-    return rows[:, low] * (1 - part) + rows[:, high] * part
+    enlarged: np.ndarray = rows[:, low] * (1 - part) + rows[:, high] * part
+    return enlarged
 
 
 def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -155,7 +156,7 @@ def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         coarse = cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR)
         share = weight[..., None]
         filled = colour + coarse * (1 - share)  # colour is already multiplied by its weight
-    result = pixels.copy()
+    result: np.ndarray = pixels.copy()
     top = {'uint8': 255, 'uint16': 65535}.get(pixels.dtype.name)
     values = filled[hidden]
     result[hidden] = (np.rint(values).clip(0, top) if top else values).astype(pixels.dtype)

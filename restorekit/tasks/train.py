@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorekit.messages import refuse_unused
+
 from .process import import_from_here, latest, next_free, prepare_process
 
 if TYPE_CHECKING:
@@ -118,6 +120,8 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from:
         cfg.load_from = str(load_from)
+    if not resume and not cfg.get('resume') and phase is None:
+        refuse_unused(train, dict(allow_config_change=allow_config_change), 'resume', 'resume=False')
     cfg.launcher = launcher
     prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 

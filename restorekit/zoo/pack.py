@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
+from restorekit.checkpoint import CheckpointError, checkpoint_record, load_checkpoint_file, network_state
 from restorekit.files.atomic import atomic_write_bytes
-from restorekit.messages import ExistingFileError, InputError
+from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.version import __version__
 
 DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16, 'float32': torch.float32}
@@ -52,13 +52,12 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
     if target.exists() and not overwrite:
         raise ExistingFileError(f'{target} is there already; choose another name, or overwrite it')
     loaded = load_checkpoint_file(checkpoint)
-    record = (loaded.get('meta') or {}).get('restorekit')
-    record = json.loads(record) if isinstance(record, str) else record
-    if not isinstance(record, dict) or 'network' not in record:
+    record = checkpoint_record(loaded, checkpoint)
+    if 'network' not in record:
         raise CheckpointError(f'{checkpoint} does not say what network it holds; pack a checkpoint of a training run '
                               'of restorekit')
     state = {}
-    for name, value in network_state(loaded).items():
+    for name, value in network_state(loaded, checkpoint).items():
         packed = value.to(DTYPES[dtype]) if value.is_floating_point() else value
         if packed.is_floating_point() and not packed.isfinite().all():
             raise CheckpointError(f'{checkpoint}: {name} is NaN or infinite in {dtype}')
@@ -67,3 +66,22 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
     content = save(state, metadata={'restorekit': json.dumps(kept, sort_keys=True)})
     atomic_write_bytes(content, target)
     return hashlib.sha256(content).hexdigest()
+
+
+def check_packed(packed: str | PathLike, checkpoint: str | PathLike) -> str:
+    """Return the SHA-256 (hex) of a packed file, after comparing its weights with the checkpoint's.
+
+    Raises:
+        MissingFileError: If it is not there.
+        InputError: If it holds other weights than the checkpoint, each rounded to the type that it has in the file.
+        CheckpointError: If one of the files is damaged.
+    """
+    if not Path(packed).is_file():
+        raise MissingFileError(f'the packed file {packed} is not there')
+    state, wanted = (network_state(load_checkpoint_file(path)) for path in (packed, checkpoint))
+    different = [name for name in {**state, **wanted} if name not in state or name not in wanted or
+                 not torch.equal(state[name], wanted[name].to(state[name].dtype))]
+    if different:
+        raise InputError(f'{packed} does not hold the weights of {checkpoint}: {len(different)} tensors differ, first '
+                         f'{different[0]}; pack the checkpoint again')
+    return hashlib.sha256(Path(packed).read_bytes()).hexdigest()
