@@ -55,7 +55,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     Raises:
         InputError: If the name or ``dtype`` is not allowed, or the licence is empty.
         ExistingFileError: If a file is there and ``force`` is False.
-        MissingFileError: If the report is not there.
+        MissingFileError, ReportError: If the report is not there, or is none.
         CheckpointError: If the checkpoint is damaged or does not say what network it holds.
 
     Example:
@@ -65,10 +65,14 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     """
     import re
 
-    from restorekit.checkpoint import load_checkpoint_file, network_description
+    from restorekit.checkpoint import (
+        build_described_network,
+        load_checkpoint_file,
+        network_description,
+        network_state,
+    )
     from restorekit.files.atomic import atomic_write_text
     from restorekit.messages import ExistingFileError, InputError
-    from restorekit.registry import MODELS
     from restorekit.zoo.pack import pack_network
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]*', name):
         raise InputError(f'the name of a model is letters, digits, dots, underscores and hyphens, but got {name!r}')
@@ -80,7 +84,8 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     if card.exists() and not force:
         raise ExistingFileError(f'{card} is there already; choose another name, or --force to overwrite it')
     content = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    network = MODELS.build(network_description(content, checkpoint))
+    network = build_described_network(network_description(content, checkpoint), network_state(content, checkpoint),
+                                      checkpoint)
     metadata = dict(name=name, licence=licence, summary=summary, results=_results(report),
                     config_sha256=_config_hash(content), input_range=list(network.input_range),
                     output_range=list(network.output_range), size_divisor=network.size_divisor,
@@ -95,20 +100,23 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
 
 def _config_hash(content: dict[str, Any]) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
-    record = (content.get('meta') or {}).get('restorekit') or {}
+    record = content['meta']['restorekit']  # it says what network it holds
     record = json.loads(record) if isinstance(record, str) else record
     config = record.get('config')
-    return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    if not isinstance(config, str):
+        return None
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _results(report: PathLike | None) -> dict[str, Any]:
+    from restorekit.evaluation.report_reader import read_means
     from restorekit.messages import MissingFileError
     if report is None:
         return {}
     path = Path(report) / 'summary.json'
     if not path.is_file():
         raise MissingFileError(f'{report} is not a report of restorekit test: there is no {path}')
-    return dict(json.loads(path.read_text(encoding='utf-8'))['metrics'])
+    return read_means(path)
 
 
 def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, digest: str, dtype: str) -> str:
