@@ -328,7 +328,7 @@ def _check_bases(path, files):
     files[path] = None  # until its bases are done
     try:
         tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
         line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
     inherited = {}
@@ -346,7 +346,11 @@ def _check_bases(path, files):
             bases = ast.literal_eval(node.value)
         except ValueError:  # computed: mmengine evaluates it
             continue
-        for base in [bases] if isinstance(bases, str) else bases:
+        bases = [bases] if isinstance(bases, str) else bases
+        if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
+            raise ConfigError(f'{path}, line {node.lineno}: _base_ must be the name of a config or a list of names, '
+                              f'but got {bases!r}')
+        for base in bases:
             if '{{' in base:
                 continue
             base_path = _base_path(base, path, node.lineno)

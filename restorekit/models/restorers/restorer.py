@@ -50,8 +50,10 @@ def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
 def _named(losses):
     """Return a list of losses as a dict, each under its type."""
     named = {}
-    for loss in losses:
+    for i, loss in enumerate(losses):
         if loss is not None:
+            if not isinstance(loss, dict) or not isinstance(loss.get('type'), str):
+                raise InputError(f"losses[{i}] must be a dict with a 'type', but got {loss!r}")
             name = loss['type'].rpartition('.')[2].removesuffix('Loss').lower()
             if name in named:
                 raise InputError(f'losses has {loss["type"]} twice; give them names: losses=dict(a=dict(...), b=...)')
