@@ -1,6 +1,6 @@
 """Draw a contact sheet of what a network sees of a config's data."""
 
-from .common import OptionAction
+from .option_action import OptionAction
 
 
 def add_arguments(parser):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .common import OptionAction
+from .option_action import OptionAction
 from .progress import progress_bar
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from .common import OptionAction
+from .option_action import OptionAction
 from .progress import progress_bar
 
 

@@ -1,6 +1,6 @@
 """Print a config with all of its bases and options merged."""
 
-from .common import OptionAction
+from .option_action import OptionAction
 
 
 def add_arguments(parser):

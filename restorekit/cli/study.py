@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from .common import OptionAction
+from .option_action import OptionAction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

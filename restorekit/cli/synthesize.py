@@ -1,6 +1,6 @@
 """Make a paired dataset: degrade clear images and record what was drawn."""
 
-from .common import OptionAction
+from .option_action import OptionAction
 from .progress import print_failures, progress_bar
 
 

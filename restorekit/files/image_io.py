@@ -14,8 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine import fileio
-from mmengine.logging import print_log
 
 from restorekit.messages import InputError, MissingFileError
 
@@ -184,6 +182,7 @@ def read_bytes(path, backend_args):
     """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
     if backend_args is None:
         return read_file(path, 32 * max_pixels() + MAX_METADATA, 'image file')
+    from mmengine import fileio
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise MissingFileError(f'no image {path} in {backend_args}')
@@ -295,6 +294,7 @@ _warned = set()
 def _warn_once(text):
     if text not in _warned and len(_warned) < 1000:
         _warned.add(text)
+        from mmengine.logging import print_log
         print_log(terminal_text(text), 'current', logging.WARNING)
 
 

@@ -125,7 +125,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
 def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (), quality: int = 95,
                   compare: bool = False, skip_existing: bool = False, max_pixels: int | None = None,
                   sequence: bool = False, video: dict | None = None,
-                  progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+                  progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
                   on_result: Callable[[FileResult], None] | None = None, **options) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
 
@@ -139,7 +139,7 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         max_pixels (int, optional): Most pixels of an image.
         sequence (bool): The images are frames that follow each other: no flicker.
         video (dict, optional): ``smooth`` and ``crf`` of :func:`~restorekit.inference.video.restore_video`.
-        progress (Callable, optional): Called as ``progress(files done, all files)``.
+        progress (Callable, optional): Called as ``progress(files done, all files)``; a film counts by its frames.
         on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
             very large image needs.
         on_result (Callable, optional): Called with the :class:`FileResult` of each file.
@@ -165,7 +165,8 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         else:
             try:
                 if source.suffix.lower() in VIDEO_SUFFIXES:
-                    result.size = _restore_film(pipeline, source, target, video, on_note, options)
+                    result.size = _restore_film(pipeline, source, target, video, on_note, options,
+                                                progress and _of_frames(progress, number, len(jobs)))
                 else:
                     _check_memory(pipeline, source, max_pixels, on_note)
                     result.size = _restore_file(restorer, source, target, quality, compare, max_pixels, options)
@@ -225,8 +226,12 @@ def _restore_file(pipeline, source, target, quality, compare, max_pixels, option
     return width, height
 
 
-def _restore_film(pipeline, source, target, video, on_note, options):
-    report = restore_video(pipeline, source, target, **(video or {}), **options)
+def _of_frames(progress, number, jobs):
+    return lambda frames, total: progress(number + min(frames / total, 1) if total else number, jobs)
+
+
+def _restore_film(pipeline, source, target, video, on_note, options, progress):
+    report = restore_video(pipeline, source, target, **(video or {}), **options, progress=progress)
     if report.broken and on_note is not None:
         on_note(f'{source}: {report.broken} broken packets were left out')
     return report.size

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blending import shrink
+from restorekit.functional.shrink import shrink
+
 from .pipeline import RestorationPipeline
 
 #: Mean difference of two small copies, in [0, 1], from which on a new scene begins.
