@@ -79,8 +79,8 @@ class Registry(_root.Registry):
         given = {**(defaults or {}), **dict(cfg.items())}
         kind = given.pop('type', None)
         if not isinstance(kind, str) and not callable(kind):
-            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, but "
-                                 f'got {str(cfg)[:100]}')
+            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, "
+                                 f'but got {str(cfg)[:100]}')
         component = self.get(kind) if isinstance(kind, str) else kind
         given.pop('_scope_', None)
         try:

@@ -217,7 +217,7 @@ def _without_dropped(value):
 
 def _network_data(value, place='network'):
     if place == 'network' and not (isinstance(value, dict) and 'type' in value):
-        raise InputError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
+        raise InputError(f"a network config is a dict with a 'type', but got {str(value)[:100]!r}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):

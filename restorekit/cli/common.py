@@ -7,12 +7,30 @@ import math
 import os
 import sys
 import traceback
+from pathlib import Path
+from typing import IO
 
 from restorekit.files.names import terminal_text
 from restorekit.messages import UserError
 from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
+
+
+def say(*values: object, sep: str = ' ', file: IO[str] | None = None, flush: bool = False) -> None:
+    """Print, as a terminal may show it: the one way in which commands print.
+
+    Names come from files of strangers. Control characters in them would move the cursor or fill the clipboard, and
+    letters that the terminal's encoding lacks would end the command; both are shown as escapes. Line breaks stay: a
+    name whose own must not show goes through :func:`terminal_text` first.
+
+    Args:
+        values, sep, file, flush: As of ``print``.
+    """
+    file = sys.stdout if file is None else file
+    text = terminal_text(sep.join(map(str, values)), lines=True)
+    encoding = getattr(file, 'encoding', None) or 'utf-8'
+    print(text.encode(encoding, 'backslashreplace').decode(encoding), file=file, flush=flush)
 
 
 def add_config_options(parser):
@@ -33,11 +51,20 @@ def set_local_rank(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
+def named(arguments, stem=False):
+    """Return (name, path) of every ``[NAME=]PATH``; a path that exists whole has no name but its own (or its stem)."""
+    found = []
+    for argument in arguments:
+        name, equals, path = argument.partition('=')
+        if not equals or Path(argument).exists():
+            name, path = Path(argument).stem if stem else argument, argument
+        found.append((name, path))
+    return found
+
+
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
-        from pathlib import Path
-
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
@@ -61,7 +88,7 @@ def run_guarded(function, args):
         status = function(args) or 0
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        print(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
+        say(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,13 +96,13 @@ def run_guarded(function, args):
     except Exception as error:  # the one place where every error ends
         sentence = user_sentence(error)
         if sentence is None:
-            traceback.print_exc()
-            print('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
-                  'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
+            say(traceback.format_exc().rstrip(), file=sys.stderr)
+            say('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
+                'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        print(f'\nerror: {terminal_text(sentence, lines=True)}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        say(f'\nerror: {sentence}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
     return status
 

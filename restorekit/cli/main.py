@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 
+from restorekit.files.names import terminal_text
 from restorekit.version import __version__
 
 from .common import import_from_here, run_guarded
@@ -20,6 +21,13 @@ GROUPS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors, which quote names that a shell may have filled in, speak no escapes to a terminal."""
+
+    def error(self, message):
+        super().error(terminal_text(message, lines=True))
+
+
 def command_module(name):
     """Return the module of a command."""
     return importlib.import_module(f'restorekit.cli.{name.replace("-", "_")}')
@@ -31,7 +39,7 @@ def build_parser(only=None):
     summaries = {name: command_module(name).__doc__.splitlines()[0] for name in names}
     listing = '\n\n'.join('\n'.join([f'{group}:', *(f'  {name:<20} {summaries[name]}' for name in commands
                                                     if name in names)]) for group, commands in GROUPS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='restorekit', formatter_class=argparse.RawDescriptionHelpFormatter, usage='restorekit COMMAND ...',
         description='Restore degraded images, dehazing first.',
         epilog=f'{listing}\n\nrestorekit COMMAND --help explains a command.')

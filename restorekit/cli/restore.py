@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-from .common import prepare_process
+from .common import prepare_process, say
 from .progress import progress_bar
 
 
@@ -65,8 +65,8 @@ def run(args):
         count += 1
         if result.error is None:
             what = 'is there already' if result.skipped else f'{result.size[0]}x{result.size[1]}'
-            print(f'[{count}/{total}] {terminal_text(result.source)} -> {terminal_text(result.target)}  {what}',
-                  flush=True)
+            say(f'[{count}/{total}] {terminal_text(result.source)} -> {terminal_text(result.target)}  {what}',
+                flush=True)
 
     with contextlib.ExitStack() as stack:
         def progress(done, of):
@@ -77,16 +77,16 @@ def run(args):
             if bar is not None:
                 bar(done, of)
         report = restore(_inputs(args.inputs), args.out, **options, on_result=show, progress=progress,
-                         on_note=lambda text: print(terminal_text(text), file=sys.stderr))
+                         on_note=lambda text: say(terminal_text(text), file=sys.stderr))
     if report.left_out:
         names = ', '.join(terminal_text(path.name) for path in report.left_out[:5])
         more = len(report.left_out) - 5
-        print(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
-              + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
+        say(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
+            + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
     for result in report.failed:
-        print(f'failed: {terminal_text(result.error, lines=True)}', file=sys.stderr)
+        say(f'failed: {result.error}', file=sys.stderr)
     if report.failed:
-        print(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
+        say(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
     return 1 if report.failed else 0
 
 

@@ -30,7 +30,8 @@ from restorekit.checkpoint import (
     restore_history,
 )
 from restorekit.distributed import init_distributed, model_wrapper_cfg
-from restorekit.models.restorers import NonFiniteError
+from restorekit.files.names import TerminalFilter
+from restorekit.models.restorers import NonFiniteWeightsError
 from restorekit.registry import RUNNERS
 from restorekit.version import __version__
 
@@ -102,6 +103,12 @@ class RestoreRunner(Runner):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
         return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+
+    def build_logger(self, log_level='INFO', log_file=None, **kwargs):
+        """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        logger.addFilter(TerminalFilter())
+        return logger
 
     def build_message_hub(self, message_hub=None):
         """Build the message hub; its histories grow in constant time."""
@@ -238,8 +245,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
-                                 'are not saved over good ones')
+            raise NonFiniteWeightsError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); '
+                                        'they are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

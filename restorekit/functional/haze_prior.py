@@ -41,6 +41,27 @@ def minimum_filter(image: torch.Tensor, size: int) -> torch.Tensor:
     return -F.max_pool2d(-image, size, 1, size // 2)
 
 
+def haze_density(image: torch.Tensor, window: int = 7) -> torch.Tensor:
+    """Return the mean dark channel of images, a label-free measure of haze (He et al., CVPR 2009).
+
+    The dark channel is the minimum over the colours and over windows of ``window`` x ``window`` pixels; it is near 0
+    for clear photos and near the airlight in dense haze.
+
+    Args:
+        image (Tensor): (N, 3, H, W) in [0, 1].
+        window (int): Odd side of the windows.
+
+    Returns:
+        Tensor: (N,) in [0, 1].
+
+    Example:
+        >>> haze_density(torch.full((1, 3, 8, 8), 0.5)).item()
+        0.5
+    """
+    dark = image.amin(dim=1, keepdim=True)
+    return minimum_filter(dark, window).mean(dim=(1, 2, 3))
+
+
 def estimate_airlight(image: torch.Tensor, dark: torch.Tensor, share: float = 0.01) -> torch.Tensor:
     """Return the mean colour of the pixels with the largest dark channel (He et al., CVPR 2009).
 

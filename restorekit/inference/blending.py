@@ -7,8 +7,6 @@ import numpy as np
 
 from restorekit.functional.shrink import shrink
 
-_LINEAR_16 = None
-
 
 def srgb_to_linear(image: np.ndarray) -> np.ndarray:
     """Decode float32 sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
@@ -40,7 +38,8 @@ def blend(image: np.ndarray, restored: np.ndarray, weight: float | np.ndarray, l
         return restored if weight else image
     restored = np.clip(restored, 0, 1)
     if not linear:
-        return image + (restored - image) * weight
+        mixed: np.ndarray = image + (restored - image) * weight
+        return mixed
     mixed = linear_to_srgb(srgb_to_linear(image) * (1 - weight) + srgb_to_linear(restored) * weight)
     # where nothing is mixed, nothing is rounded either
     return np.where(weight == 0, image, np.where(weight == 1, restored, mixed)).astype(np.float32)
@@ -108,10 +107,11 @@ def enlarge_rows(small: np.ndarray, height: int, width: int, start: int, stop: i
     low, high, part = _neighbours(small.shape[0], height, start, stop)
     rows = small[low] * (1 - part) + small[high] * part
     low, high, part = _neighbours(small.shape[1], width, 0, width)
-    return rows[:, low] * (1 - part.T) + rows[:, high] * part.T
+    enlarged: np.ndarray = rows[:, low] * (1 - part.T) + rows[:, high] * part.T
+    return enlarged
 
 
-def _neighbours(small, size, start, stop):
+def _neighbours(small: int, size: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The two samples of ``small`` that pixels ``start`` to ``stop`` of ``size`` lie between, and how far, (n, 1)."""
     centre = (np.arange(start, stop) + 0.5) * small / size - 0.5
     low = np.clip(np.floor(centre).astype(int), 0, small - 1)
@@ -147,7 +147,7 @@ def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         coarse = cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR)
         share = weight[..., None]
         filled = colour + coarse * (1 - share)  # colour is already multiplied by its weight
-    result = pixels.copy()
+    result: np.ndarray = pixels.copy()
     top = {'uint8': 255, 'uint16': 65535}.get(pixels.dtype.name)
     values = filled[hidden]
     result[hidden] = (np.rint(values).clip(0, top) if top else values).astype(pixels.dtype)

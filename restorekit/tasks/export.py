@@ -93,6 +93,7 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
         print(max(row.difference for row in report.parity))
     """
     from restorekit.inference.load import load
+    from restorekit.inference.onnx_backend import OnnxBackend
     out = Path(out)
     if out.suffix not in ('.onnx', '.pt2'):
         raise InputError(f'the output must end in .onnx or .pt2 (torch.export), but got {out}')
@@ -108,6 +109,8 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
         raise ExistingFileError(f'{out} exists; give another name, or --overwrite')
     say = progress or (lambda text: None)
     pipeline = load(checkpoint, config=config, device='cpu', tile='off', protect_highlights=False)
+    if isinstance(pipeline.backend, OnnxBackend):
+        raise InputError(f'{checkpoint} is exported already; give the checkpoint from which it was made')
     network = pipeline.backend.network
     photos = [(str(path), _read(path)) for path in images]
     facts = describe(network, input, precision, licence or _licence(checkpoint))

@@ -14,7 +14,7 @@ from restorekit.inference.forward_memory import forward_memory
 from restorekit.inference.memory import free_memory
 from restorekit.inference.tiling import plan_axis, restore_tiles
 from restorekit.models import AODNet, RestorationNetwork
-from restorekit.models.decoders.blocks import ChannelAttention
+from restorekit.models.blocks import ChannelAttention
 from restorekit.registry import MODELS
 
 

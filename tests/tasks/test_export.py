@@ -191,3 +191,9 @@ def test_restoring_with_onnxruntime_imports_no_torch(model, tmp_path):
     done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert np.array_equal(read_image(tmp_path / 'out.png'), restorekit.load(model)(tmp_path / 'a.png'))
+
+
+def test_an_exported_file_is_not_exported_again(model, tmp_path):
+    with pytest.raises(ValueError, match='aod.onnx is exported already; give the checkpoint'):
+        export(model, tmp_path / 'again.onnx')
+    assert not list(tmp_path.iterdir())

@@ -98,7 +98,7 @@ class Res2Net(Module):
         for name, value in (('base_width', base_width), ('scale', scale), ('base_channels', base_channels),
                             ('stem_channels', stem_channels)):
             if not isinstance(value, int) or value < 1:
-                raise InputError(f'Res2Net: {name} must be a positive integer, not {value!r}')
+                raise InputError(f'Res2Net: {name} must be a positive integer, but got {value!r}')
         self.pretrained = pretrained
 
         self.conv1 = nn.Sequential(
@@ -166,7 +166,7 @@ class Res2Net(Module):
 def _check_out_indices(out_indices):
     indices = tuple(out_indices)
     if not indices or any(i not in range(4) for i in indices) or list(indices) != sorted(set(indices)):
-        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
+        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, but got {indices}')
     return indices
 
 
@@ -178,7 +178,7 @@ def _check_stage_blocks(depth, stage_blocks, out_indices):
     if stage_blocks is None:
         depth = 101 if depth is None else depth
         if depth not in STAGE_BLOCKS:
-            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
+            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, but got {depth!r}; '
                              'for another net give stage_blocks, for example stage_blocks=(1, 1, 1)')
         return STAGE_BLOCKS[depth]
     blocks = tuple(stage_blocks)
