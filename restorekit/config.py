@@ -67,7 +67,7 @@ def packaged_config(name):
     return next((path for path in (root / name, root / f'{name}.py') if path.is_file()), None)
 
 
-def _package_file(name):
+def package_file(name):
     """Return the file of our config ``name`` as text, as mmengine wants it."""
     path = packaged_config(name)
     if path is None:
@@ -75,21 +75,16 @@ def _package_file(name):
     return str(path)
 
 
-def _package_metainfo(name):
+def package_metainfo(name):
     """Return the model of our index whose config is ``name``; mmengine takes a ValueError to mean there is none."""
     root = mim_root()
-    wanted = Path(_package_file(name))
+    wanted = Path(package_file(name))
     index = root / 'model-index.yml'
     for metafile in load(index)['Import'] if index.is_file() else ():
         for model in load(root / metafile)['Models']:
             if 'Config' in model and root / model['Config'] == wanted:
                 return {**model, 'Config': str(wanted)}  # absolute: mmengine joins it to a folder that may not exist
     raise ConfigError(f'no metafile names the config {name}')
-
-
-def register_package():
-    """Make our configs known to mmengine's own functions under the name ``restorekit::``."""
-    compat.add_package(_package_file, _package_metainfo, str(PACKAGE_ROOT))
 
 
 def configs_root():

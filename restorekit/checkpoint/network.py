@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.model import BaseModel
 
 from restorekit.messages import InputError, InputTypeError, UserError, unknown_name_message
 from restorekit.registry import MODELS
@@ -275,5 +274,6 @@ def _is_network_part(component):
     module = component.__module__
     if module.partition('.')[0] in ('restorekit', 'mmengine', 'mmcv', 'torch', 'torchvision'):
         return module.startswith(_PARTS)
+    from mmengine.model import BaseModel
     return isinstance(component, type) and issubclass(component, torch.nn.Module) and not \
         issubclass(component, BaseModel)

@@ -144,7 +144,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
 def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (),
                   quality: int = 95, compare: bool = False, skip_existing: bool = False,
                   max_pixels: int | None = None, sequence: bool = False, video: VideoOptions | None = None,
-                  progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+                  progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
                   on_result: Callable[[FileResult], None] | None = None,
                   **options: Unpack[RestoreOptions]) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
@@ -159,7 +159,7 @@ def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path
         max_pixels (int, optional): Most pixels of an image.
         sequence (bool): The images are frames that follow each other: no flicker.
         video (dict, optional): ``smooth`` and ``crf`` of :func:`~restorekit.inference.video.restore_video`.
-        progress (Callable, optional): Called as ``progress(files done, all files)``.
+        progress (Callable, optional): Called as ``progress(files done, all files)``; a film counts by its frames.
         on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
             very large image needs.
         on_result (Callable, optional): Called with the :class:`FileResult` of each file.
@@ -185,7 +185,8 @@ def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path
         else:
             try:
                 if source.suffix.lower() in VIDEO_SUFFIXES:
-                    result.size = _restore_film(pipeline, source, target, video or {}, on_note, options)
+                    result.size = _restore_film(pipeline, source, target, video or {}, on_note, options,
+                                                progress and _of_frames(progress, number, len(jobs)))
                 else:
                     _check_memory(pipeline, source, max_pixels, on_note)
                     result.size = _restore_file(restorer, source, target, quality, compare, max_pixels, options)
@@ -247,9 +248,14 @@ def _restore_file(pipeline: RestorationPipeline | SequenceRestorer, source: Path
     return width, height
 
 
+def _of_frames(progress: Callable[[float, int], None], number: int, jobs: int) -> Callable[[int, int], None]:
+    return lambda frames, total: progress(number + min(frames / total, 1) if total else number, jobs)
+
+
 def _restore_film(pipeline: RestorationPipeline, source: Path, target: Path, video: VideoOptions,
-                  on_note: Callable[[str], None] | None, options: RestoreOptions) -> tuple[int, int]:
-    report = restore_video(pipeline, source, target, **video, **options)
+                  on_note: Callable[[str], None] | None, options: RestoreOptions,
+                  progress: Callable[[int, int], None] | None) -> tuple[int, int]:
+    report = restore_video(pipeline, source, target, **video, **options, progress=progress)
     if report.broken and on_note is not None:
         on_note(f'{source}: {report.broken} broken packets were left out')
     return report.size

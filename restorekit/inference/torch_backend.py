@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from restorekit.functional.ranges import rescale
+from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError
 
-from .blending import shrink
 from .forward_memory import forward_memory
 from .held import HoldStatistics, RecordStatistics
 from .memory import free_memory
