@@ -1,7 +1,7 @@
 """Say what weight a study's reweighter gives to the sets it tests on, in the embedding of the baseline's networks.
 
-In a mixture with a spurious correlation the items that contradict it are rare; a reweighter that removes the correlation
-weights them up.
+In a mixture with a spurious correlation the items that contradict it are rare; a reweighter that removes the
+correlation weights them up.
 """
 
 import argparse
