@@ -97,12 +97,14 @@ class EfficientNetLite(Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps of ``out_stages``, (N, channels[i], H / strides[i], W / strides[i])."""
-        x = nn.functional.relu6(self._conv_stem(x * 2 - 1))
+        # channels last: depthwise convolutions are a quarter faster so on CPUs
+        x = (x * 2 - 1).contiguous(memory_format=torch.channels_last)
+        x = nn.functional.relu6(self._conv_stem(x))
         maps = []
         for number, block in enumerate(self._blocks, 1):
             x = block(x)
             if number in self._ends:
-                maps.append(x)
+                maps.append(x.contiguous())
         return tuple(maps)
 
     def init_weights(self):
