@@ -76,7 +76,7 @@ class FileOptions(RestoreOptions, total=False):
     max_pixels: int | None
     sequence: bool
     video: VideoOptions
-    progress: Callable[[int, int], None] | None
+    progress: Callable[[float, int], None] | None
     on_note: Callable[[str], None] | None
     on_result: Callable[[FileResult], None] | None
 
