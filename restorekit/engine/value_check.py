@@ -92,8 +92,15 @@ def check_trainable(cfg: Any, where: str) -> None:
     missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if cfg.get(key) is None]
     if missing:
         raise ConfigError(f'{where}: training needs {" and ".join(missing)}, which this config does not have')
+    wrapper = cfg['optim_wrapper']
+    if 'optimizer' not in wrapper and not any(isinstance(part, dict) and 'optimizer' in part
+                                              for part in wrapper.values()) and 'constructor' not in wrapper:
+        raise ConfigError(f'{where}: optim_wrapper has no optimizer; give optimizer=dict(type=...) too: a dict of '
+                          'another type, such as AmpOptimWrapper, replaces the inherited one whole')
     for split in ('val', 'test'):
         keys = [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
+        if cfg.get(keys[0], ()) is None:  # which drops the other two
+            continue
         given = [key for key in keys if cfg.get(key) is not None]
         if given and len(given) < 3:
             raise ConfigError(f'{where}: {", ".join(key for key in keys if key not in given)} is missing beside '
