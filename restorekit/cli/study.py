@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,18 +37,18 @@ def run(args: argparse.Namespace) -> int:
         if unused:
             raise InputError('--report writes the report of a finished study and runs nothing, so that '
                              f'{unused[0]} has no effect with it; drop {" and ".join(unused)}, or --report')
-        print(f'Report: {study_report(args.report)["page"]}')
+        say(f'Report: {study_report(args.report)["page"]}')
         return 0
     if not args.study or not args.out:
         raise InputError('a study needs STUDY.py and --out DIR (or --report DIR alone)')
     state = study(args.study, args.out, job=args.job, variants=args.variants, workers=args.workers,
-                  data_root=args.data_root, options=args.cfg_options, progress=lambda text: print(text, flush=True))
-    print(f'{state.finished} of {state.total} jobs are finished')
+                  data_root=args.data_root, options=args.cfg_options, progress=lambda text: say(text, flush=True))
+    say(f'{state.finished} of {state.total} jobs are finished')
     for name, reason in state.failed.items():
-        print(f'  diverged: {name}: {reason}')
+        say(f'  diverged: {name}: {reason}')
     if state.running:
-        print(f'  left to other processes: {", ".join(state.running[:5])}{" ..." if len(state.running) > 5 else ""}')
-    print(f'Report: {state.report}' if state.report else f'Report of these: restorekit study --report {args.out}')
+        say(f'  left to other processes: {", ".join(state.running[:5])}{" ..." if len(state.running) > 5 else ""}')
+    say(f'Report: {state.report}' if state.report else f'Report of these: restorekit study --report {args.out}')
     return 0
 
 

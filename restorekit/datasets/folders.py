@@ -4,9 +4,9 @@ import logging
 import os
 
 import numpy as np
-from mmengine.logging import print_log
 
 from restorekit.degradations import check_depth_options, read_depth
+from restorekit.files.names import log
 from restorekit.messages import InputError, InputTypeError, refuse_unused
 from restorekit.registry import DATASETS
 
@@ -32,7 +32,7 @@ class SingleDataset(FileDataset):
     def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(image_dir, (str, os.PathLike, list, tuple)):
-            raise InputTypeError(f'image_dir is a folder or a list of folders, but is {image_dir!r}')
+            raise InputTypeError(f'image_dir is a folder or a list of folders, but got {image_dir!r}')
         folders = [image_dir] if isinstance(image_dir, (str, os.PathLike)) else list(image_dir)
         if not folders or (ann_file is not None and len(folders) > 1):
             raise InputError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
@@ -75,7 +75,7 @@ class PairedDataset(FileDataset):
     def __init__(self, input_dir, gt_dir, pairing='stem', include=None, ann_file=None, gt_border=0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(gt_border, int) or gt_border < 0:
-            raise InputError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
+            raise InputError(f'gt_border is a number of pixels, at least 0, but got {gt_border!r}')
         self.gt_border = gt_border
         listed = None if ann_file is None else read_list(ann_file, ('input', 'gt'), include)
         has_pairs = listed is not None and 'gt' in listed.columns
@@ -106,8 +106,8 @@ class PairedDataset(FileDataset):
             order = pair_names(inputs, clears, pairing, (input_dir, gt_dir))
         self.unused = len(clears) - len(np.unique(order))
         if self.unused:
-            print_log(f'{self.unused} of {len(clears)} clear images in {gt_dir} belong to no hazy image of {input_dir}',
-                      'current', logging.INFO)
+            log(f'{self.unused} of {len(clears)} clear images in {gt_dir} belong to no hazy image of {input_dir}',
+                logging.INFO)
         self._set_sources(input=self._source(input_dir, inputs), gt=self._source(gt_dir, clears, order))
 
     def load(self, index, seed):

@@ -75,7 +75,7 @@ class ConcatDataset(_Wrapper):
             if len(weights) != len(self.datasets) or not all(0 <= weight < np.inf for weight in weights) or \
                     sum(weights) <= 0:
                 raise InputError(f'weights must be {len(self.datasets)} numbers >= 0 with a sum above 0, one for each '
-                                 f'dataset, but is {weights}')
+                                 f'dataset, but got {weights}')
             self.weights = np.cumsum(weights) / sum(weights)
 
     def __len__(self):

@@ -110,7 +110,7 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(values.shape[0], values.shape[1]) if values.shape[2] == 1 else values[0]
     if values.ndim != 2 or values.size == 0:
-        raise InputError(f'{name}: a depth map must have shape (H,W) and not be empty, got {values.shape}')
+        raise InputError(f'{name}: a depth map must have shape (H,W) and not be empty, but got {values.shape}')
     if not np.isfinite(values).all():
         raise InputError(f'{name}: {int((~np.isfinite(values)).sum())} of {values.size} values are NaN or infinite; '
                          'fill the holes first')
@@ -188,7 +188,7 @@ def read_stored_depth(path, backend_args=None):
         return _npy(data, f'depth map {path}')
     values = decode_stored(data, f'depth map {path}')
     if values.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise InputError(f'depth map {path} must hold 8 or 16 bits or floats, got {values.dtype}')
+        raise InputError(f'depth map {path} must hold 8 or 16 bits or floats, but got {values.dtype}')
     if values.ndim == 3:
         if not (values[..., :1] == values[..., :3]).all():
             raise InputError(f'depth map {path} is a colour image; a depth map has one channel')
@@ -206,7 +206,7 @@ def _npy(data, name):
     except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
         raise ImageFileError(f'{name} cannot be read: it is not an npy file, or is damaged ({error})') from error
     if dtype.kind not in 'fiu':
-        raise InputError(f'{name} must hold numbers, got {dtype}')
+        raise InputError(f'{name} must hold numbers, but got {dtype}')
     count, start = math.prod(shape), stream.tell()
     if min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
         raise ImageFileError(f'{name} is truncated: its header promises {shape} values of {dtype}, but '

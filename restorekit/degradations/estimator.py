@@ -56,10 +56,10 @@ class DepthEstimator:
         self.is_onnx = isinstance(network, (str, os.PathLike))
         if not (self.is_onnx or isinstance(network, dict) or callable(network)):
             raise InputTypeError(f'network must be an .onnx file, the config of a module in MODELS or a callable, '
-                                 f'got {network!r}')
+                                 f'but got {network!r}')
         if self.is_onnx and Path(network).suffix.lower() != '.onnx':
-            raise InputError(f'network must be an .onnx file, got {str(network)!r}; give a torch network as the config '
-                             'of its module, dict(type=...), and its weights as checkpoint')
+            raise InputError(f'network must be an .onnx file, but got {str(network)!r}; give a torch network as the '
+                             'config of its module, dict(type=...), and its weights as checkpoint')
         if self.is_onnx and not Path(network).is_file():
             raise MissingFileError(f'network: there is no ONNX file {network}')
         if checkpoint is not None and (self.is_onnx or not (isinstance(network, dict) or hasattr(network, 'eval'))):
@@ -71,11 +71,11 @@ class DepthEstimator:
             refuse_unused(self, dict(device=device), 'a torch module', 'an ONNX file, which runs on the CPU')
         sides = [size] if isinstance(size, int) else list(size)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise InputError(f'size must be the shorter side or (height, width) in pixels, got {size!r}')
+            raise InputError(f'size must be the shorter side or (height, width) in pixels, but got {size!r}')
         if not isinstance(multiple, int) or multiple < 1:
-            raise InputError(f'multiple must be an integer >= 1, got {multiple!r}')
+            raise InputError(f'multiple must be an integer >= 1, but got {multiple!r}')
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise InputError(f'mean and std must be three numbers each, std > 0, got {mean!r} and {std!r}')
+            raise InputError(f'mean and std must be three numbers each, std > 0, but got {mean!r} and {std!r}')
         self.network, self.checkpoint, self.device = network, checkpoint, device
         self.size, self.multiple = sides, multiple
         self.mean, self.std = np.float32(mean), np.float32(std)
@@ -92,7 +92,7 @@ class DepthEstimator:
     def __call__(self, image):
         """Return the depth (H,W) float32 of a photo (H,W,3) uint8 RGB."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise InputTypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, got '
+            raise InputTypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, but got '
                                  f'{getattr(image, "dtype", type(image).__name__)} {getattr(image, "shape", "")}')
         if self.cache_dir is None:
             return self._estimate(image)
@@ -122,7 +122,7 @@ class DepthEstimator:
         values = (small.astype(np.float32) / 255 - self.mean) / self.std
         output = np.squeeze(self._run(np.ascontiguousarray(values.transpose(2, 0, 1)[None])))
         if output.ndim != 2:
-            raise InputError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), got shape '
+            raise InputError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), but got shape '
                              f'{output.shape} after dropping dimensions of 1')
         output = cv2.resize(output.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
         if self.options['kind'] == 'disparity':

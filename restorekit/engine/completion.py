@@ -180,6 +180,8 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
         return
     end = scheduler.get('end', length)
     unit = 'epochs' if by_epoch else 'iterations'
+    if not isinstance(end, (int, float)):
+        raise ConfigError(f'{where}: {place}.end must be a number of {unit}, but got {end!r}')
     if name.split('.')[-1] in _WARM_UPS and end > length:
         raise ConfigError(f'{where}: {place}: {name}(end={end}) does not end in a run of {length} {unit}; set end to '
                           f'{length} or less, or drop it')

@@ -1,7 +1,9 @@
 """Finding mistakes in a config before anything is built, with the nearest valid name."""
 
+import importlib.util
 import inspect
 import re
+import sys
 from pathlib import Path
 
 from mmengine import registry as root_registries
@@ -10,7 +12,7 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
-from restorekit.messages import MissingFileError, did_you_mean, nearest, unknown_name_message
+from restorekit.messages import MissingDependencyError, MissingFileError, did_you_mean, nearest, unknown_name_message
 
 from .unread_keys import check_unread_keys
 from .value_check import check_components, check_kinds, check_values
@@ -20,7 +22,7 @@ TOP_LEVEL_KEYS = frozenset("""
     model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr
     optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor
     load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name
-    model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing
+    model_wrapper_cfg custom_imports sync_bn find_unused_parameters load_matching compile activation_checkpointing
     efficient_conv_bn_eval phases data_root runner_type
     """.split())  # noqa: SIM905 a list of names reads better than a tower of quotes
 PHASE_KEYS = frozenset({'frozen', 'init_from', 'continue_training'})
@@ -31,8 +33,11 @@ _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach'
 _PARAMWISE = frozenset({'custom_keys', 'lr_mult', 'decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
                         'dwconv_decay_mult', 'flat_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate',
                         'discriminator'})
+#: Backends of MMEngine that log to another package.
+_TRACKERS = dict(MLflowVisBackend='mlflow', WandbVisBackend='wandb', AimVisBackend='aim', ClearMLVisBackend='clearml',
+                 NeptuneVisBackend='neptune', DVCLiveVisBackend='dvclive')
 _DEFAULT_HOOKS = frozenset({'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
-                            'gradients', 'embeddings', 'broken_files'})
+                            'gradients', 'embeddings', 'broken_files', 'schedule_free'})
 
 
 def check_config(cfg, where, phase=False):
@@ -71,6 +76,7 @@ def check_config(cfg, where, phase=False):
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
+    _check_trackers(cfg, where)
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
 
 
@@ -121,6 +127,16 @@ def _check_clipping(node, where):
                           f'or give type={other!r}')
     if node.get(needed) is None:
         raise ConfigError(f'{place} of type={kind!r} needs {needed}')
+
+
+def _check_trackers(cfg, where):
+    """Refuse a backend of the visualizer whose package is not installed."""
+    for i, backend in enumerate((cfg.get('visualizer') or {}).get('vis_backends') or ()):
+        name = str(backend.get('type')).rpartition('.')[2] if isinstance(backend, dict) else None
+        module = _TRACKERS.get(name)
+        if module and module not in sys.modules and importlib.util.find_spec(module) is None:
+            raise MissingDependencyError(f'{where}: visualizer.vis_backends[{i}]: {name} needs {module}, which is not '
+                                         f'installed: pip install {module}')
 
 
 def _untyped():
@@ -284,6 +300,16 @@ def _of_the_kind(place, components):
     if not folder:
         return f'{registry.name} registry', list(names)
     return f'{registry.name} registry ({folder.rpartition(".")[2]})', kin
+
+
+def check_modules(cfg, model, where):
+    """Refuse names in ``activation_checkpointing`` that are no modules of the model."""
+    names = cfg.get('activation_checkpointing') or ()
+    modules = dict(model.named_modules())
+    for name in [names] if isinstance(names, str) else names:
+        if name not in modules:
+            raise ConfigError(f'{where}: activation_checkpointing: the model has no module {name!r}; '
+                              + did_you_mean(name, modules, 'names are as those of frozen'))
 
 
 def check_custom_keys(cfg, model, where):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import shutil
 import time
 import uuid
@@ -10,12 +11,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.files.lock import lock_folder, unlock_folder
+from restorekit.files.names import log
 from restorekit.messages import (
     ExistingFileError,
     InputError,
@@ -129,7 +130,7 @@ class MultiPhaseRunner:
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
                 init_from not in names[:names.index(name)] and not Path(init_from).is_file():
             known = ['previous', 'best', *names[:names.index(name)]]
-            raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; '
+            raise ConfigError(f'{where}: init_from={init_from!r} is neither an earlier phase nor a file; '
                               + unknown_name_message(init_from, known, 'values of init_from'))
         load_from = cfg.get('load_from')
         if load_from and load_from != self.cfg.get('load_from') and name != names[0]:
@@ -449,22 +450,22 @@ class MultiPhaseRunner:
 def _check_state(state):
     if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
             or 'phases' not in state:
-        raise InputError("it is no dict with dicts 'phases' and 'configs'")
+        raise InputError("it is not a dict with dicts 'phases' and 'configs'")
     for name, record in state['phases'].items():
         if not isinstance(record, dict):
-            raise InputError(f'its phase {name!r} is no dict')
+            raise InputError(f'its phase {name!r} is not a dict')
         for key in ('checkpoint', 'best_checkpoint'):
             if not isinstance(record.get(key), (str, type(None))):
-                raise InputError(f'{key} of its phase {name!r} is no name')
+                raise InputError(f'{key} of its phase {name!r} is not a name')
         numbers = [record.get(key) for key in ('iterations', 'seconds', 'align_grad_share', 'align_loss')]
         metrics = record.get('metrics', {})
         numbers += metrics.values() if isinstance(metrics, dict) else ['']
         if not all(isinstance(number, (int, float, type(None))) for number in numbers):
-            raise InputError(f'its phase {name!r} has figures that are no numbers')
+            raise InputError(f'its phase {name!r} has figures that are not numbers')
 
 
 def _log(text):
-    print_log(text, 'current')
+    log(text, logging.INFO)
 
 
 def _mean_scalar(runner, name):

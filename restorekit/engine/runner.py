@@ -19,10 +19,12 @@ from torch.utils.data import DataLoader
 
 from restorekit import compat
 from restorekit.checkpoint import (
+    CheckpointError,
     CheckpointWriteError,
     atomic_save,
     load_checkpoint_file,
     load_from_http,
+    load_matching_weights,
     load_network_weights,
     network_json,
     network_state,
@@ -31,8 +33,9 @@ from restorekit.checkpoint import (
 )
 from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.files.names import TerminalFilter
 from restorekit.messages import UserError
-from restorekit.models.restorers import NonFiniteError
+from restorekit.models.restorers import NonFiniteWeightsError
 from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
@@ -107,6 +110,12 @@ class RestoreRunner(Runner):
         given = {**({} if unused is None else {'find_unused_parameters': unused}), **(model_wrapper_cfg_ or {})}
         return super().wrap_model({**model_wrapper_cfg(), **given}, model)
 
+    def build_logger(self, log_level='INFO', log_file=None, **kwargs):
+        """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        logger.addFilter(TerminalFilter())
+        return logger
+
     def build_message_hub(self, message_hub=None):
         """Build the message hub; its histories grow in constant time."""
         hub = super().build_message_hub(message_hub)
@@ -114,9 +123,10 @@ class RestoreRunner(Runner):
         return hub
 
     def _init_model_weights(self):
-        """Initialise, unless a checkpoint is about to be loaded (pretrained weights need not be there then)."""
-        if not self._load_from and not self._resume:
-            super()._init_model_weights()
+        """Initialise, unless a checkpoint is about to fill the network (pretrained weights need not be there then)."""
+        if self._resume or (self._load_from and not self.cfg.get('load_matching')):
+            return
+        super()._init_model_weights()
 
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""
@@ -188,7 +198,8 @@ class RestoreRunner(Runner):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
         guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'),
                       gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
-                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
+                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'),
+                      schedule_free=dict(type='ScheduleFreeHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
                                         if hook is not None or name not in guards})
@@ -216,8 +227,14 @@ class RestoreRunner(Runner):
         if resuming:
             check_resumable(checkpoint, self, model, str(filename))
         else:
-            load_network_weights(getattr(model, 'network', model), network_state(checkpoint, filename),
-                                 str(filename))
+            network, state = getattr(model, 'network', model), network_state(checkpoint, filename)
+            if self.cfg.get('load_matching'):
+                self.logger.info(load_matching_weights(network, state, str(filename)))
+            else:
+                try:
+                    load_network_weights(network, state, str(filename))
+                except CheckpointError as error:
+                    raise CheckpointError(f'{error}\n  To take over what fits, set load_matching=True') from error
             checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)
@@ -256,8 +273,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
-                                 'are not saved over good ones')
+            raise NonFiniteWeightsError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); '
+                                        'they are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from restorekit.messages import MissingDependencyError
 
@@ -161,7 +162,7 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
     return _encode_pillow(photo, kind, quality, path)
 
 
-def to_depth(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def to_depth(pixels: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
     """Return pixels of uint8, uint16 or float32 in [0, 1] as another of these types; a range belongs to a dtype.
 
     Example:

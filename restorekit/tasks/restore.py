@@ -18,7 +18,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             format: str | None = None, quality: int = 95, suffix: str = '', compare: bool = False,
             skip_existing: bool = False, shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
             sequence: bool = False, video_smooth: float = 1.0, video_crf: int = 16,
-            progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+            progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
             on_result: Callable[[FileResult], None] | None = None) -> RestoreReport:
     """Restore image files.
 

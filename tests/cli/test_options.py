@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from restorekit.cli.common import OptionAction
+from restorekit.cli.option_action import OptionAction
 
 
 def parse(*words):

@@ -68,7 +68,7 @@ def test_a_schedule_given_in_epochs_runs_over_a_run_of_iterations(tmp_path):
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam', betas=0.9))), 'optim_wrapper.optimizer: '),
     (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0, weight_decay=-1))), 'Invalid weight_decay value: -1'),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam'), accumulative_counts=0)), 'optim_wrapper: _accumulative'),
-    (dict(optim_wrapper=dict(type='AmpOptimWrapper', dtype='float16')), 'optim_wrapper has no optimizer; give'),
+    (dict(optim_wrapper=dict(type='AmpOptimWrapper', dtype='float16')), 'AmpOptimWrapper has no optimizer'),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam'), paramwise_cfg=dict(bias_lr_mul=2.0))),
      "paramwise_cfg has no 'bias_lr_mul'; did you mean 'bias_lr_mult'"),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam'),

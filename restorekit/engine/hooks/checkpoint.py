@@ -100,7 +100,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.keep_ckpt_ids = deque(kept[len(old):])
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if get_world_size() > 1 and self.interval > 0 and self.interval % counts:
-            raise InputError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
+            raise InputError(f'default_hooks.checkpoint.interval={self.interval} is not a multiple of '
                              f'optim_wrapper.accumulative_counts={counts}: what the other processes have accumulated '
                              f'would be lost on resume; use {self.interval // counts * counts + counts}')
         if info('last_ckpt') and self.file_backend.isfile(info('last_ckpt')):

@@ -69,17 +69,23 @@ class PerImageHook(Hook):
         curve = read_json(path, 'the curve of a run').get('curve', []) if path.is_file() else []
         curve = [entry for entry in curve if entry[0] < runner.iter]
         curve.append([runner.iter, {key: float(value) for key, value in (metrics or {}).items()}])
-        found = {}
-        for metric in runner.val_loop.evaluator.metrics:
-            if isinstance(metric, ImageMetric):
-                seen, sets = Counter(), {}
-                for row in metric.last_results:
-                    domain = row['domain'] or 'val'
-                    name = _numbered(_stem(row['img_path']), domain, seen)
-                    sets.setdefault(domain, {})[name] = [row['value'], row['baseline']]
-                found[metric.label] = dict(higher_is_better=metric.higher_is_better, unit=metric.unit, sets=sets)
+        found = per_image_numbers(runner.val_loop.evaluator.metrics)
         record = dict(iteration=runner.iter, metrics=found, curve=curve, logged=logged_scalars(runner.message_hub))
         atomic_write_text(json.dumps(record), path)
+
+
+def per_image_numbers(metrics: Sequence) -> dict[str, dict]:
+    """Return what metrics last measured on each image, as in ``per_image.json``; they have been evaluated."""
+    found = {}
+    for metric in metrics:
+        if isinstance(metric, ImageMetric):
+            seen, sets = Counter(), {}
+            for row in metric.last_results:
+                domain = row['domain'] or 'val'
+                name = _numbered(_stem(row['img_path']), domain, seen)
+                sets.setdefault(domain, {})[name] = [row['value'], row['baseline']]
+            found[metric.label] = dict(higher_is_better=metric.higher_is_better, unit=metric.unit, sets=sets)
+    return found
 
 
 def logged_scalars(message_hub):
