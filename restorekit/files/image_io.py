@@ -13,7 +13,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine import fileio
 
 from restorekit.messages import InputError, MissingFileError
 
@@ -182,6 +181,7 @@ def read_bytes(path, backend_args):
     """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
     if backend_args is None:
         return read_file(path, 32 * max_pixels() + MAX_METADATA, 'image file')
+    from mmengine import fileio
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise MissingFileError(f'no image {path} in {backend_args}')

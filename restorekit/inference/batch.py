@@ -76,7 +76,7 @@ class FileOptions(RestoreOptions, total=False):
     max_pixels: int | None
     sequence: bool
     video: VideoOptions
-    progress: Callable[[int, int], None] | None
+    progress: Callable[[float, int], None] | None
     on_note: Callable[[str], None] | None
     on_result: Callable[[FileResult], None] | None
 
@@ -127,6 +127,9 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
     if out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not out.is_dir():
         if len(found) != 1:
             raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
+        if suffix or (ending is not None and ending != out.suffix.lower()):
+            what = f'the suffix {suffix!r}' if suffix else f'the format {format}'
+            raise InputError(f'{out} is the whole name of the output, so {what} does not fit; give a folder with -o')
         jobs = [(found[0][0], out)]
     else:
         jobs = [(source, out / _output(name, ending, suffix)) for source, name in found]
@@ -144,7 +147,7 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
 def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (),
                   quality: int = 95, compare: bool = False, skip_existing: bool = False,
                   max_pixels: int | None = None, sequence: bool = False, video: VideoOptions | None = None,
-                  progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+                  progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
                   on_result: Callable[[FileResult], None] | None = None,
                   **options: Unpack[RestoreOptions]) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
@@ -159,7 +162,7 @@ def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path
         max_pixels (int, optional): Most pixels of an image.
         sequence (bool): The images are frames that follow each other: no flicker.
         video (dict, optional): ``smooth`` and ``crf`` of :func:`~restorekit.inference.video.restore_video`.
-        progress (Callable, optional): Called as ``progress(files done, all files)``.
+        progress (Callable, optional): Called as ``progress(files done, all files)``; a film counts by its frames.
         on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
             very large image needs.
         on_result (Callable, optional): Called with the :class:`FileResult` of each file.
@@ -185,7 +188,8 @@ def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path
         else:
             try:
                 if source.suffix.lower() in VIDEO_SUFFIXES:
-                    result.size = _restore_film(pipeline, source, target, video or {}, on_note, options)
+                    result.size = _restore_film(pipeline, source, target, video or {}, on_note, options,
+                                                progress and _of_frames(progress, number, len(jobs)))
                 else:
                     _check_memory(pipeline, source, max_pixels, on_note)
                     result.size = _restore_file(restorer, source, target, quality, compare, max_pixels, options)
@@ -247,9 +251,14 @@ def _restore_file(pipeline: RestorationPipeline | SequenceRestorer, source: Path
     return width, height
 
 
+def _of_frames(progress: Callable[[float, int], None], number: int, jobs: int) -> Callable[[int, int], None]:
+    return lambda frames, total: progress(number + min(frames / total, 1) if total else number, jobs)
+
+
 def _restore_film(pipeline: RestorationPipeline, source: Path, target: Path, video: VideoOptions,
-                  on_note: Callable[[str], None] | None, options: RestoreOptions) -> tuple[int, int]:
-    report = restore_video(pipeline, source, target, **video, **options)
+                  on_note: Callable[[str], None] | None, options: RestoreOptions,
+                  progress: Callable[[int, int], None] | None) -> tuple[int, int]:
+    report = restore_video(pipeline, source, target, **video, **options, progress=progress)
     if report.broken and on_note is not None:
         on_note(f'{source}: {report.broken} broken packets were left out')
     return report.size

@@ -12,9 +12,10 @@ import numpy as np
 
 from restorekit.files.image_io import unit_scale
 from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, write_photo
+from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError, InputTypeError
 
-from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent, shrink
+from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent
 from .memory import ImageMemoryError, is_out_of_memory, megabytes
 from .tiling import Axis, plan_axis, restore_tiles
 
@@ -419,6 +420,8 @@ def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None
     if not exported:
         raise InputError(f'{backend} runs ONNX files, but got {checkpoint}; write one with: restorekit export '
                          f'{checkpoint} -o model.onnx')
+    if config is not None:
+        raise InputError(f'{checkpoint} holds its network, so a config has no use, but got {config}; leave it out')
     from .onnx_backend import OnnxBackend
     return OnnxBackend(checkpoint, backend, device, precision)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from restorekit.files.photo import Photo
+from restorekit.functional.shrink import shrink
 
-from .blending import shrink
 from .pipeline import RestorationPipeline
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from mmengine.runner import load_state_dict
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file, load_from_http, network_state
 from restorekit.registry import WEIGHT_INITIALIZERS
 
+__all__ = ['SafePretrainedInit']
+
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class SafePretrainedInit(PretrainedInit):

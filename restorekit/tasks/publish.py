@@ -71,6 +71,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
             images, or ``packed`` holds other weights than the checkpoint.
         ExistingFileError: If a file is there and ``force`` is False.
         MissingFileError: If a report, the notes, the facts or a run is not there.
+        ReportError: If a report is none.
         CheckpointError: If the checkpoint is damaged or does not say what network it holds.
 
     Example:
@@ -80,11 +81,15 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     """
     import re
 
-    from restorekit.checkpoint import load_checkpoint_file, network_description
+    from restorekit.checkpoint import (
+        build_described_network,
+        load_checkpoint_file,
+        network_description,
+        network_state,
+    )
     from restorekit.files.atomic import atomic_write_text
     from restorekit.files.download import file_hash
     from restorekit.messages import ExistingFileError, InputError
-    from restorekit.registry import MODELS
     from restorekit.zoo.card import data_table, figures_table, read_facts, read_notes, read_report, read_runs
     from restorekit.zoo.pack import check_packed, pack_network
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]*', name):
@@ -98,7 +103,8 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     if card.exists() and not force:
         raise ExistingFileError(f'{card} is there already; choose another name, or --force to overwrite it')
     content = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    network = MODELS.build(network_description(content, checkpoint))
+    network = build_described_network(network_description(content, checkpoint), network_state(content, checkpoint),
+                                      checkpoint)
     reports = {} if report is None else {name: read_report(report)}
     reports.update({other: read_report(folder) for other, folder in (compare or {}).items()})
     source = file_hash(checkpoint)
@@ -133,7 +139,9 @@ def _config_hash(content: dict[str, Any], source: PathLike) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
     from restorekit.checkpoint import checkpoint_record
     config = checkpoint_record(content, source).get('config')
-    return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    if not isinstance(config, str):
+        return None
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _results(summary: Mapping[str, Any] | None, keys: Sequence[str] = ('mean',)) -> dict[str, Any]:

@@ -7,6 +7,7 @@ decoder declares it (see ``CIDDecoder``).
 
 from __future__ import annotations
 
+import functools
 from os import PathLike
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
     return state, report
 
 
+@functools.cache
 def _published_names() -> dict[str, tuple[str, torch.Tensor]]:
     """Return {published name: (our name, a meta tensor of its shape)} in the order of the network."""
     with torch.device('meta'):

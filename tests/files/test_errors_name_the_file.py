@@ -159,9 +159,9 @@ def test_a_summary_without_metrics_is_named(tmp_path):
     description = json.dumps(NETWORK)
     torch.save(dict(state_dict=network.state_dict(), meta=dict(restorekit=dict(network=description))),
                tmp_path / 'a.pth')
-    for content, message in (('{', 'is not the summary of a report'), ('{"metrics": 3}', 'no dict of metrics')):
+    for content in ('{', '{"metrics": 3}'):
         (tmp_path / 'summary.json').write_text(content)
-        with pytest.raises(UserError, match=rf'summary\.json.*{message}'):
+        with pytest.raises(UserError, match=r'summary\.json is not the summary of a report'):
             publish(tmp_path / 'a.pth', 'name', out=tmp_path / 'out', licence='MIT', report=tmp_path)
 
 

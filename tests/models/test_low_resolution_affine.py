@@ -81,8 +81,7 @@ def test_the_array_form_equals_the_tensor_form(network, size):
     with torch.no_grad():
         expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
     expected = expected[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
-    # the copy is made of 8-bit means there, so it may differ by a rounding
-    assert np.abs(network.restore_array(image) - expected).max() <= 2.5
+    assert np.abs(network.restore_array(image) - expected).max() <= 1
     assert np.array_equal(network.restore_array(image, strength=0), image)
 
 

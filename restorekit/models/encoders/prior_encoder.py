@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 
 from restorekit.functional.haze_prior import CANDIDATES, MAP_CHANNELS, STRIDE, haze_prior
 from restorekit.functional.precision import no_autocast
 from restorekit.messages import refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 
 @MODELS.register_module()
-class PriorEncoder(BaseModule):
+class PriorEncoder(Module):
     """The haze prior at stride 4, with the maps of another encoder beside it.
 
     The first map (stride 4, 95 channels) holds, in this order: the airlight (3 channels, constant over the image), the

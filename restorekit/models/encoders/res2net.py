@@ -2,12 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.files.download import download, is_url
 from restorekit.messages import InputError, refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -54,7 +54,7 @@ class Bottle2neck(nn.Module):
 
 
 @MODELS.register_module()
-class Res2Net(BaseModule):
+class Res2Net(Module):
     """Res2Net v1b ("deep stem, average down") as an encoder.
 
     Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021. Parameters are named as in the authors'
