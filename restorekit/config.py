@@ -184,6 +184,9 @@ def load_config(name, options=None, data_root=None):
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
+    for key in ('data_root', 'work_dir', 'load_from'):
+        if isinstance(cfg.get(key), str):
+            cfg[key] = os.path.expanduser(cfg[key])
     if isinstance(cfg.get('phases'), dict):
         base = {key: value for key, value in dict.items(cfg._cfg_dict) if key != 'phases'}
         cfg.phases = {name: tidy(phase, base) for name, phase in dict.items(cfg.phases)}
@@ -227,6 +230,8 @@ def _read_chain(path):
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, path.name))
         Config._substitute_predefined_vars(str(path), copy)
+        text = Path(copy).read_text(encoding='utf-8')
+        Path(copy).write_text(text.removeprefix('\ufeff'), encoding='utf-8')  # the mark that Windows editors write
         variables = Config._substitute_env_variables(copy, copy)
         placeholders = Config._pre_substitute_base_vars(copy, copy)
         bases = Config._get_base_files(copy)
@@ -327,7 +332,7 @@ def _check_bases(path, files):
         return keys
     files[path] = None  # until its bases are done
     try:
-        tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
+        tree = ast.parse(path.read_text(encoding='utf-8-sig'), str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
         line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
