@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -302,6 +303,10 @@ def _failed_import(name, error, where):
     elif frames:
         place = f'{frames[-1].filename}, line {frames[-1].lineno}'
     else:
+        dotted = re.sub(r'\.py$', '', name).replace('\\', '/').strip('./').replace('/', '.')
+        if dotted != name:
+            return (f'{where}: custom_imports names {name!r}, but takes the names of modules, with dots between their '
+                    f'folders: imports=[{dotted!r}]')
         return (f'{where}: custom_imports names {name!r}, but there is no such module ({error}). Put it beside the '
                 f'config or in the working directory {os.getcwd()}, or add its folder to PYTHONPATH.')
     return f'{where}: custom_imports: {name!r} fails in {place}: {type(error).__name__}: {error}'

@@ -35,7 +35,8 @@ def add_arguments(parser):
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...; default: CUDA if there is one')
     parser.add_argument('--format', metavar='F', help='format of the outputs, e.g. png, jpg, tif, webp, avif; '
                         'default: that of the input')
-    parser.add_argument('--quality', type=int, default=95, metavar='Q', help='of lossy formats, 0 to 100 (default: 95)')
+    parser.add_argument('--quality', type=int, metavar='Q',
+                        help='quality of JPEG, WebP, AVIF and HEIC, 0 to 100 (default: 95)')
     parser.add_argument('--suffix', default='', metavar='TEXT', help='put behind the name of each output: photo_TEXT')
     parser.add_argument('--compare', action='store_true', help='write input and result side by side')
     parser.add_argument('--skip-existing', action='store_true',
@@ -43,9 +44,9 @@ def add_arguments(parser):
     parser.add_argument('--shard', metavar='I/N', help='restore only part I of N; default under torchrun or Slurm: '
                         'the part of this process')
     parser.add_argument('--sequence', action='store_true', help='the images are frames of a film: no flicker')
-    parser.add_argument('--video-smooth', type=float, default=1.0, metavar='SECONDS',
+    parser.add_argument('--video-smooth', type=float, metavar='SECONDS',
                         help='smooths changes of the whole picture in films over this time (default: 1; 0: off)')
-    parser.add_argument('--video-crf', type=int, default=16, metavar='Q',
+    parser.add_argument('--video-crf', type=int, metavar='Q',
                         help='quality of films, 0 (best) to 51 (default: 16)')
     parser.add_argument('--max-pixels', type=int, metavar='N', help='largest image that is read; default: 67108864, '
                         'or RESTOREKIT_MAX_PIXELS')
@@ -81,7 +82,8 @@ def run(args):
     if report.left_out:
         names = ', '.join(terminal_text(path.name) for path in report.left_out[:5])
         more = len(report.left_out) - 5
-        say(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
+        what = '1 file was' if len(report.left_out) == 1 else f'{len(report.left_out)} files were'
+        say(f'{what} left out, for a name that is not that of an image: {names}'
             + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
     for result in report.failed:
         say(f'failed: {result.error}', file=sys.stderr)

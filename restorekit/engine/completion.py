@@ -3,10 +3,11 @@
 import inspect
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.runner import EpochBasedTrainLoop as EpochLoop
 
 from restorekit.config import ConfigError
-from restorekit.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
+from restorekit.registry import HOOKS, LOOPS, MODELS, PARAM_SCHEDULERS
 
 from .loops import ResumableEpochLoop
 
@@ -33,6 +34,7 @@ def complete_config(cfg, where, schedule_length=None):
     if cfg.get('train_cfg') is None:
         return
     by_epoch = _counts_epochs(cfg, where)
+    _check_length(cfg, where)
     hooks = cfg.get('default_hooks') or {}
     cfg['default_hooks'] = {'checkpoint': dict(type='SafeCheckpointHook'), **hooks}
     for name, hook in cfg['default_hooks'].items():
@@ -45,6 +47,14 @@ def complete_config(cfg, where, schedule_length=None):
     _check_validation(cfg, where)
     for place, scheduler in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
         _complete_scheduler(scheduler, place, by_epoch, schedule_length or loop_length(cfg), where)
+
+
+def _check_length(cfg, where):
+    for key in ('max_iters', 'max_epochs'):
+        value = cfg['train_cfg'].get(key)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and value >= 1 and value == int(value)):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}')
 
 
 def _check_validation(cfg, where):
@@ -111,9 +121,22 @@ def _complete_hook(hook, place, by_epoch, where):
         _set_unit(hook, place, by_epoch, where)
     if 'log_metric_by_epoch' in arguments:
         hook.setdefault('log_metric_by_epoch', by_epoch)
+    if inspect.isclass(kind) and issubclass(kind, EMAHook):
+        _check_average(hook, kind, place, where)
     if hook.get('begin_epoch') and not by_epoch:
         raise ConfigError(f'{where}: {place}.begin_epoch={hook["begin_epoch"]}: this run counts iterations, so that it '
                           'would never begin; say begin_iter')
+
+
+def _check_average(hook, kind, place, where):
+    """Build the moving average of a hook of weights, whose arguments MMEngine reads after the start."""
+    own = set(inspect.signature(EMAHook.__init__).parameters) | set(inspect.signature(kind.__init__).parameters)
+    options = {key: value for key, value in hook.items() if key == 'ema_type' or key not in {*own, 'type'}}
+    name = options.pop('ema_type', 'ExponentialMovingAverage')
+    try:
+        MODELS.build(dict(options, type=name), default_args=dict(model=torch.nn.Linear(1, 1)))
+    except (ValueError, TypeError, AssertionError, KeyError) as error:
+        raise ConfigError(f'{where}: {place}: {error}') from error
 
 
 def _arguments(kind):
@@ -150,6 +173,9 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
         return
     if not scheduler.get('convert_to_iter_based'):
         _set_unit(scheduler, place, by_epoch, where)
+    elif scheduler.get('by_epoch') is False:
+        raise ConfigError(f'{where}: {place}: convert_to_iter_based=True turns epochs into iterations, but '
+                          'by_epoch=False says that it is given in iterations; drop one of the two')
     if scheduler.get('by_epoch', True) != by_epoch or length is None:  # its length is known when the data is
         return
     end = scheduler.get('end', length)

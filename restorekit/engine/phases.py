@@ -28,12 +28,14 @@ from restorekit.messages import (
 from restorekit.registry import RUNNERS
 
 from .completion import loop_length, schedulers
+from .config_check import PHASE_KEYS, TOP_LEVEL_KEYS
 from .config_diff import differences, relevant
 from .hooks import SafeCheckpointHook
 from .prepare import prepare
 from .runner import RestoreRunner
 from .stored_paths import last_name
 from .summary import describe_model
+from .unread_keys import check_phase
 from .value_check import check_kinds, check_trainable
 
 STATE_FILE = 'run_state.json'
@@ -119,6 +121,8 @@ class MultiPhaseRunner:
         where = self.where if self.single else f'{self.where}, phase {name!r}'
         cfg = RestoreConfig(self.cfg.to_dict(), filename=self.cfg.filename) if self.single else \
             phase_config(self.cfg, name)
+        if not self.single:
+            check_phase(name, self.phases[name] or {}, TOP_LEVEL_KEYS | PHASE_KEYS, where)
         check_kinds(cfg, where)
         check_trainable(cfg, where)
         init_from = cfg.get('init_from', 'previous')

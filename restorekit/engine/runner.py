@@ -31,10 +31,12 @@ from restorekit.checkpoint import (
     plain,
     restore_history,
 )
+from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
 from restorekit.files.names import TerminalFilter
+from restorekit.messages import UserError
 from restorekit.models.restorers import NonFiniteWeightsError
-from restorekit.registry import RUNNERS
+from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
@@ -104,7 +106,9 @@ class RestoreRunner(Runner):
         if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
-        return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+        unused = self.cfg.get('find_unused_parameters')  # which MMEngine reads where no wrapper is given
+        given = {**({} if unused is None else {'find_unused_parameters': unused}), **(model_wrapper_cfg_ or {})}
+        return super().wrap_model({**model_wrapper_cfg(), **given}, model)
 
     def build_logger(self, log_level='INFO', log_file=None, **kwargs):
         """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
@@ -136,6 +140,8 @@ class RestoreRunner(Runner):
     def build_param_scheduler(self, scheduler):
         """Build the schedulers; one that watches a metric learns its key and its direction."""
         for place, node in schedulers(scheduler, 'param_scheduler'):
+            if node.get('convert_to_iter_based') and 'end' not in node and 'max_iters' in self.cfg.train_cfg:
+                node['end'] = -(-self.max_iters // len(self.train_dataloader))  # epochs; MMEngine would take one
             if str(node['type']).split('.')[-1].startswith('ReduceOnPlateau'):
                 if self._val_loop is not None:
                     self._val_loop = self.build_val_loop(self._val_loop)
@@ -176,6 +182,17 @@ class RestoreRunner(Runner):
             fresh.replay(self.iter, self.schedule_offset)
             values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
             self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
+
+    def register_hook(self, hook, priority=None):
+        """Register a hook; arguments that one of MMEngine refuses are an error of the config."""
+        kind = hook.get('type') if isinstance(hook, dict) else None
+        try:
+            super().register_hook(hook, priority)
+        except (ValueError, TypeError, AssertionError) as error:
+            component = HOOKS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(error, UserError) or not getattr(component, '__module__', '').startswith('mmengine.'):
+                raise
+            raise ConfigError(f'the hook {component.__name__}: {error}') from error
 
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""

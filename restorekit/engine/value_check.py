@@ -111,6 +111,8 @@ def check_trainable(cfg: Any, where: str) -> None:
                           'replaces that of its base whole, so say optimizer=dict(type=...) again')
     for split in ('val', 'test'):
         keys = [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
+        if cfg.get(keys[0], ()) is None:  # which drops the other two
+            continue
         given = [key for key in keys if cfg.get(key) is not None]
         if given and len(given) < 3:
             raise ConfigError(f'{where}: {", ".join(key for key in keys if key not in given)} is missing beside '

@@ -127,6 +127,9 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
     if out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not out.is_dir():
         if len(found) != 1:
             raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
+        if suffix or (ending is not None and ending != out.suffix.lower()):
+            what = f'the suffix {suffix!r}' if suffix else f'the format {format}'
+            raise InputError(f'{out} is the whole name of the output, so {what} does not fit; give a folder with -o')
         jobs = [(found[0][0], out)]
     else:
         jobs = [(source, out / _output(name, ending, suffix)) for source, name in found]

@@ -65,7 +65,8 @@ class HighlightGuard:
         red, green, blue = cv2.split(small)
         top = np.iinfo(image.dtype).max if image.dtype.kind == 'u' else 1
         t = np.clip((cv2.min(cv2.min(red, green), blue) / np.float32(top) - low) / (high - low), 0, 1)
-        self.height, self.map = height, None
+        self.height = height
+        self.map: np.ndarray | None = None
         if t.any():
             t = cv2.dilate(t * t * (3 - 2 * t), np.ones((3, 3), np.uint8))
             t = cv2.GaussianBlur(t, (0, 0), max(small.shape[:2]) / 256 + 0.5)
@@ -97,7 +98,7 @@ class HighlightGuard:
                 restored[part] = image[part]
                 continue
             columns = np.flatnonzero(kept.any(axis=0))
-            box = part, slice(columns[0], columns[-1] + 1)
+            box = part, slice(int(columns[0]), int(columns[-1]) + 1)
             kept = np.ascontiguousarray(kept[:, box[1]])
             restored[box] = cv2.blendLinear(image[box], restored[box], kept, 1 - kept)
         return restored

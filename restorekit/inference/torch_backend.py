@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ class TorchBackend:
     def __init__(self, network: RestorationNetwork, device: str | torch.device, precision: str = 'auto'):
         if precision not in PRECISIONS:
             raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
-        self.network, self.device, self.autocast = network, torch.device(device), PRECISIONS[precision]
+        self.network: Any = network  # what it can do beyond forward depends on its tiling
+        self.device, self.autocast = torch.device(device), PRECISIONS[precision]
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
         self.receptive_field = network.receptive_field
         self.model_name = type(network).__name__

@@ -112,7 +112,9 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
     from restorekit.config import load_config
     import_from_here(config)
     cfg = load_config(config, options=options, data_root=data_root)
+    from restorekit.engine.unread_keys import check_option_keys
     from restorekit.engine.value_check import check_kinds
+    check_option_keys(options or {}, str(cfg.filename))
     check_kinds(cfg, str(cfg.filename))
     if amp:
         cfg.optim_wrapper = dict(cfg.get('optim_wrapper') or {}, type='AmpOptimWrapper')
