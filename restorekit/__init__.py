@@ -6,7 +6,7 @@ it is first used (PEP 562).
 
 import importlib
 
-from .config import register_package
+from .compat import register_package
 from .version import __version__
 
 register_package()

@@ -1,5 +1,7 @@
 """Say what a checkpoint, a photo, or a network or config by name is."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -12,7 +14,7 @@ def run(args):
     facts = describe(args.file)
     width = max(map(len, facts))
     for key, value in facts.items():
-        print(f'{key.replace("_", " "):<{width}}  {_shown(value)}')
+        say(f'{key.replace("_", " "):<{width}}  {_shown(value)}')
 
 
 def _shown(value):

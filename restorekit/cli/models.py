@@ -1,5 +1,7 @@
 """List networks, configs and named weights, with their cost and licence."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -24,7 +26,7 @@ def run(args):
         if rows:
             heading = f'## {title}\n' if args.markdown else f'{title}:'
             parts.append(f'{heading}\n{layout([_HEADERS[kind], *rows], left=_LEFT[kind])}')
-    print('\n\n'.join(parts) if parts else f'nothing is called {args.pattern!r}; restorekit models lists everything')
+    say('\n\n'.join(parts) if parts else f'nothing is called {args.pattern!r}; restorekit models lists everything')
     return 0 if parts else 1
 
 

@@ -1,5 +1,7 @@
 """Pack the network of a checkpoint into a small .safetensors file."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -14,4 +16,4 @@ def run(args):
     """Pack, then print size and hash."""
     from restorekit.tasks.pack import pack
     report = pack(args.checkpoint, args.target, dtype=args.dtype, force=args.force)
-    print(f'{report.target}: {report.size:,} bytes, sha256 {report.sha256}')
+    say(f'{report.target}: {report.size:,} bytes, sha256 {report.sha256}')

@@ -1,8 +1,10 @@
 """Restore photos and films with a model."""
 
+import contextlib
 import sys
 
-from .common import prepare_process
+from .common import prepare_process, say
+from .progress import progress_bar
 
 
 def add_arguments(parser):
@@ -33,7 +35,8 @@ def add_arguments(parser):
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...; default: CUDA if there is one')
     parser.add_argument('--format', metavar='F', help='format of the outputs, e.g. png, jpg, tif, webp, avif; '
                         'default: that of the input')
-    parser.add_argument('--quality', type=int, default=95, metavar='Q', help='of lossy formats, 0 to 100 (default: 95)')
+    parser.add_argument('--quality', type=int, metavar='Q',
+                        help='quality of JPEG, WebP, AVIF and HEIC, 0 to 100 (default: 95)')
     parser.add_argument('--suffix', default='', metavar='TEXT', help='put behind the name of each output: photo_TEXT')
     parser.add_argument('--compare', action='store_true', help='write input and result side by side')
     parser.add_argument('--skip-existing', action='store_true',
@@ -41,9 +44,9 @@ def add_arguments(parser):
     parser.add_argument('--shard', metavar='I/N', help='restore only part I of N; default under torchrun or Slurm: '
                         'the part of this process')
     parser.add_argument('--sequence', action='store_true', help='the images are frames of a film: no flicker')
-    parser.add_argument('--video-smooth', type=float, default=1.0, metavar='SECONDS',
+    parser.add_argument('--video-smooth', type=float, metavar='SECONDS',
                         help='smooths changes of the whole picture in films over this time (default: 1; 0: off)')
-    parser.add_argument('--video-crf', type=int, default=16, metavar='Q',
+    parser.add_argument('--video-crf', type=int, metavar='Q',
                         help='quality of films, 0 (best) to 51 (default: 16)')
     parser.add_argument('--max-pixels', type=int, metavar='N', help='largest image that is read; default: 67108864, '
                         'or RESTOREKIT_MAX_PIXELS')
@@ -53,36 +56,39 @@ def run(args):
     """Restore; returns 0, or 1 if any input failed (the others are restored all the same)."""
     if not (args.checkpoint or '').endswith('.onnx'):
         prepare_process('none')
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from restorekit.files.names import terminal_text
     from restorekit.tasks.restore import restore
     options = {key: value for key, value in vars(args).items() if key not in ('inputs', 'out', 'command')}
-    count = 0
-    with Progress(TextColumn('restoring'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task('restoring', total=None)
+    count, total, bar = 0, 0, None
 
-        def show(result):
-            nonlocal count
-            count += 1
-            if result.error is None:
-                what = 'is there already' if result.skipped else f'{result.size[0]}x{result.size[1]}'
-                print(f'[{count}/{bar.tasks[0].total}] {terminal_text(result.source)} -> '
-                      f'{terminal_text(result.target)}  {what}', flush=True)
-        report = restore(_inputs(args.inputs), args.out, **options, on_result=show,
-                         on_note=lambda text: print(terminal_text(text), file=sys.stderr),
-                         progress=lambda done, total: bar.update(task, completed=done, total=total))
+    def show(result):
+        nonlocal count
+        count += 1
+        if result.error is None:
+            what = 'is there already' if result.skipped else f'{result.size[0]}x{result.size[1]}'
+            say(f'[{count}/{total}] {terminal_text(result.source)} -> {terminal_text(result.target)}  {what}',
+                flush=True)
+
+    with contextlib.ExitStack() as stack:
+        def progress(done, of):
+            nonlocal total, bar
+            total = of
+            if bar is None and (of > 1 or 0 < done < 1) and sys.stderr.isatty():  # one photo is done before it is drawn
+                bar = stack.enter_context(progress_bar('restoring'))
+            if bar is not None:
+                bar(done, of)
+        report = restore(_inputs(args.inputs), args.out, **options, on_result=show, progress=progress,
+                         on_note=lambda text: say(terminal_text(text), file=sys.stderr))
     if report.left_out:
         names = ', '.join(terminal_text(path.name) for path in report.left_out[:5])
         more = len(report.left_out) - 5
-        print(f'{len(report.left_out)} files were left out, since their names are not those of images: {names}'
-              + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
+        what = '1 file was' if len(report.left_out) == 1 else f'{len(report.left_out)} files were'
+        say(f'{what} left out, for a name that is not that of an image: {names}'
+            + (f' and {more} more' if more > 0 else ''), file=sys.stderr)
     for result in report.failed:
-        print(f'failed: {terminal_text(result.error, lines=True)}', file=sys.stderr)
+        say(f'failed: {result.error}', file=sys.stderr)
     if report.failed:
-        print(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
+        say(f'{len(report.failed)} of {len(report.results)} images could not be restored', file=sys.stderr)
     return 1 if report.failed else 0
 
 

@@ -140,7 +140,8 @@ def test_options_of_load_config_hold_in_every_phase(tmp_path):
 
 @pytest.mark.parametrize(('phases', 'phase', 'message'), [
     (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
-    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "'supervise' is no earlier phase"),
+    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None,
+     "'supervise' is neither an earlier phase nor a file"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
     (dict(PHASES, adapt=3), None, 'phases.adapt must be a dict, but got 3')])
 def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):

@@ -151,7 +151,7 @@ def _interval_of_rank(rank, folder):
         message_hub = type('Hub', (), dict(
             runtime_info={}, get_info=staticmethod(lambda name, default=None: default)))
         optim_wrapper = type('Wrapper', (), dict(_accumulative_counts=2))
-    with pytest.raises(ValueError, match='interval=3 is no multiple of optim_wrapper.accumulative_counts=2.* use 4'):
+    with pytest.raises(ValueError, match='interval=3 is not a multiple of optim_wrapper.accumulative_counts=2.* use 4'):
         hook.before_train(Runner)
     torch.distributed.destroy_process_group()
 

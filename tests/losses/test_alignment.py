@@ -153,7 +153,7 @@ def test_embeddings_that_do_not_fit(name):
 
 
 @pytest.mark.parametrize('config, message', [
-    ({'type': 'CORALLoss', 'center': 'mean'}, "center must be one of 'true', 'upstream', got 'mean'"),
+    ({'type': 'CORALLoss', 'center': 'mean'}, "center must be one of 'true', 'upstream', but got 'mean'"),
     ({'type': 'CORALLoss', 'estimator': 'fair'}, "estimator must be one of 'biased', 'unbiased', 'relative', "
                                                    "'whitened'"),
     ({'type': 'CORALLoss', 'estimator': 'unbiased', 'center': 'upstream'}, "defined for center='true' only"),

@@ -86,10 +86,10 @@ class CORALLoss(Alignment):
     def __init__(self, bounded=True, center='true', estimator='biased', **kwargs):
         super().__init__(**kwargs)
         if center not in CENTERS:
-            raise InputError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
+            raise InputError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, but got {center!r}')
         if estimator not in ESTIMATORS:
             raise InputError(f'CORALLoss: estimator must be one of {", ".join(map(repr, ESTIMATORS))}, '
-                             f'got {estimator!r}')
+                             f'but got {estimator!r}')
         if estimator == 'unbiased' and center != 'true':
             raise InputError("CORALLoss: estimator='unbiased' is defined for center='true' only")
         self.options = {'bounded': bounded, 'center': center, 'estimator': estimator}
