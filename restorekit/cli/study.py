@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from restorekit.tasks.study import study, study_report
     if args.report:
         options = {'STUDY.py': args.study, '--out': args.out, '--job': args.job, '--variants': args.variants,
-                   '--data-root': args.data_root, '--cfg-options': args.cfg_options}
+                   '--cluster': args.cluster, '--data-root': args.data_root, '--cfg-options': args.cfg_options}
         unused = [name for name, value in options.items() if value]
         if unused:
             raise InputError('--report writes the report of a finished study and runs nothing, so that '
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
         jobs = submit_study(args.study, args.out, shares=args.workers, cluster=args.cluster,
                             parameters=args.cluster_options, variants=args.variants, data_root=args.data_root,
                             options=args.cfg_options)
-        print(f'Submitted: {", ".join(job.job_id for job in jobs)}; logs in {args.out}/cluster')
-        print(f'Report of what is finished: restorekit study --report {args.out}')
+        say(f'Submitted: {", ".join(job.job_id for job in jobs)}; logs in {args.out}/cluster')
+        say(f'Report of what is finished: restorekit study --report {args.out}')
         return 0
     state = study(args.study, args.out, job=args.job, variants=args.variants, workers=args.workers,
                   data_root=args.data_root, options=args.cfg_options, progress=lambda text: say(text, flush=True))

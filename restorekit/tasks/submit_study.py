@@ -68,4 +68,4 @@ def submit_study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, s
 
 def _run_share(job, file, out, variants, data_root, options):
     prepare_process()
-    return study(file, out, job=job, variants=variants, data_root=data_root, options=options, progress=print)
+    return study(file, out, job=job, variants=variants, data_root=data_root, options=options)
