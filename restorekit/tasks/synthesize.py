@@ -209,8 +209,15 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, list[str]]:
     lines: dict[str, list[str]] = {}
     manifest = Path(out, MANIFEST)
     if manifest.is_file():
-        for line in manifest.read_text(encoding='utf-8').splitlines():
-            lines.setdefault(json.loads(line)['clear'], []).append(line)
+        try:
+            for line in manifest.read_text(encoding='utf-8').splitlines():
+                name = json.loads(line)['clear']
+                if not isinstance(name, str):
+                    raise TypeError('"clear" is no name')
+                lines.setdefault(name, []).append(line)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f'{manifest} is not a list of degraded images ({error}); give another output folder') \
+                from error
     return lines
 
 
