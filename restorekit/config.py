@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -302,6 +303,10 @@ def _failed_import(name, error, where):
     elif frames:
         place = f'{frames[-1].filename}, line {frames[-1].lineno}'
     else:
+        dotted = re.sub(r'\.py$', '', name).replace('\\', '/').strip('./').replace('/', '.')
+        if dotted != name:
+            return (f'{where}: custom_imports names {name!r}, but takes the names of modules, with dots between their '
+                    f'folders: imports=[{dotted!r}]')
         return (f'{where}: custom_imports names {name!r}, but there is no such module ({error}). Put it beside the '
                 f'config or in the working directory {os.getcwd()}, or add its folder to PYTHONPATH.')
     return f'{where}: custom_imports: {name!r} fails in {place}: {type(error).__name__}: {error}'
@@ -323,7 +328,7 @@ def _check_bases(path, files):
     files[path] = None  # until its bases are done
     try:
         tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
         line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
     inherited = {}
@@ -341,7 +346,11 @@ def _check_bases(path, files):
             bases = ast.literal_eval(node.value)
         except ValueError:  # computed: mmengine evaluates it
             continue
-        for base in [bases] if isinstance(bases, str) else bases:
+        bases = [bases] if isinstance(bases, str) else bases
+        if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
+            raise ConfigError(f'{path}, line {node.lineno}: _base_ must be the name of a config or a list of names, '
+                              f'but got {bases!r}')
+        for base in bases:
             if '{{' in base:
                 continue
             base_path = _base_path(base, path, node.lineno)

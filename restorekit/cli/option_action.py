@@ -1,6 +1,7 @@
 """``KEY=VALUE`` options."""
 
 import json
+import re
 
 import yaml
 from mmengine.config import DictAction
@@ -13,9 +14,7 @@ class OptionAction(DictAction):
     """
 
     def __call__(self, parser, namespace, values, option_string=None):
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
+        values = [self._checked(parser, value, option_string) for value in values]
         try:
             super().__call__(parser, namespace, values, option_string)
         except (yaml.YAMLError, ValueError, AssertionError, RecursionError) as error:  # what the two readers answer
@@ -26,6 +25,16 @@ class OptionAction(DictAction):
         for key, value in getattr(namespace, self.dest).items():
             if isinstance(value, _Unreadable):
                 parser.error(f'{option_string} {key}: the value is not in YAML\'s flow form: {value}')
+
+    @staticmethod
+    def _checked(parser, pair, option):
+        key, equals, value = pair.partition('=')
+        key = re.sub(r'\[(\d+)\]', r'.\1', key.strip())  # an item of a list, as Python writes it
+        if not equals or '' in key.split('.'):
+            parser.error(f'{option} takes KEY=VALUE, but got {pair!r}')
+        if re.match(r'\s*dict\s*\(', value):
+            parser.error(f"{option} {pair}: a dict is written in YAML's flow form, {{a: 1, b: 2}}, not dict(a=1, b=2)")
+        return f'{key}={value}'
 
     @staticmethod
     def _parse_iterable(value):

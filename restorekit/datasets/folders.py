@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 
-from restorekit.degradations import read_depth
+from restorekit.degradations import check_depth_options, read_depth
 from restorekit.files.names import log
-from restorekit.messages import InputError, InputTypeError
+from restorekit.messages import InputError, InputTypeError, refuse_unused
 from restorekit.registry import DATASETS
 
 from .file_dataset import FileDataset
@@ -82,6 +82,9 @@ class PairedDataset(FileDataset):
         if pairing == 'list' and not has_pairs:
             raise InputError("pairing='list' needs an ann_file with a column of clear images" +
                              (f'; {ann_file} has none' if ann_file else ''))
+        if has_pairs and pairing != 'list':
+            refuse_unused(self, dict(pairing=pairing), 'finding the clear images by name',
+                          f'ann_file={str(ann_file)!r}, whose column of clear images says which they are')
         inputs = self._names(input_dir, include, listed, 'input')
         if has_pairs:
             rows = self._names(gt_dir, listed=listed, role='gt')
@@ -140,6 +143,9 @@ class ClearDepthDataset(FileDataset):
     def __init__(self, clear_dir, depth_dir=None, depth=None, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         self.depth = dict(depth or {})
+        if depth_dir is None:
+            refuse_unused(self, dict(depth=depth or None), 'maps in depth_dir', 'no depth_dir')
+        check_depth_options(self.depth, 'ClearDepthDataset: depth')
         listed = None if ann_file is None else read_list(ann_file, ('gt', 'depth'), include)
         names = self._names(clear_dir, include, listed, 'gt')
         maps = order = None

@@ -59,6 +59,9 @@ def read_list(path, roles, include=None):
         ValueError: If it is empty or a line makes no sense; names the lines.
     """
     path = str(path)
+    if path.lower().endswith(('.json', '.xlsx', '.xls', '.yaml', '.yml', '.xml')):
+        raise InputError(f'{path} is not a list that is read; write one as .txt (names separated by spaces or tabs), '
+                         '.csv (with a header) or .jsonl (an object on each line)')
     if '://' not in path:
         try:
             data = read_file(path, MAX_BYTES, 'list file')

@@ -13,8 +13,11 @@ from .folders import SingleDataset
 
 
 class _Wrapper(RestoreDataset):
-    @staticmethod
-    def _build(dataset):
+    def _build(self, dataset):
+        if isinstance(dataset, dict) and dataset.get('seed'):
+            raise InputError(f'{type(self).__name__}: seed={dataset["seed"]} of its {dataset.get("type")} has no '
+                             'effect, since a part draws with the seed of the whole; give seed to '
+                             f'{type(self).__name__}')
         return DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
 
     def parts(self):

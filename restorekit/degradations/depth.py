@@ -1,5 +1,6 @@
 """Where depth comes from: files, converted in one place, and a proxy for photos without any."""
 
+import inspect
 import io
 import math
 import pathlib
@@ -10,11 +11,12 @@ import torch
 from restorekit.files.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
-from restorekit.messages import InputError, MissingFileError
+from restorekit.messages import InputError, InputTypeError, MissingFileError, did_you_mean
 
 from .draw import Draw, check_choice, check_range, fractal_noise
 
 MAX_DEPTH = 1e20  # times the thickest haze it stays finite in 32 bits
+_NEAR = 0.1
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
 
@@ -70,7 +72,7 @@ class ProxyDepth:
         return guided_filter(luminance(image), depth, radius, 1e-3, subsample).clamp(0, 1)
 
 
-def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, name='depth'):
+def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None, near=_NEAR, name='depth'):
     """Convert a stored map to depth: 0 at the camera, larger is farther.
 
     In this order: ``inverted`` (``1 - v``), ``log_base`` (``log_base ** v``), then
@@ -101,6 +103,9 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     check_choice('kind', kind, ('depth', 'disparity'))
     scale = check_range('scale', scale, 1e-12, 1e12)[0]
     near = check_range('near', near, 1e-6, 1)[0]
+    if kind == 'depth' and near != _NEAR:
+        raise InputError(f"near is for kind='disparity' and has no effect with kind='depth', but got near={near}; drop "
+                         f"near (its default is {_NEAR}), or give kind='disparity'")
     values = np.asarray(values, dtype=np.float64)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(values.shape[0], values.shape[1]) if values.shape[2] == 1 else values[0]
@@ -129,7 +134,7 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     return values.astype(np.float32)
 
 
-def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, backend_args=None):
+def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=_NEAR, backend_args=None):
     """Read a depth map from a file and convert it (see :func:`convert_depth`).
 
     Args:
@@ -153,6 +158,22 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
     if values.dtype.kind == 'u' and pathlib.PurePosixPath(path).suffix.lower() != '.npy':
         values = values / np.float64(np.iinfo(values.dtype).max)
     return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')
+
+
+def check_depth_options(options, name):
+    """Raise unless ``options`` are keyword arguments that :func:`convert_depth` takes, before a file is read.
+
+    Example:
+        >>> check_depth_options(dict(kind='disparity', near=0.2), 'depth')
+    """
+    known = [key for key in inspect.signature(convert_depth).parameters if key not in ('values', 'name')]
+    for key in options:
+        if key not in known:
+            raise InputError(f'{name} has no {key!r}; ' + did_you_mean(key, known, f'it takes {", ".join(known)}'))
+    try:
+        convert_depth(np.zeros((1, 1)), **options)
+    except (InputError, InputTypeError) as error:
+        raise InputError(f'{name}: {error}') from error
 
 
 def read_stored_depth(path, backend_args=None):

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from restorekit.files.atomic import atomic_write
-from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
+from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError, refuse_unused
 
-from .depth import convert_depth
+from .depth import convert_depth, read_stored_depth
 from .draw import check_choice
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -67,6 +67,8 @@ class DepthEstimator:
         if cache_dir is not None and not (self.is_onnx or isinstance(network, dict)):
             raise InputError('cache_dir needs a network given as file or config: a map cannot be told from that of '
                              'another function')
+        if self.is_onnx:
+            refuse_unused(self, dict(device=device), 'a torch module', 'an ONNX file, which runs on the CPU')
         sides = [size] if isinstance(size, int) else list(size)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
             raise InputError(f'size must be the shorter side or (height, width) in pixels, but got {size!r}')
@@ -96,7 +98,7 @@ class DepthEstimator:
             return self._estimate(image)
         path = self.cache_dir / f'{self._key(image)}.npy'
         if path.is_file():
-            return np.load(path)
+            return read_stored_depth(path)
         depth = self._estimate(image)
         self.cache_dir.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda file: np.save(file, depth), sync=False)
@@ -141,7 +143,13 @@ class DepthEstimator:
                                          name='onnxruntime') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(str(self.network), options, providers=['CPUExecutionProvider'])
+        try:
+            session = onnxruntime.InferenceSession(str(self.network), options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # its classes have no common base but Exception
+            if type(error).__module__.startswith('onnxruntime'):
+                raise InputError(f'onnxruntime {onnxruntime.__version__} cannot run the depth network {self.network}: '
+                                 f'{str(error).splitlines()[0]}; copy or export it again') from error
+            raise
         entry = session.get_inputs()[0]
         fixed = tuple(entry.shape[2:]) if all(isinstance(side, int) for side in entry.shape[2:]) else None
         return lambda values: session.run(None, {entry.name: values})[0], fixed
@@ -153,9 +161,14 @@ class DepthEstimator:
             network = MODELS.build(network)
         if isinstance(network, torch.nn.Module):
             if self.checkpoint is not None:
-                from restorekit.checkpoint import load_checkpoint_file
-                state = load_checkpoint_file(self.checkpoint)
-                network.load_state_dict(state.get('state_dict', state))
+                from restorekit.checkpoint import CheckpointError, load_checkpoint_file, state_dict_problems
+                content = load_checkpoint_file(self.checkpoint)
+                state = content.get('state_dict', content)
+                problems = state_dict_problems(state if isinstance(state, dict) else {}, network.state_dict(), limit=5)
+                if problems:
+                    raise CheckpointError(f'{self.checkpoint} does not hold the weights of this '
+                                          f'{type(network).__name__}.\n  ' + '\n  '.join(problems))
+                network.load_state_dict(state)
             network = network.to(self.device).eval()
 
         def run(values):

@@ -38,7 +38,8 @@ def minimum_filter(image: torch.Tensor, size: int) -> torch.Tensor:
         >>> minimum_filter(torch.eye(3)[None, None], 3).sum().item()
         0.0
     """
-    return -F.max_pool2d(-image, size, 1, size // 2)
+    rows = F.max_pool2d(-image, (size, 1), 1, (size // 2, 0))
+    return -F.max_pool2d(rows, (1, size), 1, (0, size // 2))
 
 
 def haze_density(image: torch.Tensor, window: int = 7) -> torch.Tensor:

@@ -113,3 +113,10 @@ def test_what_is_no_text_file_is_said(tmp_path):
         read_list(tmp_path / 'none.txt', ('input',))
     with pytest.raises(FileNotFoundError, match="none of the 1 names of .* matches include='b"):
         read_list(write(tmp_path, 'a.png'), ('input',), include='b*')
+
+
+@pytest.mark.parametrize('name', ['list.json', 'list.xlsx', 'LIST.YAML'])
+def test_lists_of_other_kinds_are_refused_by_their_suffix(tmp_path, name):
+    (tmp_path / name).write_text('[{"input": "a.png"}]')
+    with pytest.raises(ValueError, match=rf'{name} is not a list that is read; write one as .txt .* or .jsonl'):
+        read_list(tmp_path / name, ('input',))

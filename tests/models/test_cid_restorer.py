@@ -56,7 +56,7 @@ def restorer(network=None, **kwargs):
 
 @pytest.mark.parametrize('anchor', [0.0, 1.0, 0.5])
 def test_loss_is_the_weighted_sum_plus_the_anchor(anchor):
-    model = restorer(anchor=anchor)
+    model = restorer(anchor=anchor, reweighter=dict(type='DecorrelationReweighter'))
     model.reweighter = Fixed(clip=None)
     x, samples, y = batch()
     losses = model.loss(x, samples)

@@ -20,7 +20,7 @@ def trained_like(network):
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for layer in (network.decoder.local_head, network.decoder.global_head[-1]):
-            layer.weight.copy_(0.3 * torch.randn(layer.weight.shape, generator=generator))
+            layer.weight.copy_(0.1 * torch.randn(layer.weight.shape, generator=generator))
     return network.eval()
 
 
@@ -53,6 +53,16 @@ def test_what_the_decoder_predicts_is_bounded_for_any_weights():
         assert (matrix - torch.eye(3)).abs().max() <= 0.5
         if scale == 1:
             assert bias.abs().max() <= 1.6 + 20.1 * 1.6 + 0.5
+
+
+def test_the_scale_of_deep_maps_does_not_matter():
+    torch.manual_seed(0)
+    decoder = GridAffineDecoder((64, 16), (4, 8), channels=8, blocks=1)
+    torch.nn.init.normal_(decoder.local_head.weight, std=0.1)
+    first, second = images(1, 64, 8, 8), images(1, 16, 4, 4)
+    expected = decoder.coefficients((first, second))[0]
+    assert torch.allclose(decoder.coefficients((first, 1000 * second))[0], expected, rtol=1e-2)
+    assert (expected / expected.mean() - 1).abs().max() > 0.05  # the heads are not at their start
 
 
 def test_strips_of_the_coefficients_equal_the_whole(network):

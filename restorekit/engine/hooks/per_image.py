@@ -15,6 +15,7 @@ from restorekit.engine.evaluation_loop import encode_strip
 from restorekit.evaluation import ImageMetric
 from restorekit.files.atomic import atomic_write_bytes, atomic_write_text
 from restorekit.files.names import file_name
+from restorekit.files.reader import read_json
 from restorekit.registry import HOOKS
 
 FILE = 'per_image.json'
@@ -65,7 +66,7 @@ class PerImageHook(Hook):
         if not is_main_process():
             return
         path = Path(runner.work_dir, FILE)
-        curve = json.loads(path.read_text())['curve'] if path.is_file() else []
+        curve = read_json(path, 'the curve of a run').get('curve', []) if path.is_file() else []
         curve = [entry for entry in curve if entry[0] < runner.iter]
         curve.append([runner.iter, {key: float(value) for key, value in (metrics or {}).items()}])
         found = per_image_numbers(runner.val_loop.evaluator.metrics)

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from restorekit.checkpoint import CheckpointError
+from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
-from restorekit.messages import MissingDependencyError
+from restorekit.messages import MissingDependencyError, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -79,6 +79,8 @@ class EfficientNetLite(Module):
             raise ValueError(f'EfficientNetLite: out_stages must be ascending numbers from 1 to {len(_STAGES)}, '
                              f'but got {out_stages!r}')
         self.pretrained, self.out_stages = pretrained, stages
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
         self._conv_stem = _conv(3, 32, 3, 2)
         self._blocks = nn.ModuleList()
         self._ends, channels, strides, width, stride = [], [], [], 32, 2
@@ -95,12 +97,14 @@ class EfficientNetLite(Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps of ``out_stages``, (N, channels[i], H / strides[i], W / strides[i])."""
-        x = nn.functional.relu6(self._conv_stem(x * 2 - 1))
+        # channels last: depthwise convolutions are a quarter faster so on CPUs
+        x = (x * 2 - 1).contiguous(memory_format=torch.channels_last)
+        x = nn.functional.relu6(self._conv_stem(x))
         maps = []
         for number, block in enumerate(self._blocks, 1):
             x = block(x)
             if number in self._ends:
-                maps.append(x)
+                maps.append(x.contiguous())
         return tuple(maps)
 
     def init_weights(self):
@@ -108,7 +112,7 @@ class EfficientNetLite(Module):
         super().init_weights()
         if self.pretrained:
             path = _package_file() if self.pretrained is True else self.pretrained
-            self.load_imagenet(torch.load(path, map_location='cpu', weights_only=True), str(path))
+            self.load_imagenet(network_state(load_checkpoint_file(str(path)), path), str(path))
 
     def load_imagenet(self, state: dict, source: str = 'the state dict') -> None:
         """Fold the BatchNorm of published weights into the convolutions and take them over, strictly.

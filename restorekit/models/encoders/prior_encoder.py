@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from restorekit.functional.haze_prior import CANDIDATES, MAP_CHANNELS, STRIDE, haze_prior
 from restorekit.functional.precision import no_autocast
+from restorekit.messages import refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -41,6 +42,8 @@ class PriorEncoder(Module):
         super().__init__(init_cfg)
         if not 0 < feature_scale <= 1:
             raise ValueError(f'PriorEncoder: feature_scale must be in (0, 1], but got {feature_scale}')
+        if features is None:
+            refuse_unused(self, dict(feature_scale=feature_scale), 'an encoder in features', 'no features')
         self.feature_scale = feature_scale
         self.features = MODELS.build(features) if features is not None else None
         channels, strides = [self.prior_channels + MAP_CHANNELS + 3 * STRIDE ** 2], [STRIDE]

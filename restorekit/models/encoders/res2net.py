@@ -6,7 +6,7 @@ from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.files.download import download, is_url
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -100,6 +100,8 @@ class Res2Net(Module):
             if not isinstance(value, int) or value < 1:
                 raise InputError(f'Res2Net: {name} must be a positive integer, but got {value!r}')
         self.pretrained = pretrained
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
 
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, stem_channels, 3, 2, 1, bias=False), nn.BatchNorm2d(stem_channels), nn.ReLU(inplace=True),
@@ -148,9 +150,9 @@ class Res2Net(Module):
         Keys of stages that were not built and of the classifier are ignored; ``num_batches_tracked`` may be missing;
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
-        from restorekit.checkpoint import load_checkpoint_file
+        from restorekit.checkpoint import load_checkpoint_file, network_state
         content = load_checkpoint_file(download(source) if is_url(source) else source, map_location='cpu')
-        state = content.get('state_dict', content)  # a .safetensors file is read as a dict with a state dict in it
+        state = network_state(content, source)
         built = self.out_indices[-1] + 1
         foreign = ('fc.', *(f'layer{stage + 1}.' for stage in range(built, 4)))
         expected = self.state_dict()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restorekit.messages import InputError, MissingDependencyError, did_you_mean
+from restorekit.messages import InputError, MissingDependencyError, did_you_mean, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -59,6 +59,8 @@ class TimmEncoder(Module):
                  init_cfg: dict | None = None, **kwargs: Any):
         super().__init__(init_cfg)
         self.name, self.pretrained, self.kwargs = name, pretrained, kwargs
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
         self.out_indices = None if out_indices is None else tuple(out_indices)
         timm = _import_timm()
         if not timm.is_model(name):

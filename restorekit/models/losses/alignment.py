@@ -82,6 +82,9 @@ class Alignment(nn.Module):
         if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or source.shape[1] == 0:
             raise InputError(f'alignment takes source (n, d) and target (m, d), but got {tuple(source.shape)} and '
                              f'{tuple(target.shape)}; make rows of a map with alignment.rows(embedding)')
+        if self.embedding_dim not in (None, target.shape[1]):
+            raise InputError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
+                             f'has {target.shape[1]} dimensions')
         with no_autocast(source):
             source, target = at_least_float32(gather_rows(source), gather_rows(target))
             if min(len(source), len(target)) < self.smallest_batch:
@@ -93,9 +96,6 @@ class Alignment(nn.Module):
             return self.loss_weight * self.distance(source, target)
 
     def _with_queue(self, target):
-        if target.shape[1] != self.embedding_dim:
-            raise InputError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
-                             f'has {target.shape[1]} dimensions')
         queued = self.queue[self.queue_size - int(self.queue_count):].to(target)
         new = target.detach()
         if self.training and bool(new.isfinite().all()):

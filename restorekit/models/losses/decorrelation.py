@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from restorekit.messages import InputError, unknown_name_message
+from restorekit.messages import InputError, refuse_unused, unknown_name_message
 from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
@@ -122,8 +122,8 @@ class DecorrelationReweighter(Reweighter):
         num_maps (int): Number of maps ('stablenet' makes a cosine and a sine of each).
         dims (int | None): Dimensions used; None or as many as there are: all. With far more dimensions than samples a
             few hundred tell as much, at a cost that falls with them.
-        reduction (str): How they become ``dims``: 'subset', drawn without replacement at each call, or 'projection' on
-            a random orthonormal basis, the same at every call.
+        reduction (str): How they become ``dims``, and only with it: 'subset', drawn without replacement at each call,
+            or 'projection' on a random orthonormal basis, the same at every call.
         steps (int): Steps of gradient descent.
         lr (float): Step size; a tenth of it in the second half.
         momentum (float): Momentum, in [0, 1).
@@ -183,6 +183,8 @@ class DecorrelationReweighter(Reweighter):
         if reduction not in ('subset', 'projection'):
             raise InputError("DecorrelationReweighter: reduction must be 'subset' or 'projection', but got "
                              f'{reduction!r}')
+        if dims is None:
+            refuse_unused(self, dict(reduction=reduction), 'fewer dims', 'no dims')
         self.mapping, self.num_maps, self.resample = mapping, num_maps, resample
         self.dims, self.reduction, self._basis = dims, reduction, None
         self.steps, self.lr, self.momentum = steps, lr, momentum
