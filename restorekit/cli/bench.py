@@ -80,6 +80,7 @@ def costs(found):
     for method, cost in found['costs'].items():
         for size, pass_ in cost['sizes'].items():
             columns.setdefault(f's at {size}', {})[method] = f'{pass_["seconds"]:.3f}'
+            columns.setdefault(f'CPU s at {size}', {})[method] = f'{pass_["cpu_seconds"]:.3f}'
             columns.setdefault(f'MiB at {size}', {})[method] = \
                 '-' if pass_['memory'] is None else f'{pass_["memory"] / 2**20:.0f}'
         for title, key, scale in (('parameters (M)', 'parameters', 1e6), ('multiply-adds (G)', 'macs', 1e9)):
