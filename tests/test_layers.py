@@ -12,8 +12,8 @@ PACKAGE = Path(restorekit.__file__).parent
 TOOLS = PACKAGE.parent / 'tools'
 #: No file imports from a room to its right; rooms of one number may import each other leftwards.
 ROOMS = [
-    'version', 'messages', 'compat', 'registry', 'text_table', 'merging', 'random', 'distributed', 'config', 'utils',
-    'structures', 'functional', 'files', 'checkpoint', 'degradations', 'scenes', 'datasets', 'models', 'evaluation',
+    'version', 'messages', 'compat', 'registry', 'merging', 'random', 'distributed', 'config', 'utils', 'structures',
+    'functional', 'files', 'text_table', 'checkpoint', 'degradations', 'scenes', 'datasets', 'models', 'evaluation',
     'visualization', 'engine', 'zoo', 'inference', 'tasks', 'testing', 'cli']
 MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')
                  for path in PACKAGE.rglob('*.py'))

@@ -146,6 +146,9 @@ def _check_clipping(node, where):
 def _check_trackers(cfg, where):
     """Refuse a backend of the visualizer whose package is not installed."""
     for i, backend in enumerate((cfg.get('visualizer') or {}).get('vis_backends') or ()):
+        if isinstance(backend, str):
+            raise ConfigError(f"{where}: visualizer.vis_backends[{i}] must be a dict with a 'type', but got "
+                              f'{backend!r}')
         name = str(backend.get('type')).rpartition('.')[2] if isinstance(backend, dict) else None
         module = _TRACKERS.get(name)
         if module and module not in sys.modules and importlib.util.find_spec(module) is None:

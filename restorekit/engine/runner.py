@@ -45,6 +45,7 @@ from .evaluation_loop import distinct
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
+from .recompute import recompute
 from .resume_check import check_resumable
 from .schedule import TrainingSchedule
 from .stored_paths import last_name, portable_config, stored_hub
@@ -64,6 +65,7 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
+    - ``activation_checkpointing`` leaves BatchNorm's statistics as they would be without.
     - What a config leaves unsaid is completed (:func:`complete_config`).
     - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
     - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
@@ -124,6 +126,11 @@ class RestoreRunner(Runner):
         hub._log_scalars = Histories(hub.log_scalars)
         return hub
 
+    def train(self):
+        """Train; modules of ``activation_checkpointing`` are left to :func:`recompute`, not to MMEngine."""
+        self._recomputed = self.cfg.pop('activation_checkpointing', None)
+        return super().train()
+
     def _init_model_weights(self):
         """Initialise, unless a checkpoint is about to fill the network (pretrained weights need not be there then)."""
         if self._resume or (self._load_from and not self.cfg.get('load_matching')):
@@ -163,6 +170,11 @@ class RestoreRunner(Runner):
 
     def load_or_resume(self):
         """Load or resume as the config says; then take over the optimizer of the phase that is continued."""
+        if getattr(self, '_recomputed', None):
+            self.cfg.activation_checkpointing, self._recomputed = self._recomputed, None
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            recompute(model, self.cfg.activation_checkpointing)
+            self.logger.info(f'Computed again in the backward pass: {self.cfg.activation_checkpointing}')
         if self._has_loaded:
             return
         resuming = self._resume

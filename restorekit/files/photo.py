@@ -24,6 +24,8 @@ from .metadata import Metadata, metadata_of
 FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.jpe': 'JPEG', '.jfif': 'JPEG', '.png': 'PNG', '.apng': 'PNG',
            '.tif': 'TIFF', '.tiff': 'TIFF', '.webp': 'WebP', '.bmp': 'BMP', '.gif': 'GIF', '.avif': 'AVIF',
            '.heic': 'HEIC', '.heif': 'HEIC'}
+#: Formats that have a quality.
+LOSSY = ('JPEG', 'WebP', 'AVIF', 'HEIC')
 PHOTO_SUFFIXES = tuple(FORMATS)
 #: Formats that hold several pages or frames.
 PAGED = ('PNG', 'TIFF', 'WebP', 'GIF')
@@ -301,8 +303,8 @@ def _read_pillow(data, path, kind, max_pixels):
     except ImageFileError:
         raise
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError) as error:
-        raise ImageFileError(f'{path} ({len(data)} bytes) cannot be decoded as {kind}: {error}; replace or remove it'
-                             ) from error
+        raise ImageFileError(f'{path} ({len(data)} bytes) cannot be decoded as {kind}: {_reason(error)}; replace or '
+                             'remove it') from error
     return Photo([page], kind, grey, metadata)
 
 
@@ -372,6 +374,11 @@ def _cmyk_to_srgb(image):
         except (ImageCms.PyCMSError, OSError):  # a damaged profile
             pass
     return image.convert('RGB')
+
+
+def _reason(error):
+    """What Pillow says is wrong; where it names its buffer in memory, that the file is damaged."""
+    return 'it is damaged' if 'BytesIO' in str(error) else error
 
 
 def _heif():

@@ -76,7 +76,7 @@ class FileOptions(RestoreOptions, total=False):
     max_pixels: int | None
     sequence: bool
     video: VideoOptions
-    progress: Callable[[int, int], None] | None
+    progress: Callable[[float, int], None] | None
     on_note: Callable[[str], None] | None
     on_result: Callable[[FileResult], None] | None
 
@@ -127,6 +127,9 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
     if out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not out.is_dir():
         if len(found) != 1:
             raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
+        if suffix or (ending is not None and ending != out.suffix.lower()):
+            what = f'the suffix {suffix!r}' if suffix else f'the format {format}'
+            raise InputError(f'{out} is the whole name of the output, so {what} does not fit; give a folder with -o')
         jobs = [(found[0][0], out)]
     else:
         jobs = [(source, out / _output(name, ending, suffix)) for source, name in found]

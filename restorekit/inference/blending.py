@@ -65,7 +65,8 @@ class HighlightGuard:
         red, green, blue = cv2.split(small)
         top = np.iinfo(image.dtype).max if image.dtype.kind == 'u' else 1
         t = np.clip((cv2.min(cv2.min(red, green), blue) / np.float32(top) - low) / (high - low), 0, 1)
-        self.height, self.map = height, None
+        self.height = height
+        self.map: np.ndarray | None = None
         if t.any():
             t = cv2.dilate(t * t * (3 - 2 * t), np.ones((3, 3), np.uint8))
             t = cv2.GaussianBlur(t, (0, 0), max(small.shape[:2]) / 256 + 0.5)
@@ -78,7 +79,8 @@ class HighlightGuard:
         low, high, part = _neighbours(len(self.map), self.height, start, stop)
         if not self.map[low[0]:high[-1] + 1].any():
             return None
-        return self.map[low] * (1 - part) + self.map[high] * part
+        kept: np.ndarray = self.map[low] * (1 - part) + self.map[high] * part
+        return kept
 
     def weight(self, start: int, stop: int) -> np.ndarray | float:
         """Return float32 (stop - start, W, 1): 1 where the image is restored, 0 where it is kept; or 1.0 for all."""
@@ -96,9 +98,9 @@ class HighlightGuard:
                 restored[part] = image[part]
                 continue
             columns = np.flatnonzero(kept.any(axis=0))
-            part = part, slice(columns[0], columns[-1] + 1)
-            kept = np.ascontiguousarray(kept[:, part[1]])
-            restored[part] = cv2.blendLinear(image[part], restored[part], kept, 1 - kept)
+            box = part, slice(int(columns[0]), int(columns[-1]) + 1)
+            kept = np.ascontiguousarray(kept[:, box[1]])
+            restored[box] = cv2.blendLinear(image[box], restored[box], kept, 1 - kept)
         return restored
 
 

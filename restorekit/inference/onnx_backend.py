@@ -38,6 +38,8 @@ class OnnxBackend:
         if precision not in ('auto', 'fp32'):
             raise InputError(f'the precision of {path} was chosen when it was exported, but got {precision}; '
                              'leave out --precision')
+        if runtime == 'openvino' and device not in (None, 'cpu'):
+            raise InputError(f'openvino runs on the CPU here; leave out --device, but got {device}')
         if not Path(path).is_file():
             raise MissingFileError(f'{path} does not exist')
         self.path, self.runtime, self.device = str(path), runtime, device or 'cpu'

@@ -420,6 +420,8 @@ def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None
     if not exported:
         raise InputError(f'{backend} runs ONNX files, but got {checkpoint}; write one with: restorekit export '
                          f'{checkpoint} -o model.onnx')
+    if config is not None:
+        raise InputError(f'{checkpoint} holds its network, so a config has no use, but got {config}; leave it out')
     from .onnx_backend import OnnxBackend
     return OnnxBackend(checkpoint, backend, device, precision)
 

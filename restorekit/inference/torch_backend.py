@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 PRECISIONS = {'auto': None, 'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
+class _Coefficients(Protocol):
+    """What a network of ``tiling = 'coefficients'`` has beside ``forward``."""
+
+    def coefficients(self, x: Tensor) -> tuple[Tensor, ...]: ...
+
+    def apply_coefficients(self, x: Tensor, *coefficients: Tensor, rows: slice, height: int) -> Tensor: ...
+
+    def apply_coefficients_array(self, pixels: np.ndarray, *coefficients: Tensor, strength: float
+                                 ) -> np.ndarray | None: ...
+
+
 class TorchBackend:
     """A network of restorekit on a device.
 
@@ -41,7 +52,8 @@ class TorchBackend:
     def __init__(self, network: RestorationNetwork, device: str | torch.device, precision: str = 'auto'):
         if precision not in PRECISIONS:
             raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
-        self.network, self.device, self.autocast = network, torch.device(device), PRECISIONS[precision]
+        self.network: Any = network  # what it can do beyond forward depends on its tiling
+        self.device, self.autocast = torch.device(device), PRECISIONS[precision]
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
         self.receptive_field = network.receptive_field
         self.model_name = type(network).__name__
@@ -85,25 +97,21 @@ class TorchBackend:
         else:
             image = _unit(image, image.dtype)
         with torch.inference_mode(), self._autocast():
-            coefficients: tuple[Tensor, ...] = self.network.coefficients(self._tensor(image))
-            return coefficients
+            return cast(_Coefficients, self.network).coefficients(self._tensor(image))
 
     def apply(self, strip: np.ndarray, coefficients: Sequence[Tensor], start: int, height: int) -> np.ndarray:
         """Apply coefficients to rows ``start`` and following of an image of ``height`` rows; float32 (h, W, 3)."""
         rows = slice(start, start + strip.shape[0])
         with torch.inference_mode():
-            result = self.network.apply_coefficients(self._tensor(strip), *[x.float() for x in coefficients], rows=rows,
-                                                     height=height)
-            return self._array(result)
+            network, given = cast(_Coefficients, self.network), [x.float() for x in coefficients]
+            return self._array(network.apply_coefficients(self._tensor(strip), *given, rows=rows, height=height))
 
     def apply_bytes(self, pixels: np.ndarray, coefficients: Sequence[Tensor], strength: float) -> np.ndarray | None:
         """Apply coefficients to a whole uint8 image at the speed of memory; None where the network has no way to."""
         if self.device.type != 'cpu' or not hasattr(self.network, 'apply_coefficients_array'):
             return None
         with torch.inference_mode():
-            restored: np.ndarray | None = self.network.apply_coefficients_array(pixels, *coefficients,
-                                                                                strength=strength)
-            return restored
+            return cast(_Coefficients, self.network).apply_coefficients_array(pixels, *coefficients, strength=strength)
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass over (height, width) takes."""

@@ -147,7 +147,7 @@ def _report(runner: Any) -> TrainReport:
     table = results_table(runner.state)
     if table:
         atomic_write_text(table + '\n', str(runner.work_dir / 'results.md'))
-    phases = runner.state['phases']
+    phases = {name: record for name, record in runner.state['phases'].items() if name in runner.phases}  # not of old
     checkpoints = [runner.checkpoint(name) for name in phases if runner.checkpoint(name)]
     return TrainReport(work_dir=runner.work_dir, config=runner.where, phases=phases,
                        checkpoint=checkpoints[-1] if checkpoints else None, table=table,
