@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CUT = 0.12
 #: The same from the average of the last frames: from here on the scene moves, and follows in the usual time; the less
 #: it moves, the longer that takes, up to so many times.
-_MOVES, _SLOWEST = 0.01, 20
+_MOVES, _SLOWEST = 0.02, 20
 
 
 class SequenceRestorer:

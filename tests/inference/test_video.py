@@ -141,7 +141,7 @@ def test_what_moves_is_followed_in_a_second_and_what_stands_still_is_not(model):
         seen = model.look(frame)
         return float(((restorer.held[1] - before[1]) / (seen[1] - before[1])).mean())
     assert followed(20) == pytest.approx(1 - np.exp(-1 / 25), rel=1e-3)
-    assert followed(1) == pytest.approx((1 - np.exp(-1 / 25)) / 255 / 0.01, rel=1e-3)
+    assert followed(1) == pytest.approx((1 - np.exp(-1 / 25)) / 255 / 0.02, rel=1e-3)
 
 
 def test_a_new_scene_begins_anew(model):
@@ -163,7 +163,7 @@ def test_averages_of_other_networks_are_smoothed_too():
     restorer.restore_pixels(frames[1])
     seen = made.look(frames[1])
     small = [cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) / 255. for frame in frames[:2]]
-    weight = (1 - np.exp(-1 / 25)) * min(1, max(np.abs(small[1] - small[0]).mean() / 0.01, 0.05))
+    weight = (1 - np.exp(-1 / 25)) * min(1, max(np.abs(small[1] - small[0]).mean() / 0.02, 0.05))
     for old, new, now in zip(held, seen, restorer.held, strict=True):
         assert torch.allclose(now, old + (new - old) * weight, atol=1e-4)
 
