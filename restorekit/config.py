@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -13,6 +14,7 @@ import types
 import warnings
 from pathlib import Path
 
+import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import load
 
@@ -22,6 +24,7 @@ from .messages import MissingFileError, UserError, did_you_mean, nearest, unknow
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
 LINE = 120  # characters of a line of a written config
+_MAX_VALUES = 100_000
 
 
 class ConfigError(UserError, ValueError):
@@ -67,7 +70,7 @@ def packaged_config(name):
     return next((path for path in (root / name, root / f'{name}.py') if path.is_file()), None)
 
 
-def _package_file(name):
+def package_file(name):
     """Return the file of our config ``name`` as text, as mmengine wants it."""
     path = packaged_config(name)
     if path is None:
@@ -75,21 +78,16 @@ def _package_file(name):
     return str(path)
 
 
-def _package_metainfo(name):
+def package_metainfo(name):
     """Return the model of our index whose config is ``name``; mmengine takes a ValueError to mean there is none."""
     root = mim_root()
-    wanted = Path(_package_file(name))
+    wanted = Path(package_file(name))
     index = root / 'model-index.yml'
     for metafile in load(index)['Import'] if index.is_file() else ():
         for model in load(root / metafile)['Models']:
             if 'Config' in model and root / model['Config'] == wanted:
                 return {**model, 'Config': str(wanted)}  # absolute: mmengine joins it to a folder that may not exist
     raise ConfigError(f'no metafile names the config {name}')
-
-
-def register_package():
-    """Make our configs known to mmengine's own functions under the name ``restorekit::``."""
-    compat.add_package(_package_file, _package_metainfo, str(PACKAGE_ROOT))
 
 
 def configs_root():
@@ -233,9 +231,9 @@ def _read_chain(path):
         Config._substitute_predefined_vars(str(path), copy)
         variables = Config._substitute_env_variables(copy, copy)
         placeholders = Config._pre_substitute_base_vars(copy, copy)
+        own = None if path.suffix == '.py' else _read_data(copy, path)  # before MMEngine, which runs tags of YAML
         bases = Config._get_base_files(copy)
         source = Path(copy).read_text(encoding='utf-8')
-        own = None if path.suffix == '.py' else load(copy)
     base, texts = ConfigDict(), []
     for name in bases:
         file, scope = (packaged_config(name.removeprefix('restorekit::')), None) if name.startswith('restorekit::') \
@@ -257,6 +255,25 @@ def _read_chain(path):
         warnings.warn(f'{path} is deprecated: {own.pop("_deprecation_")}', DeprecationWarning, stacklevel=2)
     own = Config._substitute_base_vars(own, placeholders, base)
     return lay_over(base, own), '\n'.join([*texts, f'{path}\n{path.read_text(encoding="utf-8")}']), variables
+
+
+def _read_data(copy, path):
+    """Read a config in YAML or JSON as data; ``path`` is its file for errors."""
+    text = Path(copy).read_text(encoding='utf-8')
+    try:
+        data = json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f'{path}: the config is not valid {path.suffix[1:].upper()}: {error}') from error
+    if not isinstance(data, dict):
+        raise ConfigError(f'{path}: a config is a dict of its keys, but this holds a {type(data).__name__}')
+    waiting, count = [data], 0  # what is named many times, as YAML can, is copied as often
+    while waiting:
+        node = waiting.pop()
+        waiting += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        count += 1
+        if count + len(waiting) > _MAX_VALUES:
+            raise ConfigError(f'{path}: the config has more than {_MAX_VALUES} values')
+    return data
 
 
 def _sets_base(node):
@@ -307,6 +324,10 @@ def _failed_import(name, error, where):
     elif frames:
         place = f'{frames[-1].filename}, line {frames[-1].lineno}'
     else:
+        dotted = re.sub(r'\.py$', '', name).replace('\\', '/').strip('./').replace('/', '.')
+        if dotted != name:
+            return (f'{where}: custom_imports names {name!r}, but takes the names of modules, with dots between their '
+                    f'folders: imports=[{dotted!r}]')
         return (f'{where}: custom_imports names {name!r}, but there is no such module ({error}). Put it beside the '
                 f'config or in the working directory {os.getcwd()}, or add its folder to PYTHONPATH.')
     return f'{where}: custom_imports: {name!r} fails in {place}: {type(error).__name__}: {error}'
@@ -328,8 +349,8 @@ def _check_bases(path, files):
     files[path] = None  # until its bases are done
     try:
         tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
+        line = f', line {error.lineno}: {(error.text or "").strip()[:200]}' if getattr(error, 'lineno', None) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
     inherited = {}
     for node in tree.body:
@@ -346,7 +367,11 @@ def _check_bases(path, files):
             bases = ast.literal_eval(node.value)
         except ValueError:  # computed: mmengine evaluates it
             continue
-        for base in [bases] if isinstance(bases, str) else bases:
+        bases = [bases] if isinstance(bases, str) else bases
+        if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
+            raise ConfigError(f'{path}, line {node.lineno}: _base_ must be the name of a config or a list of names, '
+                              f'but got {bases!r}')
+        for base in bases:
             if '{{' in base:
                 continue
             base_path = _base_path(base, path, node.lineno)
@@ -417,24 +442,38 @@ def _dotted_name(value):
 
 def _python(value, used, indent):
     """Write ``value`` as Python, which begins after ``used`` characters of a line; more lines follow at ``indent``."""
-    if isinstance(value, dict):
-        named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
-        opening, closing = ('dict(', ')') if named else ('{', '}')
-        items = [(f'{key}=' if named else f'{key!r}: ', item) for key, item in value.items()]
-    elif isinstance(value, (list, tuple)):
-        opening, closing = ('[', ']') if isinstance(value, list) else ('(', ')')
-        items = [('', item) for item in value]
-        if isinstance(value, tuple) and len(value) == 1:
-            return f'({_python(value[0], used + 1, indent)},)'
-    elif isinstance(value, float) and not math.isfinite(value):
-        return f"float('{value}')"
-    elif isinstance(value, os.PathLike):
-        return repr(os.fspath(value))
-    else:
-        return repr(value if isinstance(value, (str, int, float, complex, bytes, type(None))) else _dotted_name(value))
-    line = opening + ', '.join(f'{key}{_python(item, 0, 0)}' for key, item in items) + closing
-    if '\n' not in line and used + len(line) <= LINE and not any(isinstance(item, dict) for _, item in items):
+    if isinstance(value, tuple) and len(value) == 1:
+        return f'({_python(value[0], used + 1, indent)},)'
+    line = _line(value)
+    if line is not None and (used + len(line) <= LINE or not isinstance(value, (dict, list, tuple))):
         return line
+    opening, closing, items = _parts(value)
     space = ' ' * (indent + 4)
     lines = [f'{space}{key}{_python(item, indent + 4 + len(key), indent + 4)},\n' for key, item in items]
     return f'{opening}\n{"".join(lines)}{" " * indent}{closing}'
+
+
+def _line(value):
+    """Write ``value`` as Python in one line; None for what is too long, or holds a dict."""
+    if not isinstance(value, (dict, list, tuple)):
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"float('{value}')"
+        if isinstance(value, os.PathLike):
+            return repr(os.fspath(value))
+        return repr(value if isinstance(value, (str, int, float, complex, bytes, type(None))) else _dotted_name(value))
+    opening, closing, items = _parts(value)
+    parts = [None if isinstance(item, dict) else _line(item) for _, item in items]
+    if None in parts:
+        return None
+    comma = ',' if isinstance(value, tuple) and len(value) == 1 else ''
+    line = opening + ', '.join(key + part for (key, _), part in zip(items, parts, strict=True)) + comma + closing
+    return line if len(line) <= LINE else None
+
+
+def _parts(value):
+    """Return the brackets of a dict, list or tuple, and its (written key, item) pairs."""
+    if not isinstance(value, dict):
+        return (*('[]' if isinstance(value, list) else '()'), [('', item) for item in value])
+    named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
+    return (*(('dict(', ')') if named else '{}'),
+            [(f'{key}=' if named else f'{key!r}: ', item) for key, item in value.items()])

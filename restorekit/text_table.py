@@ -1,8 +1,10 @@
-"""Tables as text."""
+"""Tables as text; control characters and line breaks in cells, which come from names of files, are shown as escapes."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+
+from restorekit.files.names import terminal_text
 
 Row = Sequence[object]
 
@@ -63,7 +65,7 @@ def _piped(row: Sequence[str]) -> str:
 
 
 def _padded(rows: Sequence[Row], left: Container[int]) -> list[list[str]]:
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[terminal_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [[cell.ljust(width) if i in left else cell.rjust(width)
              for i, (cell, width) in enumerate(zip(row, widths, strict=True))] for row in texts]

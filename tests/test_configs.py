@@ -280,18 +280,43 @@ def test_the_parts_of_cid_differ_in_their_part_and_share_the_rest():
     study = Study(configs_root() / 'studies' / 'cid_parts.py')
     for variant in study.variants:
         cfg = study.config(Job(variant, 'none', 0))
-        phases = {name: phase_config(cfg, name) for name in cfg.phases}
-        assert [phases[name].train_cfg.max_iters for name in ('pretrain', 'train')] == [600, 300]
-        assert not {'reweighter', 'alignment'} & set(phases['pretrain'].model)
-        assert ('reweighter' in phases['train'].model) == (variant in ('reweighting', 'everything'))
-        assert ('alignment' in phases['train'].model) == (variant in ('alignment', 'everything'))
-        for phase in phases.values():
-            source = phase.train_dataloader.dataset.source
-            alone = variant == 'source_only'
-            assert [name for name, weight in source.weights.items() if weight] == \
-                (['sots'] if alone else ['sots', 'camvid', 'bsds'])
-            degradation = source.datasets.sots.pipeline.degrade.degradation
-            assert degradation.type == ('AtmosphericScattering' if alone else 'Sequential')
+        assert cfg.train_cfg.max_iters == 120
+        assert ('reweighter' in cfg.model) == (variant in ('reweighting', 'everything'))
+        assert ('alignment' in cfg.model) == (variant in ('alignment', 'everything'))
+        weights = cfg.train_dataloader.dataset.source.weights
+        alone = variant == 'source_only'
+        assert [name for name, weight in weights.items() if weight] == (
+            ['indoor', 'outdoor'] if alone else list(cfg.train_dataloader.dataset.source.datasets))
+
+
+def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
+    study = Study(configs_root() / 'studies' / 'alignment_batches.py')
+    lengths = set()
+    for variant, domain in [('plain', 'dust'), *((variant, 'real') for variant in study.variants)]:
+        cfg = study.config(Job(variant, domain, 0))
+        phases = [phase_config(cfg, phase) for phase in cfg.phases]
+        lengths.add(frozenset((phase.train_dataloader.batch_size, phase.train_cfg.max_iters) for phase in phases))
+        assert [('alignment' in phase.model) for phase in phases] == \
+            [variant == 'coral_first', variant not in ('plain', 'coral_first')]
+        for phase in phases:
+            weights = phase.train_dataloader.dataset.source.weights
+            assert not any(weights[name] for name in study.test_sets(domain))
+    assert lengths == {frozenset({(16, 120), (128, 16)})}
+
+
+def test_the_spurious_mixture_tests_what_it_rarely_shows():
+    study = Study(configs_root() / 'studies' / 'spurious.py')
+    for domain, share in dict(spurious=0.05, balanced=0.5).items():
+        cfg = study.config(Job('decorrelation', domain, 0))
+        weights = cfg.train_dataloader.dataset.source.weights
+        rare = study.test_sets(domain)
+        assert sum(weights[name] for name in rare) / sum(weights.values()) == pytest.approx(share)
+        parts, tested = cfg.train_dataloader.dataset.source.datasets, cfg.val_dataloader.dataset.datasets
+        assert set(weights) == set(parts) == set(tested) and cfg.model.anchor == 0
+        for name, part in parts.items():  # the haze of a set is that of its name, in training and test
+            assert part.dataset.pipeline.degrade == tested[name].pipeline[0]
+            assert part.dataset.pipeline.degrade == parts[f'outdoor_{name.split("_")[1]}'].dataset.pipeline.degrade
+            assert part.dataset.clear_dir == parts[f'{name.split("_")[0]}_white'].dataset.clear_dir
 
 
 def test_a_left_out_domain_is_not_trained_on_and_is_the_target():

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.model import BaseModel
 
 from restorekit.messages import InputError, InputTypeError, UserError, unknown_name_message
 from restorekit.registry import MODELS
 
 from .read import CheckpointError
-from .state_dict import state_dict_problems
+from .state_dict import is_weight, state_dict_problems
 
 #: Under which keys other tools keep the weights, averaged ones first, and what they put before each name.
 _WRAPPERS = ('params_ema', 'params-ema', 'ema', 'params', 'model_state_dict', 'state_dict', 'model', 'net', 'generator',
@@ -52,10 +51,15 @@ def network_state(checkpoint, source='the checkpoint'):
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     inner = {key.removeprefix('network.'): value for key, value in state.items() if key.startswith('network.')}
     state = inner or state
+    for key, value in state.items():
+        if isinstance(value, torch.Tensor) and not is_weight(value):
+            raise CheckpointError(f'{source}: {key[:200]} is a sparse, quantized, complex or empty tensor, which no '
+                                  'network has')
     other = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
     if other or not state:
+        keys = ', '.join(sorted(str(key)[:60] for key in checkpoint)[:10])
         raise CheckpointError(f'{source} has no network: it is neither a state dict nor a dict with one under '
-                              f"'state_dict'; its keys are {', '.join(sorted(map(str, checkpoint))[:10]) or 'none'}")
+                              f"'state_dict'; its keys are {keys or 'none'}")
     return state
 
 
@@ -122,6 +126,30 @@ def _check_fit(network, state, source):
                               f'of {len(own)} tensors.\n  ' + '\n  '.join(problems))
 
 
+def checkpoint_record(checkpoint, source):
+    """Return what restorekit wrote into a checkpoint about itself (``network``, ``config``, ...), a dict; or ``{}``.
+
+    Args:
+        checkpoint (dict): As :func:`~restorekit.checkpoint.load_checkpoint_file` returns it.
+        source (str | Path): The file, for errors.
+
+    Raises:
+        CheckpointError: If the record is text, as in safetensors, that is not JSON.
+
+    Example:
+        >>> checkpoint_record(dict(meta=dict(restorekit='{"version": "1.0"}')), 'a.safetensors')
+        {'version': '1.0'}
+    """
+    meta = checkpoint.get('meta')
+    record = meta.get('restorekit') if isinstance(meta, dict) else None
+    if isinstance(record, str):
+        try:
+            record = json.loads(record)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
+    return record if isinstance(record, dict) else {}
+
+
 def network_description(checkpoint, source):
     """Return the config of the network that a checkpoint says it holds.
 
@@ -135,14 +163,7 @@ def network_description(checkpoint, source):
     Example:
         >>> network_description(load_checkpoint_file('iter_180.pth'), 'iter_180.pth')  # doctest: +SKIP
     """
-    meta = checkpoint.get('meta')
-    record = meta.get('restorekit') if isinstance(meta, dict) else None
-    if isinstance(record, str):  # safetensors hold text only
-        try:
-            record = json.loads(record)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
-    description = record.get('network') if isinstance(record, dict) else None
+    description = checkpoint_record(checkpoint, source).get('network')
     if description is None:
         raise CheckpointError(f'{source} does not say what network it holds (it was not written by restorekit, '
                               'or is a bare state dict); name its config with --config')
@@ -255,7 +276,7 @@ def _without_dropped(value):
 
 def _network_data(value, place='network'):
     if place == 'network' and not (isinstance(value, dict) and 'type' in value):
-        raise InputError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
+        raise InputError(f"a network config is a dict with a 'type', but got {str(value)[:100]!r}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -295,5 +316,6 @@ def _is_network_part(component):
     module = component.__module__
     if module.partition('.')[0] in ('restorekit', 'mmengine', 'mmcv', 'torch', 'torchvision'):
         return module.startswith(_PARTS)
+    from mmengine.model import BaseModel
     return isinstance(component, type) and issubclass(component, torch.nn.Module) and not \
         issubclass(component, BaseModel)

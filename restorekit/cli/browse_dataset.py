@@ -1,6 +1,7 @@
 """Draw a contact sheet of what a network sees of a config's data."""
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):
@@ -27,12 +28,12 @@ def run(args):
     sheet = browse_dataset(args.config, data_root=args.data_root, phase=args.phase, split=args.split,
                            number=args.number, start=args.start, height=args.height, options=args.cfg_options,
                            out=args.out)
-    print('\n'.join(caption.replace('\n', '\n    ') for caption in sheet.captions))
+    say('\n'.join(caption.replace('\n', '\n    ') for caption in sheet.captions))
     where = f'phase {sheet.phase}, ' if sheet.phase else ''
-    print(f'{where}{args.split}: {sheet.items} items; {len(sheet.captions)} rows from {sheet.draws} draws: {args.out}')
+    say(f'{where}{args.split}: {sheet.items} items; {len(sheet.captions)} rows from {sheet.draws} draws: {args.out}')
     for domain, rows in sheet.rows.items():
         if args.split == 'train' and rows < args.number:
-            print(f'{domain} was drawn only {rows} times')
+            say(f'{domain} was drawn only {rows} times')
     if sheet.other_phases:
-        print(f'other phases: {", ".join(sheet.other_phases)} (--phase NAME)')
+        say(f'other phases: {", ".join(sheet.other_phases)} (--phase NAME)')
     return 0

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 from .progress import progress_bar
 
 
@@ -35,5 +36,5 @@ def run(args):
         sheet = browse_degradations(args.configs, image=args.image, depth=args.depth, depth_options=args.depth_options,
                                     style=args.style, columns=args.columns, draws=args.draws, height=args.height,
                                     seed=args.seed, colours=args.colours, out=args.out, progress=progress)
-    print(f'{len(sheet.rows)} rows: {args.out}, TensorBoard logs in {Path(args.out).with_suffix("")}')
+    say(f'{len(sheet.rows)} rows: {args.out}, TensorBoard logs in {Path(args.out).with_suffix("")}')
     return 0

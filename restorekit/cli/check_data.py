@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from .common import say
 from .progress import progress_bar
 
 
@@ -19,20 +20,19 @@ def add_arguments(parser):
 def run(args):
     """Print a table and the faults; returns 0, or 1 if there is a fault."""
     from restorekit.files.atomic import atomic_write_text
-    from restorekit.files.names import terminal_text
     from restorekit.tasks.check_data import check_data
     if args.json:  # an impossible place is said before the files are read
         Path(args.json).parent.mkdir(parents=True, exist_ok=True)
     with progress_bar('files') as progress:
         report = check_data(args.config, data_root=args.data_root, quick=args.quick, workers=args.workers,
                             progress=progress)
-    print(report.table())
+    say(report.table())
     for kind, lines in (('note', report.notes), ('FAULT', report.faults)):
         for line in lines:
-            print(f'{kind}: {terminal_text(line, lines=True)}')
+            say(f'{kind}: {line}')
     count = len(report.faults)
-    print(f'{count or "no"} fault{"s" * (count != 1)}' +
-          (' found with --quick, which checks headers, counts and pairs only' if args.quick else ''))
+    say(f'{count or "no"} fault{"s" * (count != 1)}' +
+        (' found with --quick, which checks headers, counts and pairs only' if args.quick else ''))
     if args.json:
         atomic_write_text(json.dumps(report.to_dict(), indent=1) + '\n', args.json)
     return 1 if count else 0

@@ -7,9 +7,8 @@ import math
 import os
 import sys
 import traceback
-
-import yaml
-from mmengine.config import DictAction
+from pathlib import Path
+from typing import IO
 
 from restorekit.files.names import terminal_text
 from restorekit.messages import UserError
@@ -18,62 +17,25 @@ from restorekit.tasks.process import import_from_here, prepare_process  # noqa: 
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
 
 
-class OptionAction(DictAction):
-    """``k=v`` pairs; a value may be a number, true/false/none, or a list or dict in YAML's flow form.
+def say(*values: object, sep: str = ' ', file: IO[str] | None = None, flush: bool = False) -> None:
+    """Print, as a terminal may show it: the one way in which commands print.
 
-    Tuples, ``(1, 2)``, and lists without brackets, ``1,2``, are read as MMEngine reads them.
+    Names come from files of strangers. Control characters in them would move the cursor or fill the clipboard, and
+    letters that the terminal's encoding lacks would end the command; both are shown as escapes. Line breaks stay: a
+    name whose own must not show goes through :func:`terminal_text` first.
+
+    Args:
+        values, sep, file, flush: As of ``print``.
     """
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (yaml.YAMLError, ValueError, AssertionError, RecursionError) as error:  # what the two readers answer
-            reason = ' '.join(str(error).split())
-            parser.error(f'{option_string} {" ".join(values)}: a value cannot be read ({reason[:200]}); lists are '
-                         'written [1,2], dicts {a: 1, b: 2}')
-
-        for key, value in getattr(namespace, self.dest).items():
-            if isinstance(value, _Unreadable):
-                parser.error(f'{option_string} {key}: the value is not in YAML\'s flow form: {value}')
-
-    @staticmethod
-    def _parse_iterable(value):
-        text = value.strip()
-        if text.lower() == 'none':
-            return None
-        if text.startswith(('{', '[')) and (text.startswith('{') or '{' in text or '(' not in text):
-            try:
-                data = yaml.safe_load(text)
-                json.dumps(data, default=str)
-                return _numbers(data)
-            except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: it holds itself
-                return _Unreadable(' '.join(str(error).split()))
-        try:
-            return DictAction._parse_iterable(value)
-        except AssertionError as error:  # brackets that do not match
-            return _Unreadable(error)
-
-
-class _Unreadable(Exception):
-    """A value that could not be read."""
-
-
-def _numbers(value):
-    """Read what YAML 1.1 takes for text: ``1e-3`` and ``None``."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str):
-        return None if value.lower() == 'none' else DictAction._parse_int_float_bool(value)
-    return value
+    file = sys.stdout if file is None else file
+    text = terminal_text(sep.join(map(str, values)), lines=True)
+    encoding = getattr(file, 'encoding', None) or 'utf-8'
+    print(text.encode(encoding, 'backslashreplace').decode(encoding), file=file, flush=flush)
 
 
 def add_config_options(parser):
     """Add the arguments that train and test have in common."""
+    from .option_action import OptionAction
     parser.add_argument('--data-root', metavar='DIR', help='folder that holds the datasets; relative paths in the '
                         'config are looked up there')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
@@ -89,11 +51,20 @@ def set_local_rank(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
+def named(arguments, stem=False):
+    """Return (name, path) of every ``[NAME=]PATH``; a path that exists whole has no name but its own (or its stem)."""
+    found = []
+    for argument in arguments:
+        name, equals, path = argument.partition('=')
+        if not equals or Path(argument).exists():
+            name, path = Path(argument).stem if stem else argument, argument
+        found.append((name, path))
+    return found
+
+
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
-        from pathlib import Path
-
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)
@@ -117,7 +88,7 @@ def run_guarded(function, args):
         status = function(args) or 0
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        print(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
+        say(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -125,22 +96,28 @@ def run_guarded(function, args):
     except Exception as error:  # the one place where every error ends
         sentence = user_sentence(error)
         if sentence is None:
-            traceback.print_exc()
-            print('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
-                  'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
+            say(traceback.format_exc().rstrip(), file=sys.stderr)
+            say('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
+                'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        print(f'\nerror: {terminal_text(sentence, lines=True)}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        say(f'\nerror: {_clipped(sentence)}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
     return status
+
+
+def _clipped(sentence, width=2000, height=100):
+    """Cut what a file has put into a sentence: names of megabytes, or thousands of them."""
+    lines = [line if len(line) <= width else f'{line[:width]} ...' for line in sentence.splitlines()]
+    return '\n'.join(lines if len(lines) <= height else [*lines[:height], f'... and {len(lines) - height} lines more'])
 
 
 def user_sentence(error):
     """Return the sentence to show for an error that a user can mend, or None for a bug.
 
-    A user can mend a :class:`UserError`, what the operating system says of a file or a full disk, and too little
-    memory.
+    A user can mend a :class:`UserError`, what the operating system says of a path, a file or a full disk, and too
+    little memory.
     """
     if isinstance(error, UserError):
         return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -148,6 +125,10 @@ def user_sentence(error):
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, OSError) and error.errno in _DISK:
         return error.strerror
+    if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):  # of pathlib before Python 3.13
+        return str(error)
+    if isinstance(error, ValueError) and str(error) == 'embedded null byte':
+        return 'a path holds a NUL character'
     torch = sys.modules.get('torch')
     if isinstance(error, (MemoryError, torch.OutOfMemoryError) if torch else MemoryError):
         return f'there is too little memory; use smaller batches or images ({error})'

@@ -1,5 +1,7 @@
 """Convert a published checkpoint of CID to restorekit's format, or back with --reverse."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -17,6 +19,6 @@ def run(args):
     report = convert(args.source, args.target, reverse=args.reverse, force=args.force)
     if not args.quiet:
         for old, new, shape in report.tensors:
-            print(f'{old} -> {new} {shape}')
-    print(f'{len(report.tensors)} tensors, {report.values:,} values, written to {args.target}; '
-          f'input range {report.input_range}, output range {report.output_range}, as CIDDecoder declares')
+            say(f'{old} -> {new} {shape}')
+    say(f'{len(report.tensors)} tensors, {report.values:,} values, written to {args.target}; '
+        f'input range {report.input_range}, output range {report.output_range}, as CIDDecoder declares')

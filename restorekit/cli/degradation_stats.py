@@ -2,7 +2,8 @@
 
 import json
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 from .progress import progress_bar
 
 
@@ -38,10 +39,10 @@ def run(args):
         report = degradation_stats(args.config, args.real, clear=args.clear, depth=args.depth,
                                    depth_options=args.depth_options, dataset=args.dataset, data_root=args.data_root,
                                    count=args.count, size=args.size, seed=args.seed, progress=progress)
-    print(report.table())
+    say(report.table())
     if args.figure:
         report.draw_figure(args.figure)
-        print(f'histograms: {args.figure}')
+        say(f'histograms: {args.figure}')
     if args.json:
         atomic_write_text(json.dumps(report.to_dict(), indent=1) + '\n', args.json)
     return 0

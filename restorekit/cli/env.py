@@ -2,6 +2,8 @@
 
 import sys
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -14,15 +16,15 @@ def run(args):
     from restorekit.tasks.env import env
     from restorekit.text_table import text_table
     found = env()
-    print(text_table([('package', 'version'), *((name, value or 'missing') for name, value in found.versions.items())],
-                     left=(0, 1)))
-    print('\n' + text_table([('hardware', ''), *found.hardware.items()], left=(0, 1)))
+    say(text_table([('package', 'version'), *((name, value or 'missing') for name, value in found.versions.items())],
+                   left=(0, 1)))
+    say('\n' + text_table([('hardware', ''), *found.hardware.items()], left=(0, 1)))
     if found.extras:
         rows = [(name, ', '.join(f'{package} {value or "missing"}' for package, value in packages.items()))
                 for name, packages in sorted(found.extras.items())]
-        print('\n' + text_table([('extra', 'packages'), *rows], left=(0, 1)))
+        say('\n' + text_table([('extra', 'packages'), *rows], left=(0, 1)))
     for problem in found.problems:
-        print(f'\nproblem: {problem}', file=sys.stderr)
+        say(f'\nproblem: {problem}', file=sys.stderr)
     if args.check and not found.problems:
-        print('\nNo version with a known fault is installed.')
+        say('\nNo version with a known fault is installed.')
     return int(args.check and bool(found.problems))

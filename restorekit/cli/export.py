@@ -2,6 +2,8 @@
 
 import sys
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -25,9 +27,9 @@ def run(args):
     from restorekit.tasks.export import export
     from restorekit.text_table import text_table
     options = {key: value for key, value in vars(args).items() if key not in ('checkpoint', 'out', 'command')}
-    report = export(args.checkpoint, args.out, **options, progress=lambda text: print(f'{text} ...', file=sys.stderr))
+    report = export(args.checkpoint, args.out, **options, progress=lambda text: say(f'{text} ...', file=sys.stderr))
     rows = [('image', 'size', 'max difference', 'PSNR of the two')]
     rows += [(row.image, f'{row.size[0]}x{row.size[1]}', f'{row.difference:.2e}', f'{row.psnr:.1f} dB')
              for row in report.parity]
-    print(text_table(rows))
-    print(f'wrote {report.file} ({report.bytes / 2 ** 20:.1f} MiB)')
+    say(text_table(rows))
+    say(f'wrote {report.file} ({report.bytes / 2 ** 20:.1f} MiB)')

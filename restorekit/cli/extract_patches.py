@@ -1,5 +1,6 @@
 """Cut images into overlapping patches, paired folders and depth alike."""
 
+from .common import say
 from .progress import print_failures, progress_bar
 
 
@@ -29,9 +30,9 @@ def run(args):
                                  pairing=args.pairing, workers=args.workers, progress=progress)
     if report.small:
         names = ', '.join(map(terminal_text, report.small[:5])) + (' ...' if len(report.small) > 5 else '')
-        print(f'{len(report.small)} images are smaller than a patch; their patches are smaller too: {names}')
-    print(f'{report.patches} patches of {report.images} images in {report.out}; {report.skipped} images were done '
-          'before')
+        say(f'{len(report.small)} images are smaller than a patch; their patches are smaller too: {names}')
+    say(f'{report.patches} patches of {report.images} images in {report.out}; {report.skipped} images were done '
+        'before')
     if report.pairing is not None:
-        print(f'in a config: pairing={report.pairing}')
+        say(f'in a config: pairing={report.pairing}')
     return print_failures(report.failures)

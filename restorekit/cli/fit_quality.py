@@ -1,6 +1,6 @@
 """Fit the parameters of NIQE or BRISQUE to a folder of clean photos."""
 
-from .common import prepare_process
+from .common import prepare_process, say
 from .progress import progress_bar
 
 
@@ -18,6 +18,6 @@ def run(args):
     with progress_bar('photos') as progress:
         found = fit_quality(args.folder, args.out, metric=args.metric, progress=progress)
     what = 'sharp blocks' if args.metric == 'niqe' else 'images'
-    print(f'{args.out}: fitted to {found["rows"]} {what} of {found["photos"]} photos')
+    say(f'{args.out}: fitted to {found["rows"]} {what} of {found["photos"]} photos')
     if 'correlation' in found:
-        print(f'Rank correlation with the target on photos left out of the fit: {found["correlation"]:.3f}')
+        say(f'Rank correlation with the target on photos left out of the fit: {found["correlation"]:.3f}')

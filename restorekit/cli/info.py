@@ -1,9 +1,12 @@
 """Say what a checkpoint, a photo, or a network or config by name is."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('file', metavar='FILE', help='checkpoint or image, or a name that restorekit models lists')
+    parser.add_argument('file', metavar='FILE', help='checkpoint, .onnx file or image, or a name that '
+                        'restorekit models lists')
 
 
 def run(args):
@@ -12,7 +15,7 @@ def run(args):
     facts = describe(args.file)
     width = max(map(len, facts))
     for key, value in facts.items():
-        print(f'{key.replace("_", " "):<{width}}  {_shown(value)}')
+        say(f'{key.replace("_", " "):<{width}}  {_shown(value)}')
 
 
 def _shown(value):

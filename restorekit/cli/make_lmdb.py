@@ -1,5 +1,6 @@
 """Pack a folder of images into one LMDB file, byte for byte."""
 
+from .common import say
 from .progress import progress_bar
 
 
@@ -18,6 +19,6 @@ def run(args):
     from restorekit.tasks.make_lmdb import make_lmdb
     with progress_bar('files') as progress:
         report = make_lmdb(args.source, args.out, commit=args.commit, progress=progress)
-    print(f'{report.files} files, {report.nbytes / 2**20:.1f} MiB, verified: {report.out}; {report.skipped} files were '
-          'in it before')
+    say(f'{report.files} files, {report.nbytes / 2**20:.1f} MiB, verified: {report.out}; {report.skipped} files were '
+        'in it before')
     return 0

@@ -1,6 +1,7 @@
 """Measure images that any program wrote, under named protocols."""
 
-from .common import OptionAction, prepare_process
+from .common import prepare_process, say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):
@@ -28,11 +29,11 @@ def run(args):
     from restorekit.text_table import markdown_table
     found = measure(*args.images, metrics=args.metrics, protocols=args.protocols, pairing=args.pairing,
                     dataset_options=args.dataset_options)
-    print(f'{found.pairs} pair{"s" * (found.pairs > 1)}')
+    say(f'{found.pairs} pair{"s" * (found.pairs > 1)}')
     lines = [['protocol', *found.columns.values()]]
     for protocol, means in found.means.items():
         lines.append([protocol, *(text(mean, found.columns[name]) for name, mean in means.items())])
-    print(markdown_table(lines))
+    say(markdown_table(lines))
 
 
 def text(mean, column):

@@ -1,5 +1,7 @@
 """List networks, configs and named weights, with their cost and licence."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -26,7 +28,7 @@ def run(args):
             heading = f'## {title}\n' if args.markdown else f'{title}:'
             parts.append(f'{heading}\n{layout([_HEADERS[kind], *rows], left=_LEFT[kind])}')
     found = len(parts) > start
-    print('\n\n'.join(parts) if found else f'nothing is called {args.pattern!r}; restorekit models lists everything')
+    say('\n\n'.join(parts) if found else f'nothing is called {args.pattern!r}; restorekit models lists everything')
     return 0 if found else 1
 
 

@@ -1,6 +1,6 @@
 """Plot the curves of training runs and print their last and best values."""
 
-from .common import write_json
+from .common import say, write_json
 
 
 def add_arguments(parser):
@@ -20,10 +20,10 @@ def run(args):
     """Print the table and draw the picture."""
     from restorekit.tasks.plot_logs import plot_logs
     record = plot_logs(args.work_dirs, keys=args.keys, labels=args.labels, smooth=args.smooth, out=args.out)
-    print(table(record))
+    say(table(record))
     write_json(args.json, record)
     if args.out:
-        print(f'\nPicture: {args.out}')
+        say(f'\nPicture: {args.out}')
 
 
 def table(record):

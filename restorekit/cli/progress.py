@@ -3,6 +3,8 @@
 import contextlib
 import sys
 
+from .common import say
+
 
 @contextlib.contextmanager
 def progress_bar(label):
@@ -29,7 +31,6 @@ def progress_bar(label):
 
 def print_failures(failures):
     """Print a line on stderr for each file that failed; returns the exit status."""
-    from restorekit.files.names import terminal_text
     for failure in failures:
-        print(f'failed: {terminal_text(failure, lines=True)}', file=sys.stderr)
+        say(f'failed: {failure}', file=sys.stderr)
     return 1 if failures else 0

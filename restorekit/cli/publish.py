@@ -1,5 +1,7 @@
 """Publish a trained network: a .safetensors file that says what it is, and a model card."""
 
+from .common import say
+
 
 def add_arguments(parser):
     """Add the arguments of this command."""
@@ -36,4 +38,4 @@ def run(args):
                      report=args.report, compare=dict(text.split('=', 1) for text in args.compare), notes=args.notes,
                      facts=args.facts, runs=args.runs, data_root=args.data_root, packed=args.packed,
                      dtype=args.dtype, force=args.force)
-    print(f'{report.file}: {report.file.stat().st_size:,} bytes, sha256 {report.sha256}\n{report.card}: the model card')
+    say(f'{report.file}: {report.file.stat().st_size:,} bytes, sha256 {report.sha256}\n{report.card}: the model card')

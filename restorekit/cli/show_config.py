@@ -1,6 +1,7 @@
 """Print a config with all of its bases and options merged."""
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):
@@ -15,4 +16,4 @@ def add_arguments(parser):
 def run(args):
     """Print the config."""
     from restorekit.tasks.show_config import show_config
-    print(show_config(args.config, phase=args.phase, options=args.cfg_options).pretty_text)
+    say(show_config(args.config, phase=args.phase, options=args.cfg_options).pretty_text)

@@ -1,6 +1,7 @@
 """Make a paired dataset: degrade clear images and record what was drawn."""
 
-from .common import OptionAction
+from .common import say
+from .option_action import OptionAction
 from .progress import print_failures, progress_bar
 
 
@@ -32,6 +33,6 @@ def run(args):
         report = synthesize(args.config, args.clear, args.out, per_image=args.per_image, depth=args.depth,
                             depth_options=args.depth_options, estimator=args.estimator, seed=args.seed,
                             workers=args.workers, progress=progress)
-    print(f'{report.images} clear images, {args.per_image} hazy images of each; {report.skipped} were done before')
-    print(f'{report.written} hazy images in {report.out}, parameters in {report.manifest}')
+    say(f'{report.images} clear images, {args.per_image} hazy images of each; {report.skipped} were done before')
+    say(f'{report.written} hazy images in {report.out}, parameters in {report.manifest}')
     return print_failures(report.failures)

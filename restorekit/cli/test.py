@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .common import add_config_options, set_local_rank
+from .common import add_config_options, say, set_local_rank
 
 
 def add_arguments(parser):
@@ -35,12 +35,9 @@ def run(args):
                   metrics=args.metrics, out=args.out, overwrite=args.overwrite, save_images=args.save_images,
                   data_root=args.data_root, options=args.cfg_options, launcher=args.launcher)
     from mmengine.dist import is_main_process
-
-    from restorekit.files.names import terminal_text
     if not is_main_process():
         return
-    print(*(terminal_text(text, lines=True) for text in (report, *(f'\nwarning: {text}' for text in report.warnings))),
-          sep='\n')
+    say(report, *(f'\nwarning: {text}' for text in report.warnings), sep='\n')
     if report.out:
         images = ', images' if any((report.out / name).is_file() for name in report.summary.get('saved', ())) else ''
-        print(f'Report: {Path(report.out, "report.html")} (and summary.md, summary.json, per_image.csv{images})')
+        say(f'Report: {Path(report.out, "report.html")} (and summary.md, summary.json, per_image.csv{images})')

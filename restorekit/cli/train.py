@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from .common import add_config_options, set_local_rank
+from .common import add_config_options, say, set_local_rank
 
 
 def add_arguments(parser):
@@ -31,10 +31,10 @@ def run(args):
     report = train(args.config, work_dir=args.work_dir, resume=args.resume, load_from=args.load_from,
                    allow_config_change=args.allow_config_change, phase=args.phase, amp=args.amp, seed=args.seed,
                    data_root=args.data_root, options=args.cfg_options, launcher=args.launcher,
-                   announce=lambda text: print(f'\n=== {text} ===', flush=True))
+                   announce=lambda text: say(f'\n=== {text} ===', flush=True))
     from mmengine.dist import is_main_process
     if is_main_process():
-        print(summary(report, args.data_root))
+        say(summary(report, args.data_root))
 
 
 def summary(report, data_root=None):

@@ -1,17 +1,15 @@
 """What the datasets of image files share: lists, expected numbers, broken files."""
 
 import hashlib
-import logging
 import math
 import os
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 
 from restorekit.files.image_io import ImageFileError, read_image
 from restorekit.files.lazy_image import open_image
-from restorekit.files.names import terminal_text
+from restorekit.files.names import log
 from restorekit.messages import InputError, InputTypeError, MissingFileError
 from restorekit.random import derive_seed
 
@@ -46,9 +44,9 @@ class FileDataset(RestoreDataset):
     def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
         super().__init__(**kwargs)
         if on_error not in ('raise', 'skip'):
-            raise InputError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
+            raise InputError(f"on_error must be 'raise' or 'skip', but got {on_error!r}")
         if expected is not None and not isinstance(expected, int):
-            raise InputError(f'expected is a whole number of items, but is {expected!r}')
+            raise InputError(f'expected is a whole number of items, but got {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
         self.left_out = []
@@ -56,8 +54,7 @@ class FileDataset(RestoreDataset):
     def _set_sources(self, **sources):
         self.sources = {role: sources[role] for role in ROLES if sources.get(role) is not None}
         if self.expected is not None and len(self) != self.expected:
-            print_log(f'{self._name()}: {len(self)} images where {self.expected} are expected '
-                      f'({terminal_text(self._place(0))} ...)', 'current', logging.WARNING)
+            log(f'{self._name()}: {len(self)} images where {self.expected} are expected ({self._place(0)} ...)')
         if self.on_error == 'skip':  # shared by the worker processes: 0, or 1 + the place in ROLES of what is broken
             self._broken = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
 
@@ -142,7 +139,7 @@ class FileDataset(RestoreDataset):
         if count == len(self):
             raise InputError(f'none of the {count} images of {self._name()} can be read; the last: {error}') from error
         if count <= SHOWN:
-            print_log(f"on_error='skip' leaves out a broken file: {terminal_text(error)}", 'current', logging.WARNING)
+            log(f"on_error='skip' leaves out a broken file: {error}")
 
     def _place(self, index):
         return next(iter(self.sources.values())).path(index)

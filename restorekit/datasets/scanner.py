@@ -11,10 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 from mmengine import fileio
-from mmengine.logging import print_log
 
 from restorekit.files.image_io import IMAGE_SUFFIXES
-from restorekit.files.names import terminal_text
+from restorekit.files.names import log, terminal_text
 from restorekit.messages import InputError, MissingFileError
 
 from .file_list import FileList
@@ -55,15 +54,14 @@ def scan_images(folder, include=None, suffixes=IMAGE_SUFFIXES, backend_args=None
         detail += f'; formats that are not read: {_some(unread)}' if unread else ''
         raise MissingFileError(f'no images in {_shown(root)}: {detail}')
     if unread:
-        print_log(f'{_shown(root)}: {len(unread)} files are left out, since their format is not read: {_some(unread)}; '
-                  'convert them to PNG or JPEG', 'current', logging.WARNING)
+        log(f'{_shown(root)}: {len(unread)} files are left out, since their format is not read: {_some(unread)}; '
+            'convert them to PNG or JPEG')
     result = FileList(sorted(found))
     result.left_out = tuple(sorted(unread))
     kinds = Counter(name[name.rfind('.'):].lower() for name in found)
     if len(kinds) > 1:
         counts = sorted((-count, kind) for kind, count in kinds.items())
-        print_log(f'{_shown(root)} mixes formats: {", ".join(f"{-count} {kind}" for count, kind in counts)}', 'current',
-                  logging.INFO)
+        log(f'{_shown(root)} mixes formats: {", ".join(f"{-count} {kind}" for count, kind in counts)}', logging.INFO)
     return result
 
 

@@ -3,10 +3,11 @@
 import inspect
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.runner import EpochBasedTrainLoop as EpochLoop
 
 from restorekit.config import ConfigError
-from restorekit.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
+from restorekit.registry import HOOKS, LOOPS, MODELS, PARAM_SCHEDULERS
 
 from .loops import ResumableEpochLoop
 
@@ -33,6 +34,7 @@ def complete_config(cfg, where, schedule_length=None):
     if cfg.get('train_cfg') is None:
         return
     by_epoch = _counts_epochs(cfg, where)
+    _check_length(cfg, where)
     hooks = cfg.get('default_hooks') or {}
     cfg['default_hooks'] = {'checkpoint': dict(type='SafeCheckpointHook'), **hooks}
     for name, hook in cfg['default_hooks'].items():
@@ -42,8 +44,31 @@ def complete_config(cfg, where, schedule_length=None):
     if not isinstance(cfg.get('log_processor'), dict):
         cfg['log_processor'] = {}
     _set_unit(cfg['log_processor'], 'log_processor', by_epoch, where)
+    _check_validation(cfg, where)
     for place, scheduler in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
         _complete_scheduler(scheduler, place, by_epoch, schedule_length or loop_length(cfg), where)
+
+
+def _check_length(cfg, where):
+    for key in ('max_iters', 'max_epochs'):
+        value = cfg['train_cfg'].get(key)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and value >= 1 and value == int(value)):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}')
+
+
+def _check_validation(cfg, where):
+    loop, length = cfg['train_cfg'], loop_length(cfg)
+    if cfg.get('val_dataloader') is None:
+        return
+    for key in ('val_begin', 'val_interval'):
+        value = loop.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}; to '
+                              'train without validation, set val_dataloader=None')
+    if length is not None and isinstance(length, int) and loop.get('val_begin', 1) > length:
+        raise ConfigError(f'{where}: train_cfg.val_begin={loop["val_begin"]}: a run of {length} ends before it, so '
+                          'that it would never validate; lower it, or set val_dataloader=None')
 
 
 def loop_length(cfg):
@@ -96,9 +121,22 @@ def _complete_hook(hook, place, by_epoch, where):
         _set_unit(hook, place, by_epoch, where)
     if 'log_metric_by_epoch' in arguments:
         hook.setdefault('log_metric_by_epoch', by_epoch)
+    if inspect.isclass(kind) and issubclass(kind, EMAHook):
+        _check_average(hook, kind, place, where)
     if hook.get('begin_epoch') and not by_epoch:
         raise ConfigError(f'{where}: {place}.begin_epoch={hook["begin_epoch"]}: this run counts iterations, so that it '
                           'would never begin; say begin_iter')
+
+
+def _check_average(hook, kind, place, where):
+    """Build the moving average of a hook of weights, whose arguments MMEngine reads after the start."""
+    own = set(inspect.signature(EMAHook.__init__).parameters) | set(inspect.signature(kind.__init__).parameters)
+    options = {key: value for key, value in hook.items() if key == 'ema_type' or key not in {*own, 'type'}}
+    name = options.pop('ema_type', 'ExponentialMovingAverage')
+    try:
+        MODELS.build(dict(options, type=name), default_args=dict(model=torch.nn.Linear(1, 1)))
+    except (ValueError, TypeError, AssertionError, KeyError) as error:
+        raise ConfigError(f'{where}: {place}: {error}') from error
 
 
 def _arguments(kind):
@@ -135,16 +173,36 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
         return
     if not scheduler.get('convert_to_iter_based'):
         _set_unit(scheduler, place, by_epoch, where)
+    elif scheduler.get('by_epoch') is False:
+        raise ConfigError(f'{where}: {place}: convert_to_iter_based=True turns epochs into iterations, but '
+                          'by_epoch=False says that it is given in iterations; drop one of the two')
     if scheduler.get('by_epoch', True) != by_epoch or length is None:  # its length is known when the data is
         return
     end = scheduler.get('end', length)
     unit = 'epochs' if by_epoch else 'iterations'
+    if not isinstance(end, (int, float)):
+        raise ConfigError(f'{where}: {place}.end must be a number of {unit}, but got {end!r}')
     if name.split('.')[-1] in _WARM_UPS and end > length:
         raise ConfigError(f'{where}: {place}: {name}(end={end}) does not end in a run of {length} {unit}; set end to '
                           f'{length} or less, or drop it')
+    _check_acts(scheduler, f'{where}: {place}: {name}', length, unit)
     weight = torch.nn.Parameter(torch.zeros(1))
     try:
         PARAM_SCHEDULERS.build(dict(scheduler, end=end), default_args=dict(
             optimizer=torch.optim.SGD([weight], lr=1.0, momentum=0.9), epoch_length=1))
     except (ValueError, TypeError, AssertionError, KeyError) as error:
         raise ConfigError(f'{where}: {place}: {name} in a run of {length} {unit}: {error}') from error
+
+
+def _check_acts(scheduler, what, length, unit):
+    """Refuse a schedule that changes nothing before the run ends."""
+    milestones, begin = scheduler.get('milestones'), scheduler.get('begin', 0)
+    first = {}
+    if isinstance(milestones, (list, tuple)) and milestones and all(isinstance(x, int) for x in milestones):
+        first['milestones'] = begin + min(milestones)
+    if isinstance(scheduler.get('step_size'), int):
+        first['step_size'] = begin + scheduler['step_size']
+    for key, step in first.items():
+        if isinstance(step, (int, float)) and step >= length:
+            raise ConfigError(f'{what}({key}={scheduler[key]}) never acts in a run of {length} {unit}; lower {key}, or '
+                              'drop the schedule')

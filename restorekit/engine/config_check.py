@@ -14,6 +14,7 @@ from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
 from restorekit.messages import MissingDependencyError, MissingFileError, did_you_mean, nearest, unknown_name_message
 
+from .unread_keys import check_unread_keys
 from .value_check import check_components, check_kinds, check_values
 
 # what MMEngine's Runner and restorekit read at the top level of a config
@@ -29,6 +30,9 @@ PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
 _BY_THE_RUNNER = frozenset({'optimizer', 'param_name', 'epoch_length'})  # what a scheduler is given by it
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
+_PARAMWISE = frozenset({'custom_keys', 'lr_mult', 'decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
+                        'dwconv_decay_mult', 'flat_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate',
+                        'discriminator'})
 #: Backends of MMEngine that log to another package.
 _TRACKERS = dict(MLflowVisBackend='mlflow', WandbVisBackend='wandb', AimVisBackend='aim', ClearMLVisBackend='clearml',
                  NeptuneVisBackend='neptune', DVCLiveVisBackend='dvclive')
@@ -55,6 +59,7 @@ def check_config(cfg, where, phase=False):
         near = nearest(key, known_keys, n=1, cutoff=0.8)
         if key not in known_keys and near:
             raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
+    check_unread_keys(cfg, where)
     hooks = cfg.get('default_hooks') or {}
     _check_known({name: hook for name, hook in hooks.items() if hook is not None and 'type' not in hook},
                  _DEFAULT_HOOKS, 'default_hooks', where)
@@ -65,11 +70,63 @@ def check_config(cfg, where, phase=False):
             node = node.get(key) if isinstance(node, dict) or node is cfg else None
         if isinstance(node, dict) and 'type' not in node:
             _check_known(node, known, place, where)
+    _check_clipping((cfg.get('optim_wrapper') or {}).get('clip_grad'), where)
+    _check_multipliers((cfg.get('optim_wrapper') or {}), where)
+    _check_randomness(cfg, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
     _check_trackers(cfg, where)
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
+
+
+def _check_multipliers(wrapper, where):
+    """Check the keys of ``paramwise_cfg``, of which MMEngine's constructor reads what it knows and no more."""
+    known = wrapper.get('constructor') in (None, 'DefaultOptimWrapperConstructor', 'TrainableOptimWrapperConstructor',
+                                           'AdversarialOptimWrapperConstructor')
+    paramwise, place = wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg'
+    if not known or paramwise is None:
+        return
+    if not isinstance(paramwise, dict):
+        raise ConfigError(f'{where}: {place} must be a dict, but got {paramwise!r}')
+    _check_known(paramwise, _PARAMWISE, place, where)
+    options = set()
+    if isinstance(wrapper.get('optimizer'), dict) and isinstance(wrapper['optimizer'].get('type'), str):
+        options = _keywords(registries.OPTIMIZERS.get(wrapper['optimizer']['type']))[0] - {'params'}
+    for name, node in (paramwise.get('custom_keys') or {}).items():
+        if not isinstance(node, dict):
+            raise ConfigError(f'{where}: {place}.custom_keys[{name!r}] must be a dict such as dict(lr_mult=0.1), but '
+                              f'got {node!r}')
+        _check_known(node, {'lr_mult', 'decay_mult', *options}, f'{place}.custom_keys[{name!r}]', where)
+
+
+def _check_randomness(cfg, where):
+    """Check what MMEngine would find out while it builds the runner: the seed, and the scale of the learning rate."""
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2 ** 32):
+        raise ConfigError(f'{where}: randomness.seed must be a whole number from 0 to {2 ** 32 - 1}, but got {seed!r}')
+    scale = cfg.get('auto_scale_lr') or {}
+    if scale.get('enable') and not scale.get('base_batch_size'):
+        raise ConfigError(f'{where}: auto_scale_lr.enable=True needs base_batch_size, the batch size that the learning '
+                          'rate is meant for')
+
+
+def _check_clipping(node, where):
+    """Check that gradient clipping has the arguments of its type, which torch would miss in the first iteration."""
+    if not isinstance(node, dict):
+        return
+    kind, place = node.get('type', 'norm'), f'{where}: optim_wrapper.clip_grad'
+    if kind not in ('norm', 'value'):
+        raise ConfigError(f"{place}.type must be 'norm' or 'value', but got {kind!r}")
+    _check_known(node, _CLIP_GRAD, 'optim_wrapper.clip_grad', where)
+    needed, other = ('max_norm', 'value') if kind == 'norm' else ('clip_value', 'norm')
+    foreign = [key for key in node
+               if key not in ('type', 'foreach', '_delete_') and (key == 'clip_value') == (kind == 'norm')]
+    if foreign:
+        raise ConfigError(f'{place}: {foreign[0]} is for type={other!r} and has no effect with type={kind!r}; drop it, '
+                          f'or give type={other!r}')
+    if node.get(needed) is None:
+        raise ConfigError(f'{place} of type={kind!r} needs {needed}')
 
 
 def _check_trackers(cfg, where):

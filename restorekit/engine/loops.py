@@ -1,17 +1,16 @@
 """The training loops that can be cut at any iteration."""
 
 import bisect
-import logging
 from itertools import count
 
 from mmengine.dist import get_rank, get_world_size
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 
+from restorekit.files.names import log
 from restorekit.messages import InputError
-from restorekit.models.restorers import NonFiniteError
+from restorekit.models.restorers import NonFiniteError, NonFiniteWeightsError
 from restorekit.random import derive_seed, seed_generators
 from restorekit.registry import LOOPS
 
@@ -43,7 +42,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         # not IterBasedTrainLoop's: it starts the workers, which prefetch before the iteration is known
         BaseLoop.__init__(self, runner, dataloader)
         if int(max_iters) != max_iters or max_iters < 1:
-            raise InputError(f'train_cfg.max_iters must be a whole number of at least 1, but is {max_iters}')
+            raise InputError(f'train_cfg.max_iters must be a whole number of at least 1, but got {max_iters}')
         self._max_iters, self._max_epochs = int(max_iters), 1
         self._iter = self._epoch = 0
         self.val_begin, self.val_interval = val_begin, val_interval
@@ -83,8 +82,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
             if isinstance(hook, SafeCheckpointHook) and hook.save_last:
                 try:
                     hook.save_cut(self.runner)
-                except OSError as error:  # the error that ended training matters more
-                    print_log(f'the last weights could not be saved: {error}', 'current', logging.WARNING)
+                except (OSError, NonFiniteWeightsError) as error:  # the error that ended training matters more
+                    log(f'the last weights could not be saved: {error}')
 
     def _train(self, batches):
         if self._iter > 0 and self._validation_due():
@@ -106,10 +105,11 @@ class ResumableIterLoop(IterBasedTrainLoop):
         try:
             self.run_iter(batch)
         except NonFiniteError as error:
+            when = '' if isinstance(error, NonFiniteWeightsError) else ' before the weights changed'
             last = self.runner.message_hub.get_info('last_ckpt')
             raise type(error)(
                 f'{error} at iteration {self._iter + 1} of {self._max_iters} ({self.runner.work_dir}); training '
-                f'stopped before the weights changed. The last good checkpoint is '
+                f'stopped{when}. The last good checkpoint is '
                 f'{last or "none yet (none was due)"}. Lower the learning rate, clip gradients '
                 '(optim_wrapper.clip_grad) or look at the batch.') from None
         self._stepping = False
@@ -126,8 +126,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
             sampler.skip(self._iter * self.dataloader.batch_size)
             past = 0
         elif past:
-            print_log(f'{type(sampler).__name__} cannot skip: reading {past} past batches again', 'current',
-                      logging.WARNING)
+            log(f'{type(sampler).__name__} cannot skip: reading {past} past batches again')
         for number, batch in enumerate(self._passes(first)):
             if number >= past:
                 yield batch
@@ -163,7 +162,7 @@ class ResumableEpochLoop(ResumableIterLoop):
 
     def __init__(self, runner, dataloader, max_epochs, val_begin=1, val_interval=1, dynamic_intervals=None):
         if int(max_epochs) != max_epochs or max_epochs < 1:
-            raise InputError(f'train_cfg.max_epochs must be a whole number of at least 1, but is {max_epochs}')
+            raise InputError(f'train_cfg.max_epochs must be a whole number of at least 1, but got {max_epochs}')
         super().__init__(runner, dataloader, 1, val_begin, val_interval, dynamic_intervals)
         self._max_epochs = int(max_epochs)
         self._max_iters = self._max_epochs * len(self.dataloader)

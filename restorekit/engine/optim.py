@@ -1,11 +1,13 @@
 """Optimizer wrappers: only what is trainable, and mixed precision on any device."""
 
+import copy
 from contextlib import contextmanager
 
 import torch
 from mmengine.optim import AmpOptimWrapper as CudaAmpOptimWrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 
+from restorekit.config import ConfigError
 from restorekit.messages import InputError, MissingDependencyError
 from restorekit.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -86,3 +88,26 @@ class ScheduleFreeAdamW:
                                          "pip install 'restorekit[schedulefree]'") from error
         return schedulefree.AdamWScheduleFree(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay,
                                               warmup_steps=warmup_steps)
+
+
+def check_optimizer(cfg, where):
+    """Build the optimizer of a config, and what wraps it, for one number: what they refuse is refused before training.
+
+    Raises:
+        ConfigError: With what they say.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict) or not isinstance(wrapper.get('optimizer'), dict):
+        return
+    wrapper = copy.deepcopy(dict(wrapper))
+    optimizer, place = wrapper.pop('optimizer'), 'optim_wrapper.optimizer'
+    for key in ('constructor', 'paramwise_cfg'):
+        wrapper.pop(key, None)
+    try:
+        built = OPTIMIZERS.build(dict(optimizer, params=[torch.nn.Parameter(torch.zeros(1))]))
+        place = 'optim_wrapper'
+        OPTIM_WRAPPERS.build(dict(dict(type='OptimWrapper'), **wrapper, optimizer=built))
+    except (RuntimeError, MissingDependencyError):  # what it needs it says when it is built
+        return
+    except (ValueError, TypeError, AssertionError) as error:
+        raise ConfigError(f'{where}: {place}: {error}') from error

@@ -8,6 +8,7 @@ from restorekit.registry import MODELS
 
 from .completion import complete_config
 from .config_check import check_config, check_custom_keys, check_modules, check_paths, join_data_root
+from .optim import check_optimizer
 
 
 def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_length=None):
@@ -42,6 +43,7 @@ def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_l
     model = build_on_meta(cfg.model)
     check_custom_keys(cfg, model, where)
     check_modules(cfg, model, where)
+    check_optimizer(cfg, where)
     return model
 
 

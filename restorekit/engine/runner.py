@@ -31,9 +31,12 @@ from restorekit.checkpoint import (
     plain,
     restore_history,
 )
+from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
-from restorekit.models.restorers import NonFiniteError
-from restorekit.registry import RUNNERS
+from restorekit.files.names import TerminalFilter
+from restorekit.messages import UserError
+from restorekit.models.restorers import NonFiniteWeightsError
+from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
@@ -71,7 +74,7 @@ class RestoreRunner(Runner):
     plain_checkpoints = True  # what SafeCheckpointHook need not do
 
     #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
-    #: iterations of the schedule that are behind it.
+    #: iterations (epochs) of the schedule that are behind it.
     continued_from, schedule_offset = None, 0
 
     @classmethod
@@ -105,7 +108,15 @@ class RestoreRunner(Runner):
         if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
-        return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+        unused = self.cfg.get('find_unused_parameters')  # which MMEngine reads where no wrapper is given
+        given = {**({} if unused is None else {'find_unused_parameters': unused}), **(model_wrapper_cfg_ or {})}
+        return super().wrap_model({**model_wrapper_cfg(), **given}, model)
+
+    def build_logger(self, log_level='INFO', log_file=None, **kwargs):
+        """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        logger.addFilter(TerminalFilter())
+        return logger
 
     def build_message_hub(self, message_hub=None):
         """Build the message hub; its histories grow in constant time."""
@@ -136,6 +147,8 @@ class RestoreRunner(Runner):
     def build_param_scheduler(self, scheduler):
         """Build the schedulers; one that watches a metric learns its key and its direction."""
         for place, node in schedulers(scheduler, 'param_scheduler'):
+            if node.get('convert_to_iter_based') and 'end' not in node and 'max_iters' in self.cfg.train_cfg:
+                node['end'] = -(-self.max_iters // len(self.train_dataloader))  # epochs; MMEngine would take one
             if str(node['type']).split('.')[-1].startswith('ReduceOnPlateau'):
                 if self._val_loop is not None:
                     self._val_loop = self.build_val_loop(self._val_loop)
@@ -161,8 +174,9 @@ class RestoreRunner(Runner):
             fresh = TrainingSchedule(self)
             fresh.check(state, self.continued_from)
             self.optim_wrapper.load_state_dict(state['optimizer'])
-            fresh.replay(self.schedule_offset)
-            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+            fresh.replay(0, self.schedule_offset)
+            unit = 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+            self.logger.info(f'The optimizer and its schedule continue at {unit} {self.schedule_offset}')
 
     def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
         """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
@@ -177,9 +191,20 @@ class RestoreRunner(Runner):
             self._randomness_cfg.update(seed=seed)
             self.set_randomness(**self._randomness_cfg)
         if fresh.differs(self._resumed_config):
-            fresh.replay(self.schedule_offset + self.iter)
+            fresh.replay(self.iter, self.schedule_offset)
             values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
             self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
+
+    def register_hook(self, hook, priority=None):
+        """Register a hook; arguments that one of MMEngine refuses are an error of the config."""
+        kind = hook.get('type') if isinstance(hook, dict) else None
+        try:
+            super().register_hook(hook, priority)
+        except (ValueError, TypeError, AssertionError) as error:
+            component = HOOKS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(error, UserError) or not getattr(component, '__module__', '').startswith('mmengine.'):
+                raise
+            raise ConfigError(f'the hook {component.__name__}: {error}') from error
 
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
@@ -260,8 +285,8 @@ class RestoreRunner(Runner):
         bad = [name for name, value in model.state_dict().items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
-            raise NonFiniteError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); they '
-                                 'are not saved over good ones')
+            raise NonFiniteWeightsError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); '
+                                        'they are not saved over good ones')
 
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

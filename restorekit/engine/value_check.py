@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def check_kinds(cfg: Any, where: str) -> None:
-    """Check that the top-level keys of a config hold dicts, lists and text where these are due.
+    """Check that the top-level keys of a config hold dicts, lists and text where these are due, and lengths of runs.
 
     Raises:
         ConfigError: At the first mistake.
@@ -49,9 +49,22 @@ def check_kinds(cfg: Any, where: str) -> None:
         for name, value in (cfg.get(key) or {}).items():
             if value is not None and not isinstance(value, dict):
                 raise ConfigError(f'{where}: {key}.{name} must be a dict, but got {_shown(value)}')
+    for place, part in [('', cfg), *((f'phases.{name}.', phase) for name, phase in (cfg.get('phases') or {}).items())]:
+        loop = (part or {}).get('train_cfg')
+        for key in ('max_iters', 'max_epochs') if isinstance(loop, dict) else ():
+            length = loop.get(key)
+            if length is not None and not is_count(length):
+                raise ConfigError(f'{where}: {place}train_cfg.{key} must be a whole number of at least 1 (and below '
+                                  f'2**31), but got {_shown(length)}')
     level = cfg.get('log_level')
     if level is not None and level not in ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'):
         raise ConfigError(f'{where}: log_level must be DEBUG, INFO, WARNING, ERROR or CRITICAL, but got {level!r}')
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number of at least 1 that is no mistake; ``1e3`` is, ``True`` is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value < _LARGE \
+        and value == int(value)
 
 
 def check_components(cfg: Any, where: str) -> None:
@@ -98,6 +111,8 @@ def check_trainable(cfg: Any, where: str) -> None:
                           'replaces that of its base whole, so say optimizer=dict(type=...) again')
     for split in ('val', 'test'):
         keys = [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
+        if cfg.get(keys[0], ()) is None:  # which drops the other two
+            continue
         given = [key for key in keys if cfg.get(key) is not None]
         if given and len(given) < 3 and cfg.get(keys[0], ()) is not None:  # None says: without validation
             raise ConfigError(f'{where}: {", ".join(key for key in keys if key not in given)} is missing beside '
@@ -130,7 +145,7 @@ def _check_component(node: Any, place: str, registry: Any, where: str) -> None:
     if kind is None:
         raise ConfigError(f"{where}: {place} needs a 'type', the name of a component of the {registry.name} registry")
     if isinstance(kind, str) and kind not in registry:
-        raise ConfigError(f'{where}: {place}: {kind} is no {registry.name}')
+        raise ConfigError(f'{where}: {place}: {kind} is not a {registry.name}')
 
 
 def _pipelines(node: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -34,19 +34,34 @@ def read_summary(file: str | Path) -> dict[str, Any]:
     Raises:
         ReportError: If it is not the summary of a report; names the file and the place in it.
     """
-    try:
-        summary = json.loads(Path(file).read_text(encoding='utf-8'))
-    except RecursionError as error:
-        raise ReportError(f'{file} is not the summary of a report: its values are nested too deeply') from error
-    except ValueError as error:  # not JSON, not UTF-8
-        raise ReportError(f'{file} is not the summary of a report: {error}') from error
-    _check(summary, _SUMMARY, file, '')
+    summary = _read(file, _SUMMARY)
     unknown = [f'sets.{name}.metrics.{label}' for name, entry in summary['sets'].items()
                for label in entry['metrics'] if label not in summary['definitions']]
     if unknown:
         raise ReportError(f'{file} is not the summary of a report: {unknown[0]} has no entry in definitions')
     found: dict[str, Any] = summary
     return found
+
+
+def read_means(file: str | Path) -> dict[str, float | None]:
+    """Read the means of a ``summary.json``, {'set/label': mean}.
+
+    Raises:
+        ReportError: If it is not the summary of a report; names the file and the place in it.
+    """
+    means: dict[str, float | None] = _read(file, dict(metrics={str: _NUMBER}))['metrics']
+    return means
+
+
+def _read(file: str | Path, shape: dict[str, Any]) -> Any:
+    try:
+        summary = json.loads(Path(file).read_text(encoding='utf-8'))
+    except RecursionError as error:
+        raise ReportError(f'{file} is not the summary of a report: its values are nested too deeply') from error
+    except ValueError as error:  # not JSON, not UTF-8
+        raise ReportError(f'{file} is not the summary of a report: {error}') from error
+    _check(summary, shape, file, '')
+    return summary
 
 
 def read_report(path: str | Path) -> tuple[dict[str, Any], Images]:

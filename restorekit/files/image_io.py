@@ -5,7 +5,6 @@ are read by kornia-rs and refused by OpenCV.
 """
 
 import functools
-import logging
 import math
 import mmap
 import os
@@ -14,15 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine import fileio
-from mmengine.logging import print_log
 
 from restorekit.messages import InputError, MissingFileError
 
 from .atomic import atomic_write_bytes
 from .image_header import read_header
 from .jpeg import is_complete_jpeg
-from .names import terminal_text
+from .names import log
 from .reader import check_regular, read_file, within_time
 
 JPEG_SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif')
@@ -176,7 +173,7 @@ def max_pixels():
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
-                         f'1, but is {given!r}')
+                         f'1, but got {given!r}')
     return int(given)
 
 
@@ -184,6 +181,7 @@ def read_bytes(path, backend_args):
     """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
     if backend_args is None:
         return read_file(path, 32 * max_pixels() + MAX_METADATA, 'image file')
+    from mmengine import fileio
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise MissingFileError(f'no image {path} in {backend_args}')
@@ -295,7 +293,7 @@ _warned = set()
 def _warn_once(text):
     if text not in _warned and len(_warned) < 1000:
         _warned.add(text)
-        print_log(terminal_text(text), 'current', logging.WARNING)
+        log(text)
 
 
 def _mapped_size(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 
@@ -86,6 +87,21 @@ def terminal_text(text: object, lines: bool = False) -> str:
         return letter.encode('unicode_escape').decode()
     shown = _DIRECTION.sub(escape, _CONTROL.sub(escape, str(text)))
     return shown.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
+
+
+def log(text: object, level: int = logging.WARNING) -> None:
+    """Log a text that may hold names from files, as :func:`terminal_text` shows it."""
+    from mmengine.logging import print_log  # which imports torch
+    print_log(terminal_text(text, lines=True), 'current', level)
+
+
+class TerminalFilter(logging.Filter):
+    """A filter of a logger, after which its messages are as :func:`terminal_text` shows them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Escape the message; every record passes."""
+        record.msg, record.args = terminal_text(record.getMessage(), lines=True), None
+        return True
 
 
 def _mark(text: str) -> str:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .blending import shrink
+from restorekit.files.photo import Photo
+from restorekit.functional.shrink import shrink
+
 from .pipeline import RestorationPipeline
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import Unpack
+
+    from .onnx_backend import OnnxBackend
+    from .pipeline import RestoreOptions
+    from .torch_backend import TorchBackend
 
 #: Mean difference of two small copies, in [0, 1], from which on a new scene begins.
 _CUT = 0.12
@@ -31,18 +44,20 @@ class SequenceRestorer:
 
     def __init__(self, pipeline: RestorationPipeline, frames: float = 25):
         self.pipeline, self.frames = pipeline, frames
-        self.held, self.small = None, None
+        self.held: Sequence[Tensor] | None = None
+        self.small: np.ndarray | None = None
 
     @property
-    def backend(self):
+    def backend(self) -> TorchBackend | OnnxBackend:
         """The pipeline's."""
         return self.pipeline.backend
 
-    def restore_pixels(self, pixels: np.ndarray, **options) -> np.ndarray:
+    def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', **options: Unpack[RestoreOptions]
+                       ) -> np.ndarray:
         """Restore the next frame; see :meth:`RestorationPipeline.restore_pixels`."""
         seen = self.pipeline.look(pixels) if self.frames else None
         if seen is None:
-            return self.pipeline.restore_pixels(pixels, **options)
+            return self.pipeline.restore_pixels(pixels, name=name, **options)
         small = shrink(pixels, min(32, pixels.shape[0]), min(32, pixels.shape[1]))
         small = small / (np.iinfo(pixels.dtype).max if pixels.dtype.kind == 'u' else 1)
         cut = self.small is None or small.shape != self.small.shape or np.abs(small - self.small).mean() > _CUT
@@ -52,19 +67,19 @@ class SequenceRestorer:
             weight = 1 - np.exp(-1 / self.frames)
             self.held = [old + (new - old) * float(weight) for old, new in zip(self.held, seen, strict=True)]
         self.small = small
-        return self.pipeline.restore_pixels(pixels, held=self.held, **options)
+        return self.pipeline.restore_pixels(pixels, name=name, held=self.held, **options)
 
-    def restore_photo(self, photo, **options):
+    def restore_photo(self, photo: Photo, name: str = 'the image', **options: Unpack[RestoreOptions]) -> Photo:
         """Restore the next frame, given as a photo; see :meth:`RestorationPipeline.restore_photo`."""
-        return self.pipeline.restore_photo(photo, restore=self.restore_pixels, **options)
+        return self.pipeline.restore_photo(photo, name, restore=self.restore_pixels, **options)
 
-    def tiles(self, *args):
+    def tiles(self, height: int, width: int, name: str = 'the image') -> Sequence[int | None]:
         """See :meth:`RestorationPipeline.tiles`."""
-        return self.pipeline.tiles(*args)
+        return self.pipeline.tiles(height, width, name)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what is carried from frame to frame, as arrays."""
-        if self.held is None:
+        if self.held is None or self.small is None:
             return {}
         return dict(small=self.small, **{f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)})
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from restorekit.evaluation.method_table import tabulate_reports
+from restorekit.evaluation.method_table import close_calls, format_table, tabulate_reports
 from restorekit.evaluation.provenance import environment, file_hash, folder_hash, set_hashes, set_names
 from restorekit.evaluation.report import describe_metric, summarise, write_report
 from restorekit.evaluation.selection import join_sets, metric_configs
@@ -54,7 +54,8 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
             that says what network it holds, a folder of images that another program restored, ``'clahe'``, or
             ``'input'`` (the degraded images).
         data (Sequence): Test sets: names below ``configs/_base_/datasets/``, or config files.
-        out (str | Path): Folder for ``bench.json``, a report per model below ``reports/``, and the kept numbers.
+        out (str | Path): Folder for ``bench.json``, ``bench.md``, ``bench.csv``, a report per model below ``reports/``,
+            and the kept numbers.
         protocols (Sequence[str]): Protocols of PSNR and SSIM, and of ``metrics`` that take one.
         metrics (Sequence[str]): Further metrics.
         data_root (str | Path, optional): Joined before the datasets' relative paths.
@@ -108,9 +109,34 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
         result = dict(**tabulate_reports({model.name: [_report(out, model.name)] for model in found}), costs=costs,
                       device=device, machine=environment())
         atomic_write_text(json.dumps(result, indent=2) + '\n', out / 'bench.json')
+        atomic_write_text(format_bench(result) + '\n', out / 'bench.md')
+        atomic_write_text(format_table(result, 'csv', extra=_cost_columns(result)) + '\n', out / 'bench.csv')
         return result
     finally:
         unlock_folder(out)
+
+
+def format_bench(found: dict[str, Any]) -> str:
+    """Return the result of :func:`bench` as a Markdown table of quality and cost, with notes below."""
+    machine = found['machine']
+    notes = [f'{machine["device"]}, {machine["threads"]} thread(s), {machine["date"]}. Quality: mean and 95 % interval '
+             'over images. Memory: what a pass takes beyond the loaded model.', *close_calls(found)]
+    return '\n'.join([format_table(found, extra=_cost_columns(found), intervals=True), '', *notes])
+
+
+def _cost_columns(found: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Texts by column and method."""
+    columns: dict[str, dict[str, str]] = {}
+    for method, cost in found['costs'].items():
+        for size, one in cost['sizes'].items():
+            columns.setdefault(f's at {size}', {})[method] = f'{one["seconds"]:.3f}'
+            columns.setdefault(f'CPU s at {size}', {})[method] = f'{one["cpu_seconds"]:.3f}'
+            columns.setdefault(f'MiB at {size}', {})[method] = \
+                '-' if one['memory'] is None else f'{one["memory"] / 2**20:.0f}'
+        for title, key, scale in (('parameters (M)', 'parameters', 1e6), ('multiply-adds (G)', 'macs', 1e9)):
+            columns.setdefault(title, {})[method] = '-' if cost[key] is None else f'{cost[key] / scale:.3g}'
+        columns.setdefault('licence', {})[method] = cost['licence']
+    return columns
 
 
 def _report(out: Path, name: str) -> Path:

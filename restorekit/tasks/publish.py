@@ -46,7 +46,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
 
     Args:
         checkpoint (str | Path): A checkpoint of a training run of restorekit.
-        name (str): Name of the model: letters, digits, ``.``, ``_`` and ``-``.
+        name (str): Name of the model: up to 200 letters, digits, ``.``, ``_`` and ``-``.
         out (str | Path): Folder to write to; it is made.
         licence (str): SPDX identifier of the licence of the weights, for example ``'Apache-2.0'``.
         summary (str): What the model is for, one line.
@@ -71,6 +71,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
             images, or ``packed`` holds other weights than the checkpoint.
         ExistingFileError: If a file is there and ``force`` is False.
         MissingFileError: If a report, the notes, the facts or a run is not there.
+        ReportError: If a report is none.
         CheckpointError: If the checkpoint is damaged or does not say what network it holds.
 
     Example:
@@ -80,15 +81,20 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     """
     import re
 
-    from restorekit.checkpoint import load_checkpoint_file, network_description
+    from restorekit.checkpoint import (
+        build_described_network,
+        load_checkpoint_file,
+        network_description,
+        network_state,
+    )
     from restorekit.files.atomic import atomic_write_text
     from restorekit.files.download import file_hash
     from restorekit.messages import ExistingFileError, InputError
-    from restorekit.registry import MODELS
     from restorekit.zoo.card import data_table, figures_table, read_facts, read_notes, read_report, read_runs
     from restorekit.zoo.pack import check_packed, pack_network
-    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]*', name):
-        raise InputError(f'the name of a model is letters, digits, dots, underscores and hyphens, but got {name!r}')
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]{,199}', name):
+        raise InputError('the name of a model is up to 200 letters, digits, dots, underscores and hyphens, but got '
+                         f'{name[:250]!r}')
     if not licence.strip():
         raise InputError('say under which licence the weights may be used, for example --licence Apache-2.0')
     if compare and report is None:
@@ -98,7 +104,8 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     if card.exists() and not force:
         raise ExistingFileError(f'{card} is there already; choose another name, or --force to overwrite it')
     content = load_checkpoint_file(str(checkpoint), map_location='cpu')
-    network = MODELS.build(network_description(content, checkpoint))
+    network = build_described_network(network_description(content, checkpoint), network_state(content, checkpoint),
+                                      checkpoint)
     reports = {} if report is None else {name: read_report(report)}
     reports.update({other: read_report(folder) for other, folder in (compare or {}).items()})
     source = file_hash(checkpoint)
@@ -114,7 +121,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
                  data=data_table(phases, said['data'], data_root) if phases else '')
     metadata = dict(name=name, licence=licence, summary=summary, results=_results(reports.get(name)),
                     intervals=_results(reports.get(name), ('low', 'high')),
-                    config_sha256=_config_hash(content), input_range=list(network.input_range),
+                    config_sha256=_config_hash(content, checkpoint), input_range=list(network.input_range),
                     output_range=list(network.output_range), size_divisor=network.size_divisor,
                     parameters=sum(parameter.numel() for parameter in network.parameters()))
     out.mkdir(parents=True, exist_ok=True)
@@ -129,12 +136,13 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     return PublishReport(file, card, digest, metadata)
 
 
-def _config_hash(content: dict[str, Any]) -> str | None:
+def _config_hash(content: dict[str, Any], source: PathLike) -> str | None:
     """SHA-256 of the training config in a checkpoint; None without one."""
-    record = (content.get('meta') or {}).get('restorekit') or {}
-    record = json.loads(record) if isinstance(record, str) else record
-    config = record.get('config')
-    return None if config is None else hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    from restorekit.checkpoint import checkpoint_record
+    config = checkpoint_record(content, source).get('config')
+    if not isinstance(config, str):
+        return None
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _results(summary: Mapping[str, Any] | None, keys: Sequence[str] = ('mean',)) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorekit.messages import refuse_unused
+
 from .process import import_from_here, latest, next_free, prepare_process
 
 if TYPE_CHECKING:
@@ -110,7 +112,9 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
     from restorekit.config import load_config
     import_from_here(config)
     cfg = load_config(config, options=options, data_root=data_root)
+    from restorekit.engine.unread_keys import check_option_keys
     from restorekit.engine.value_check import check_kinds
+    check_option_keys(options or {}, str(cfg.filename))
     check_kinds(cfg, str(cfg.filename))
     if amp:
         cfg.optim_wrapper = dict(cfg.get('optim_wrapper') or {}, type='AmpOptimWrapper')
@@ -118,6 +122,8 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from:
         cfg.load_from = str(load_from)
+    if not resume and not cfg.get('resume') and phase is None:
+        refuse_unused(train, dict(allow_config_change=allow_config_change), 'resume', 'resume=False')
     cfg.launcher = launcher
     prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
@@ -140,7 +146,7 @@ def _report(runner: Any) -> TrainReport:
     table = results_table(runner.state)
     if table:
         atomic_write_text(table + '\n', str(runner.work_dir / 'results.md'))
-    phases = runner.state['phases']
+    phases = {name: record for name, record in runner.state['phases'].items() if name in runner.phases}  # not of old
     checkpoints = [runner.checkpoint(name) for name in phases if runner.checkpoint(name)]
     return TrainReport(work_dir=runner.work_dir, config=runner.where, phases=phases,
                        checkpoint=checkpoints[-1] if checkpoints else None, table=table,

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from restorekit.evaluation.report_reader import read_summary
 from restorekit.messages import InputError, MissingFileError
 from restorekit.text_table import markdown_table
 
@@ -20,12 +21,13 @@ def read_report(folder: str | PathLike[str]) -> dict[str, Any]:
     """Return the summary of a folder that ``restorekit test`` wrote.
 
     Raises:
-        MissingFileError: If it is not one.
+        MissingFileError: If the summary is not there.
+        ReportError: If it is not the summary of a report.
     """
     path = Path(folder) / 'summary.json'
     if not path.is_file():
         raise MissingFileError(f'{folder} is not a report of restorekit test: there is no {path}')
-    return dict(json.loads(path.read_text(encoding='utf-8')))
+    return read_summary(path)
 
 
 def read_notes(file: str | PathLike[str] | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ decoder declares it (see ``CIDDecoder``).
 
 from __future__ import annotations
 
+import functools
 from os import PathLike
 from pathlib import Path
 
@@ -126,10 +127,16 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
                          'name it .pk or .pth')
     content = load_checkpoint_file(str(source), map_location='cpu')
     if reverse:
-        state, report = restorekit_to_published(network_state(content, str(source)))
+        try:
+            state, report = restorekit_to_published(network_state(content, str(source)))
+        except InputError as error:
+            raise InputError(f'{source}: {error}') from error
         atomic_save({'model': {f'module.{key}': value for key, value in state.items()}}, str(target))
         return state, report
-    state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))
+    try:
+        state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))
+    except InputError as error:
+        raise InputError(f'{source}: {error}') from error
     if bare:
         _save_safetensors(state, target)
     else:
@@ -138,6 +145,7 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
     return state, report
 
 
+@functools.cache
 def _published_names() -> dict[str, tuple[str, torch.Tensor]]:
     """Return {published name: (our name, a meta tensor of its shape)} in the order of the network."""
     with torch.device('meta'):

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import torch
 
-from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
+from restorekit.checkpoint import (
+    CheckpointError,
+    build_described_network,
+    load_checkpoint_file,
+    network_description,
+    network_json,
+    network_state,
+)
 from restorekit.files.atomic import atomic_write_bytes
 from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.version import __version__
@@ -35,7 +42,8 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
         str: SHA-256 (hex) of the file.
 
     Raises:
-        CheckpointError: If the checkpoint does not say what network it holds, or a weight is not finite (in ``dtype``).
+        CheckpointError: If the checkpoint does not say what network it holds, or holds another, or a weight is not
+            finite (in ``dtype``).
         InputError: If ``dtype`` or the suffix of ``target`` is unknown.
         ExistingFileError: If ``target`` is there and ``overwrite`` is not given.
 
@@ -51,19 +59,15 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
         raise InputError(f'the packed file must end in .safetensors, but got {target}')
     if target.exists() and not overwrite:
         raise ExistingFileError(f'{target} is there already; choose another name, or overwrite it')
-    loaded = load_checkpoint_file(checkpoint)
-    record = (loaded.get('meta') or {}).get('restorekit')
-    record = json.loads(record) if isinstance(record, str) else record
-    if not isinstance(record, dict) or 'network' not in record:
-        raise CheckpointError(f'{checkpoint} does not say what network it holds; pack a checkpoint of a training run '
-                              'of restorekit')
-    state = {}
-    for name, value in network_state(loaded).items():
+    loaded = load_checkpoint_file(checkpoint, map_location='cpu')
+    network, found, state = network_description(loaded, checkpoint), network_state(loaded, checkpoint), {}
+    build_described_network(network, found, checkpoint)  # what cannot be loaded is not packed
+    for name, value in found.items():
         packed = value.to(DTYPES[dtype]) if value.is_floating_point() else value
         if packed.is_floating_point() and not packed.isfinite().all():
             raise CheckpointError(f'{checkpoint}: {name} is NaN or infinite in {dtype}')
         state[name] = packed.contiguous()
-    kept = dict(version=__version__, network=record['network'], dtype=dtype, **(metadata or {}))
+    kept = dict(version=__version__, network=network_json(network), dtype=dtype, **(metadata or {}))
     content = save(state, metadata={'restorekit': json.dumps(kept, sort_keys=True)})
     atomic_write_bytes(content, target)
     return hashlib.sha256(content).hexdigest()

@@ -1,15 +1,21 @@
 """Names of data that lead elsewhere, are too long, not UTF-8, or speak to the terminal: every command that writes."""
 
+import ast
 import hashlib
+import io
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from restorekit.cli import common
+from restorekit.cli.common import say
 from restorekit.cli.main import main
 from restorekit.models import AODNet
+from restorekit.text_table import text_table
 
 #: Names that a folder on Linux may hold.
 ON_DISK = ['a\x1b[31mb.png', 'line\nbreak.png', '\udcff\udcfe.png', 'x' * 251 + '.png', 'ü' * 125 + '.png', 'CON.png',
@@ -118,13 +124,40 @@ def test_a_test_with_its_images_and_a_comparison(root, capsys):
         "default_scope = 'restorekit'\n"
         f"test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), "
         f"dataset=dict(type='PairedDataset', input_dir={str(root / 'src')!r}, gt_dir={str(root / 'gt')!r}, "
-        "domain='../up'))\n"
+        "domain='../u\\x1b[31mp'))\n"
         "test_evaluator = [dict(type='PSNR')]\ntest_cfg = dict()\n"
         "model = dict(type='Restorer', network=dict(type='AODNet'))\n")
     out = root / 'out'
     check(root, out, capsys, 'test', root / 'config.py', root / 'aod.pth', '--out', out, '--save-images')
-    assert len(files(out / 'images/.._up', '.png')) == len(ON_DISK) + 1
+    folder, = (out / 'images').glob('.._u*')
+    assert len(files(folder, '.png')) == len(ON_DISK) + 1
     assert (out / 'summary.json').is_file() and (out / 'report.html').is_file()
     shutil.copytree(out, root / 'again')
     compared = check(root, out, capsys, 'compare', out, root / 'again').out
-    assert f'{len(ON_DISK) + 1} images' in compared, compared
+    assert f'{len(ON_DISK) + 1} images' in compared and 'u\\x1b[31mp' in compared, compared
+    (root / 'more.py').write_text(
+        "_base_ = 'config.py'\nmodel = dict(losses=dict(pixel=dict(type='L1Loss')))\n"
+        f"train_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type='CounterSampler'), "
+        f"dataset=dict(type='PairedDataset', input_dir={str(root / 'src')!r}, gt_dir={str(root / 'gt')!r}, "
+        "domain='../u\\x1b[31mp', include='*-rf.png'))\n"
+        "val_dataloader = {{_base_.test_dataloader}}\nval_evaluator = [dict(type='PSNR')]\nval_cfg = dict()\n"
+        "train_cfg = dict(max_iters=1, val_interval=1)\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-4))\n")
+    trained = check(root, out, capsys, 'train', root / 'more.py', '--work-dir', out / 'run').out
+    assert 'u\\x1b[31mp' in trained
+    for log in (out / 'run').rglob('*.log'):
+        assert '\x1b' not in log.read_text()
+
+
+def test_one_way_to_print(capsys):
+    say('a\x1b[2J', '\udcff', 'ü\u202e', sep='\n', file=(narrow := io.TextIOWrapper(io.BytesIO(), 'ascii')))
+    narrow.seek(0)
+    assert narrow.read() == 'a\\x1b[2J\n\\xff\n\\xfc\\u202e\n'
+    assert text_table([('a', 'b'), ('x\x1b\n', 3)]) == 'a        b\nx\\x1b\\n  3'
+    with pytest.raises(SystemExit):
+        main(['restore', 'photo.png', '--\x1b[31m'])
+    assert '\x1b' not in capsys.readouterr().err
+    for module in Path(common.__file__).parent.glob('*.py'):  # commands print by it alone
+        calls = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call)]
+        prints = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == 'print']
+        assert len(prints) == (module.name == 'common.py'), (module, prints)

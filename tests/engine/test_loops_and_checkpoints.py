@@ -12,8 +12,9 @@ import restorekit.engine.runner as runner_module
 from restorekit.checkpoint import CheckpointError, atomic_save, load_checkpoint_file
 from restorekit.datasets import ProceduralScenes
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
-from restorekit.models import AODNet, NonFiniteError, NonFiniteLossError
+from restorekit.models import AODNet, NonFiniteLossError
 from restorekit.models.losses import L1Loss
+from restorekit.models.restorers import NonFiniteWeightsError
 from restorekit.registry import DATASETS, MODELS
 
 
@@ -122,8 +123,9 @@ class Spoiler(Hook):
 def test_weights_that_are_not_finite_are_not_saved_over_good_ones(tmp_path):
     runner = build(quick(tmp_path, iters=6))
     runner.register_hook(Spoiler())
-    with pytest.raises(NonFiniteError, match='1 tensors of the model are NaN or infinite .* not saved over good ones'):
+    with pytest.raises(NonFiniteWeightsError, match='1 tensors of the model are NaN .* over good ones') as caught:
         runner.train()
+    assert 'weights changed' not in str(caught.value) and 'iteration 4 of 6' in str(caught.value)
     assert not (tmp_path / 'iter_4.pth').exists()
     saved = load_checkpoint_file(tmp_path / 'iter_2.pth')['state_dict']
     assert all(value.isfinite().all() for value in saved.values())
@@ -190,7 +192,7 @@ def test_loader_without_a_batch_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize('iters', [0, 2.5])
 def test_impossible_length_is_an_error(tmp_path, iters):
-    with pytest.raises(ValueError, match=f'max_iters must be a whole number of at least 1, but is {iters}'):
+    with pytest.raises(ValueError, match=f'max_iters must be a whole number of at least 1, but got {iters}'):
         train(quick(tmp_path, iters=iters))
 
 

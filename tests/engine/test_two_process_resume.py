@@ -15,6 +15,7 @@ from restorekit.checkpoint import load_checkpoint_file
 from restorekit.engine import MultiPhaseRunner, ResumableIterLoop
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed'),
     pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs '
                                                          'it')]

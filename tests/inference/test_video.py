@@ -238,3 +238,42 @@ def test_a_rotation_is_applied(model, tmp_path):
     frame = read(tmp_path / 'out.mp4')[0][0]
     turned = np.rot90(frames[0], -1)
     assert frame.shape == turned.shape and np.abs(frame.astype(int) - turned).mean() < 8
+
+
+def test_subtitles_are_copied_with_their_times(model, tmp_path):
+    texts = ['first words', 'second words']
+    (tmp_path / 'a.srt').write_text('1\n00:00:00,000 --> 00:00:00,150\nfirst words\n\n'
+                                    '2\n00:00:00,200 --> 00:00:00,350\nsecond words\n')
+    with av.open(str(tmp_path / 'a.srt')) as subtitles, av.open(str(tmp_path / 'a.mkv'), 'w') as output:
+        stream = output.add_stream('libx264', rate=25)
+        stream.height, stream.width = 48, 64
+        words = output.add_stream_from_template(subtitles.streams.subtitles[0])
+        for packet in subtitles.demux():
+            if packet.size:
+                packet.stream = words
+                output.mux(packet)
+        for frame in scene(12):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24').reformat(format='yuv420p')))
+        output.mux(stream.encode())
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'out.mkv')
+    found = []
+    for name in ('a.mkv', 'out.mkv'):
+        with av.open(str(tmp_path / name)) as container:
+            found.append([(bytes(p), p.pts * p.time_base) for p in container.demux(container.streams.subtitles[0])
+                          if p.size])
+    assert [text for text, _ in found[0]] == [text.encode() for text in texts] and found[1] == found[0]
+    assert len(read(tmp_path / 'out.mkv')[0]) == 12
+
+
+def test_a_film_whose_frames_are_all_broken_has_none(model, tmp_path):
+    path = write(tmp_path / 'a.mkv', scene(3), codec='mpeg4', audio=False, tags=False)
+    with av.open(str(path)) as container:
+        packets = [(p.pos, bytes(p)) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    for at, content in packets:
+        start = data.find(content, at)
+        data[start:start + len(content)] = bytes(len(content))
+    path.write_bytes(bytes(data))
+    with pytest.raises(VideoFileError, match='a.mkv has no frames that can be decoded'):
+        restore_video(model, path, tmp_path / 'out.mkv')
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.mkv']

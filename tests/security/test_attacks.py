@@ -1,7 +1,10 @@
 """The attack corpus, through the commands, under an audit hook: nothing is run, fetched, or written elsewhere."""
 
+import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -10,15 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from tiny import config
 
+import restorekit.cli.main as cli
 from restorekit.checkpoint import load_checkpoint_file
-from restorekit.cli.main import main
-from restorekit.config import RestoreConfig
-from restorekit.engine import MultiPhaseRunner
+from restorekit.config import load_config
+from restorekit.engine import RestoreRunner
+from restorekit.files.lazy_image import open_image
 from restorekit.messages import UserError
-from restorekit.models import AODNet
 
 sys.path.insert(0, os.path.dirname(__file__))
 import checkpoints
@@ -36,26 +37,63 @@ NAMES = ['a\x1b[31mb', 'line\nbreak', '\udcff\udcfe', 'x' * 251, 'ü' * 125, 'CO
          '%s%n', '{0}', "quote'\"", '~', '*', '[a]', '#', '<b>', '\r', '\x7f']
 
 
+#: The smallest run there is: what is attacked are the files, not the network.
+TINY = """
+default_scope = 'restorekit'
+log_level = 'ERROR'
+randomness = dict(seed=3)
+model = dict(type='Restorer', network=dict(type='AODNet'), losses=dict(pixel=dict(type='L1Loss')))
+train_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='CounterSampler'), dataset=dict(
+    type='ProceduralScenes', length=2, height=16, width=16, pipeline=[
+        dict(type='Degrade', degradation=dict(type='AtmosphericScattering', beta=1.0))]))
+test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+                       dataset=train_dataloader['dataset'])
+test_evaluator = [dict(type='PSNR')]
+test_cfg = dict()
+train_cfg = dict(max_iters=2)
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-4))
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False)]
+default_hooks = dict(checkpoint=dict(type='SafeCheckpointHook', interval=1))
+visualizer = dict(type='Visualizer')
+"""
+#: The same over folders of images; what is broken is left out.
+IMAGES = TINY + """
+data = dict(type='PairedDataset', input_dir='in', gt_dir='gt', on_error='skip', domain='a\\x1b[31m/../b')
+test_dataloader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=data)
+train_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type='CounterSampler'), dataset=dict(
+    data, pipeline=[dict(type='RandomCrop', size=8)]))
+"""
+HAZE = "degradation = dict(type='AtmosphericScattering', beta=1.0)\n"
+SEEN = ('--protocols', 'rgb', '--metrics', 'PSNR')
+
+
 @pytest.fixture(scope='module', autouse=True)
 def quiet_process(tmp_path_factory):
     """Temporary files of configs go to a folder of the tests, byte code nowhere; imports are done."""
     folder = tmp_path_factory.mktemp('temporary')
-    before = tempfile.tempdir, sys.dont_write_bytecode, os.getcwd()
+    before = tempfile.tempdir, sys.dont_write_bytecode, os.getcwd(), cli.build_parser
     tempfile.tempdir, sys.dont_write_bytecode = str(folder), True
-    cfg = config(folder / 'run', iters=1, interval=1)  # imports, and folders that libraries make for themselves
-    MultiPhaseRunner(Config(cfg)).train()
+    (folder / 'tiny.py').write_text(TINY)
+    cli.build_parser = functools.cache(cli.build_parser)
+    assert cli.main(['train', str(folder / 'tiny.py'), '--work-dir', str(folder / 'run')]) == 0  # imports
     yield folder
-    tempfile.tempdir, sys.dont_write_bytecode = before[:2]
+    tempfile.tempdir, sys.dont_write_bytecode, _, cli.build_parser = before
     os.chdir(before[2])
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A working folder with a photo, a genuine checkpoint and a file that must stay."""
+def root(tmp_path, monkeypatch, quiet_process, capsys):
+    """A working folder with a photo, a genuine checkpoint, configs and a file that must stay."""
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('photo.png', np.full((24, 32, 3), 90, np.uint8))
     (tmp_path / 'victim').write_text('precious')
     (tmp_path / 'out').mkdir()
+    (tmp_path / 'tiny.py').write_text(TINY)
+    (tmp_path / 'images.py').write_text(IMAGES)
+    (tmp_path / 'haze.py').write_text(HAZE)
+    shutil.copytree(quiet_process / 'run', tmp_path / 'out/run')
+    shutil.copy(tmp_path / 'out/run/iter_2.pth', tmp_path / 'aod.pth')
+    capsys.readouterr()
     return tmp_path
 
 
@@ -66,11 +104,15 @@ def command(*arguments, seconds=60):
     signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
     try:
-        return main([str(argument) for argument in arguments])
+        return cli.main([str(argument) for argument in arguments])
     except SystemExit as end:  # argparse
         return end.code
     finally:
         signal.alarm(0)
+
+
+def remove(path):
+    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def in_sentences(capsys, what):
@@ -105,78 +147,137 @@ def test_reading_hostile_checkpoints(root, quiet_process):
             outcome = 'refused'
         if outcome != expected:
             other[name] = outcome
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        remove(path)
         assert not (root / checkpoints.MARK).exists(), name
     assert not other
 
 
 def test_hostile_checkpoints_in_the_commands(root, quiet_process, capsys):
-    cfg = config('unused', iters=1)
-    for key in ('work_dir', 'val_dataloader', 'val_cfg', 'val_evaluator', 'custom_hooks'):
-        cfg.pop(key)
-    RestoreConfig(cfg).dump(str(root / 'tiny.py'))
+    """All go through what reads one file; through training and testing those that can be read, and one of each kind.
+
+    What reads for training and testing is called with all of them.
+    """
+    kinds = set()
+    runner = RestoreRunner.from_cfg(load_config('tiny.py', options=dict(work_dir=str(root / 'out/runner'))))
+    resumed = root / 'out/run/iter_2.pth'
     for name, (write, expected, suffix) in CORPUS.items():
         path = root / f'hostile{suffix}'
         write(path)
+        kind = name.split()[0] if name.startswith('calls') else name.partition(':')[0]
         with watched(root / 'out', quiet_process):
             assert command('restore', 'photo.png', '-o', 'out', '--checkpoint', path) != 0, name
+            assert command('measure', path, 'photo.png', *SEEN) != 0, name
             command('convert', path, 'out/converted.pth', '--force', '--quiet')
-            if expected == 'data':
-                assert command('train', 'tiny.py', '--work-dir', 'out/run', '--load-from', path) != 0, name
+            for runner._resume in (False, True):
+                with pytest.raises(UserError, match='hostile'):
+                    runner.load_checkpoint(path)
+            whole = expected == 'data' or kind not in kinds
+            if whole:
+                assert command('test', 'tiny.py', path) != 0, name
+                assert command('train', 'tiny.py', '--work-dir', 'out/new', '--load-from', path) != 0, name
+                command('info', path)
+                for act in (('publish', path, 'name', '--licence', 'MIT', '-o', 'out'),
+                            ('pack', path, 'out/x.safetensors'), ('export', path, 'out/x.onnx')):
+                    assert command(*act) != 0, (name, act)
+        if whole:
+            resumed.unlink()
+            path.rename(resumed)
+            (root / 'out/run/run_state.json').unlink(missing_ok=True)
+            with watched(root / 'out', quiet_process):
+                assert command('train', 'tiny.py', '--work-dir', 'out/run', '--resume') != 0, name
+            resumed.rename(path)
+            shutil.copy('aod.pth', resumed)
+        kinds.add(kind)
         in_sentences(capsys, name)
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        remove(path)
         assert not (root / checkpoints.MARK).exists() and (root / 'victim').read_text() == 'precious', name
 
 
+def test_checkpoints_that_call_themselves_images(root, quiet_process, capsys):
+    (root / 'in').mkdir(), (root / 'gt').mkdir()
+    for i, (write, *_) in enumerate(CORPUS.values()):
+        for folder in ('in', 'gt'):
+            write(root / folder / f'{i:03}.png')
+    with watched(root / 'out', quiet_process):
+        assert command('check-data', 'images.py', '--workers', 1) == 1
+        assert command('synthesize', 'haze.py', '--clear', 'in', '--out', 'out/hazy', '--workers', 1) == 1
+        assert command('restore', 'in', '-o', 'out/restored', '--checkpoint', 'aod.pth') == 1
+        assert command('test', 'images.py', 'aod.pth', '--out', 'out/report') == 1
+        assert command('train', 'images.py', '--work-dir', 'out/trained') == 1
+    in_sentences(capsys, 'checkpoints as images')
+    assert not list((root / 'out').rglob('*.png')) and not (root / checkpoints.MARK).exists()
+
+
 def test_hostile_training_states(root, quiet_process, capsys):
-    cfg = config('unused', iters=1, interval=1)
-    for key in ('work_dir', 'val_dataloader', 'val_cfg', 'val_evaluator', 'custom_hooks'):
-        cfg.pop(key)
-    RestoreConfig(cfg).dump(str(root / 'tiny.py'))
-    assert command('train', 'tiny.py', '--work-dir', 'out/run') == 0
-    path = root / 'out' / 'run' / 'iter_1.pth'
-    genuine = load_checkpoint_file(path)
-    state = json.loads((root / 'out/run/run_state.json').read_text())
+    run = root / 'out/run'
+    genuine = load_checkpoint_file(run / 'iter_2.pth')
+    state = json.loads((run / 'run_state.json').read_text())
     state['phases'] = {}
-    capsys.readouterr()
     for name, change in checkpoints.training_states().items():
-        (root / 'out/run/run_state.json').write_text(json.dumps(state))
-        torch.save({**genuine, **change}, path)
+        (run / 'run_state.json').write_text(json.dumps(state))
+        torch.save({**genuine, **change}, run / 'iter_2.pth')
         with watched(root / 'out', quiet_process):
-            assert command('train', 'tiny.py', '--work-dir', 'out/run', '--resume') == 1, name
+            assert command('train', 'tiny.py', '--work-dir', run, '--resume') == 1, name
         text = ''.join(capsys.readouterr())
-        assert 'Traceback' not in text and 'iter_1.pth' in text, (name, text)
+        assert 'Traceback' not in text and 'iter_2.pth' in text, (name, text)
 
 
 def test_hostile_images_in_the_commands(root, quiet_process, capsys):
-    (root / 'in').mkdir()
+    (root / 'in').mkdir(), (root / 'gt').mkdir()
     expected = images.write_images(root / 'in')
-    cv2.imwrite(str(root / 'in' / 'fine.png'), np.full((24, 32, 3), 90, np.uint8))
-    torch.save(dict(state_dict={f'network.{key}': value for key, value in AODNet().state_dict().items()},
-                    meta=dict(restorekit=dict(network='{"type": "AODNet"}'))), root / 'aod.pth')
+    shutil.copy('photo.png', 'in/fine.png')
+    for path in (root / 'in').iterdir():
+        os.link(path, root / 'gt' / path.name)
+    refused = {name for name, what in expected.items() if what == 'refused'}
     with watched(root / 'out', quiet_process):
         assert command('restore', 'in', '-o', 'out/restored', '--checkpoint', 'aod.pth') == 1
-        written = {path.name for path in (root / 'out/restored').rglob('*') if path.is_file()}
-        command('measure', 'in', 'in')
-        command('synthesize', 'day', '--clear', 'in', '--out', 'out/hazy', '--workers', '1')
-    in_sentences(capsys, 'images')
-    assert 'fine.png' in written
-    assert not [name for name, what in expected.items() if what == 'refused' and name in written]
+        assert command('test', 'images.py', 'aod.pth', '--out', 'out/report') == 0
+        assert command('train', 'images.py', '--work-dir', 'out/trained', '--cfg-options',
+                       f'train_cfg.max_iters={len(expected) // 8 + 1}') == 0
+        assert command('check-data', 'images.py', '--workers', 1, '--json', 'out/data.json') == 1
+        assert command('synthesize', 'haze.py', '--clear', 'in', '--out', 'out/hazy', '--workers', 1) == 1
+        in_sentences(capsys, 'images')
+        for name in [*expected, 'fine.png']:
+            status = command('measure', f'in/{name}', 'photo.png', *SEEN)
+            assert status == 1 if name in refused else status in (0, 1), name
+            if name.endswith('.jpg'):  # as training reads them that cuts before it decodes
+                with contextlib.suppress(UserError):
+                    np.asarray(open_image(f'in/{name}')[:8, :8])
+        in_sentences(capsys, 'measured images')
+    for folder in ('out/restored', 'out/hazy'):
+        written = {path.name for path in (root / folder).rglob('*') if path.is_file()}
+        assert any('fine' in name for name in written) and not refused & written
+    broken = json.loads((root / 'out/report/summary.json').read_text())
+    faults = ' '.join(json.loads((root / 'out/data.json').read_text())['datasets'][0]['faults'])
+    assert broken and 'cannot be read' in faults
 
 
 def test_hostile_names_in_the_commands(root, quiet_process, capsys):
-    (root / 'in').mkdir()
-    content = (root / 'photo.png').read_bytes()
-    for name in NAMES:
-        (root / 'in' / f'{name.replace("/", "_")}.png').write_bytes(content)
-    torch.save(dict(state_dict={f'network.{key}': value for key, value in AODNet().state_dict().items()},
-                    meta=dict(restorekit=dict(network='{"type": "AODNet"}'))), root / 'aod.pth')
+    (root / 'in').mkdir(), (root / 'gt').mkdir(), (root / 'weights').mkdir()
+    names = [name.replace('/', '_') for name in NAMES]
+    for name in names:
+        for folder in ('in', 'gt'):
+            shutil.copy('photo.png', root / folder / f'{name}.png')
+        os.link('aod.pth', root / 'weights' / f'{name}.pth')
     with watched(root / 'out', quiet_process):
         assert command('restore', 'in', '-o', 'out/restored', '--checkpoint', 'aod.pth') == 0
-        command('measure', 'in', 'in')
-        command('synthesize', 'day', '--clear', 'in', '--out', 'out/hazy', '--workers', '1')
-    in_sentences(capsys, 'names')
-    assert len(list((root / 'out/restored').rglob('*.png'))) == len(NAMES)
+        assert command('test', 'images.py', 'aod.pth', '--out', 'out/report', '--save-images') == 0
+        assert command('compare', 'out/report', 'out/report') in (0, 1)
+        assert command('train', 'images.py', '--work-dir', 'out/trained') == 0
+        assert command('check-data', 'images.py', '--workers', 1) in (0, 1)
+        assert command('synthesize', 'haze.py', '--clear', 'in', '--out', 'out/hazy', '--workers', 1) == 0
+        assert command('extract-patches', 'in', 'out/patches', '--size', 16, '--workers', 1) == 0
+        in_sentences(capsys, 'names')
+        for name in names:
+            assert command('measure', root / 'in' / f'{name}.png', 'photo.png', *SEEN) == 0, name
+            weights = root / 'weights' / f'{name}.pth'
+            assert command('restore', 'photo.png', '-o', 'out/by', '--checkpoint', weights) == 0, name
+            assert command('publish', weights, 'fine', '--licence', 'MIT', '-o', 'out', '--force') == 0, name
+            status = command('publish', 'aod.pth', name, '--licence', 'MIT', '-o', 'out/published')
+            assert status == (0 if name in ('CON', 'NUL', 'com1', 'a.') else 2 if name.startswith('-') else 1), name
+            in_sentences(capsys, name)
+    for folder in ('out/restored', 'out/report/images', 'out/hazy/hazy'):
+        assert len(list((root / folder).rglob('*.png'))) == len(NAMES), folder
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', '[' * 100000, '{"metrics": 3}', '{"sets": {"a": null}}', '\udcff',
@@ -184,10 +285,9 @@ def test_hostile_names_in_the_commands(root, quiet_process, capsys):
 def test_hostile_reports(root, quiet_process, capsys, text):
     for name in ('a', 'b'):
         (root / name).mkdir()
-        (root / name / 'results.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
+        (root / name / 'summary.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
         (root / name / 'per_image.csv').write_text('=cmd|x,1\n')
     with watched(root / 'out', quiet_process):
         assert command('compare', 'a', 'b', '--json', 'out/c.json') != 0
+        assert command('publish', 'aod.pth', 'x', '--licence', 'MIT', '-o', 'out', '--report', 'a') != 0
     in_sentences(capsys, text[:20])
-
-

@@ -1,6 +1,6 @@
 """Make mistakes in configs and see that each is answered by a sentence: 1,500 edits from a fixed seed.
 
-    python tools/research/config_fuzz.py --count 1500 --seed 0
+    python tools/research/config_fuzz.py --count 1500 --seed 0 --json fuzz.json
 
 Every edit goes through what ``restorekit train`` does before anything is trained: the config is loaded, its options are
 laid over it, all of its phases are checked and their models built without memory. Success and an error that a user can
@@ -12,6 +12,7 @@ import collections
 import contextlib
 import copy
 import io
+import json
 import random
 import sys
 import tempfile
@@ -167,6 +168,7 @@ def main():
     parser.add_argument('--count', type=int, default=1500)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--sentences', action='store_true', help='print every sentence as well')
+    parser.add_argument('--json', metavar='FILE', help='write the figures')
     args = parser.parse_args()
     counts, kinds, start = collections.Counter(), collections.Counter(), time.time()
     with tempfile.TemporaryDirectory() as folder:
@@ -181,6 +183,9 @@ def main():
                 print(f'+++ {what}\n{text}', flush=True)
     for text, count in kinds.most_common():
         print(f'{count:5} {text}')
+    if args.json:
+        figures = dict(count=args.count, seed=args.seed, seconds=time.time() - start, outcomes=counts, tracebacks=kinds)
+        Path(args.json).write_text(json.dumps(figures, indent=1))
     print(f'{args.count} edits from seed {args.seed} in {time.time() - start:.0f} s: {counts["success"]} succeed, '
           f'{counts["sentence"]} sentences, {counts["traceback"]} tracebacks')
     return 1 if counts['traceback'] else 0

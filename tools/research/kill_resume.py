@@ -1,14 +1,16 @@
 """Cut a run 40 times by signals at random moments, resume it each time, and compare its weights bit for bit.
 
-    python tools/research/kill_resume.py --cuts 40 --seed 0
+    python tools/research/kill_resume.py --cuts 40 --seed 0 --json cuts.json
 
 Runs of several kinds (phases; data workers; EMA, accumulation and save_best; two processes) are trained once whole, and
-once cut by KILL, TERM or INT after a random time, resumed, cut again, until the cuts are used up. What is
-left is compared: the weights of every checkpoint, their names, and no temporary files. Exits with 1 at a difference.
+once cut by KILL, TERM or INT after a random time, resumed, cut again, until it ends; then another, until the cuts are
+used up. What is left is compared: the names of the checkpoints, their weights, optimizers and schedules, and no
+temporary files. Exits with 1 at a difference.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import signal
@@ -20,7 +22,9 @@ from pathlib import Path
 
 import torch
 
+import restorekit.engine  # noqa: F401  # imported once, before all forks
 from restorekit.checkpoint import load_checkpoint_file
+from restorekit.cli.main import main as cli
 from restorekit.config import RestoreConfig
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -61,12 +65,54 @@ def kinds(iters):
             'ema, accumulation, save_best': (accumulating, 1), 'two processes': (config(iters), 2)}
 
 
+class Fork:
+    """A command in a copy of this process, which has done its imports; used like a Popen.
+
+    Args:
+        arguments (list[str]): Of the restorekit command.
+        log (Path): Receives what it says.
+    """
+
+    def __init__(self, arguments, log):
+        self.log, self.returncode = log, None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        status = 1
+        try:
+            os.setsid()
+            with log.open('wb') as file:
+                for stream in (1, 2):
+                    os.dup2(file.fileno(), stream)
+            status = cli([*map(str, arguments)])
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
+
+    def poll(self):
+        """Return the exit status, None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def communicate(self, timeout):
+        """Wait; returns (what it said, None)."""
+        limit = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > limit:
+                raise subprocess.TimeoutExpired('train', timeout)
+            time.sleep(0.02)
+        return self.log.read_text(errors='replace'), None
+
+
 def start(file, folder, processes, resume):
-    """Start a run in a process group of its own."""
-    command = ['-m', 'restorekit.cli.main', 'train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
-    if processes > 1:
-        command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', *command,
-                   '--launcher', 'pytorch']
+    """Start a run in a process group of its own; several processes are started afresh, by torchrun."""
+    arguments = ['train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
+    if processes == 1:
+        return Fork(arguments, file.with_suffix('.log'))
+    command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', '-m',
+               'restorekit.cli.main', *arguments, '--launcher', 'pytorch']
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             start_new_session=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
 
@@ -83,19 +129,32 @@ def end(process, sign):
     return said
 
 
+def unlike(a, b, place):
+    """The places where two trees of dicts, lists, tensors and numbers differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b}, key=str):
+            yield from unlike(a.get(key), b.get(key), f'{place}.{key}')
+    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            yield from unlike(*pair, f'{place}.{i}')
+    elif not (torch.equal(a, b) if torch.is_tensor(a) and torch.is_tensor(b) else type(a) is type(b) and a == b):
+        yield place
+
+
 def differences(whole, cut):
     """What differs between two finished runs, as a list of sentences."""
     names = [{str(path.relative_to(folder)) for path in folder.rglob('*.pth')} for folder in (whole, cut)]
     found = [f'{name} is in one only' for name in sorted(names[0] ^ names[1])]
     found += [f'{path} is left' for path in cut.rglob('.rk-*.tmp')]
     for name in sorted(names[0] & names[1]):
-        a, b = (load_checkpoint_file(folder / name)['state_dict'] for folder in (whole, cut))
-        found += [f'{name}: {key}' for key in a if key not in b or not torch.equal(a[key], b[key])]
+        a, b = (load_checkpoint_file(folder / name) for folder in (whole, cut))
+        for part in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+            found += unlike(a.get(part), b.get(part), f'{name}: {part}')
     return found
 
 
 def trial(folder, name, cfg, processes, cuts, draw, say=print):
-    """Train one kind whole and cut; returns the differences."""
+    """Train one kind whole, and cut till the cuts are used up; returns the differences and the signals sent."""
     folder.mkdir(parents=True)
     file = folder / 'run.py'
     RestoreConfig(cfg).dump(str(file))
@@ -104,23 +163,29 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
     said = end(process, None)
     seconds = time.time() - begun
     if process.returncode:
-        return [said]
-    done = 0
+        return [said], []
+    sent, found, runs = [], [], 0
     while True:
-        process = start(file, folder / 'cut', processes, (folder / 'cut').exists())
-        sign = draw.choice(SIGNALS) if done < cuts else None
+        cut = folder / f'cut{runs}'
+        process = start(file, cut, processes, cut.exists())
+        sign = draw.choice(SIGNALS) if len(sent) < cuts else None
+        begun = time.time()
         if sign is not None:
-            time.sleep(seconds * draw.uniform(0.2, 0.9))
+            time.sleep(seconds * draw.uniform(0.05 if processes == 1 else 0.4, 0.95))
         finished = process.poll() is not None
         said = end(process, sign)
         if process.returncode == 0:
-            break
+            found += differences(folder / 'whole', cut)
+            runs += 1
+            seconds = min(seconds, time.time() - begun) if sign is None or finished else seconds  # other load by now
+            if len(sent) >= cuts:
+                break
+            continue
         if sign is None or finished or ('Traceback' in said and processes == 1):
-            return [said]
-        done += 1
-    found = differences(folder / 'whole', folder / 'cut')
-    say(f'{name}: {done} cuts, {len(found)} differences, whole run {seconds:.0f} s')
-    return found
+            return [said], sent
+        sent.append(sign.name)
+    say(f'{name}: {len(sent)} cuts of {runs} runs, {len(found)} differences, whole run {seconds:.0f} s')
+    return found, sent
 
 
 def main():
@@ -129,14 +194,22 @@ def main():
     parser.add_argument('--cuts', type=int, default=40)
     parser.add_argument('--iters', type=int, default=60)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--json', metavar='FILE', help='write the figures')
     args = parser.parse_args()
-    draw, found, left = random.Random(args.seed), [], args.cuts
+    draw, found, left, figures = random.Random(args.seed), [], args.cuts, {}
     with tempfile.TemporaryDirectory() as folder:
         runs = kinds(args.iters)
+        warm = Path(folder, 'warm.py')  # what is imported when a run begins is imported once, before all forks
+        RestoreConfig(config(1)).dump(str(warm))
+        cli(['train', str(warm), '--work-dir', str(Path(folder, 'warm'))])
         for number, (name, (cfg, processes)) in enumerate(runs.items()):
             share = left // (len(runs) - number)
             left -= share
-            found += trial(Path(folder, str(number)), name, cfg, processes, share, draw)
+            differs, sent = trial(Path(folder, str(number)), name, cfg, processes, share, draw)
+            found += differs
+            figures[name] = dict(cuts={name: sent.count(name) for name in sorted(set(sent))}, differences=differs)
+            if args.json:
+                Path(args.json).write_text(json.dumps(figures, indent=1))
     print('\n'.join(found) or f'{args.cuts} cuts: every run has the bits of one that was not cut')
     return 1 if found else 0
 

@@ -1,11 +1,12 @@
-"""Train 20,000 tiny iterations and restore 2,000 images in one process; memory, descriptors and processes stay flat.
+"""Train 20,000 tiny iterations with a data worker, restore 2,000 images: memory, descriptors, processes stay flat.
 
-    python tools/research/soak.py --iterations 20000 --images 2000
+    python tools/research/soak.py --iterations 20000 --images 2000 --json soak.json
 
 Exits with 1 if the memory grows by more than 1 MB per 1,000, or descriptors or processes by any, in the second half.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -25,10 +26,13 @@ LIMIT = 1.0  # MB per 1,000
 
 
 def state():
-    """Resident memory in MB, open descriptors, child processes."""
-    resident = int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGESIZE') / 2 ** 20
-    children = sum(len(Path(task, 'children').read_text().split()) for task in Path('/proc/self/task').iterdir())
-    return resident, len(os.listdir('/proc/self/fd')), children
+    """Resident memory in MB and open descriptors of this process and its children, and the number of children."""
+    children = [child for task in Path('/proc/self/task').iterdir()
+                for child in Path(task, 'children').read_text().split()]
+    ours = [Path('/proc', process) for process in ('self', *children)]
+    pages = sum(int((process / 'statm').read_text().split()[1]) for process in ours)
+    descriptors = sum(len(os.listdir(process / 'fd')) for process in ours)
+    return pages * os.sysconf('SC_PAGESIZE') / 2 ** 20, descriptors, len(children)
 
 
 def slope(samples):
@@ -89,16 +93,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--iterations', type=int, default=20000)
     parser.add_argument('--images', type=int, default=2000)
+    parser.add_argument('--json', metavar='FILE', help='write the figures')
     args = parser.parse_args()
-    bad = False
+    bad, figures = False, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, samples in (('iterations', train(Path(folder, 'run'), args.iterations)),
+        for name, samples in (('iterations', train(Path(folder, 'run'), args.iterations, workers=1)),
                               ('images', restore_images(Path(folder), args.images))):
             memory, descriptors, processes = slope(samples)
             print(f'{samples[-1][0]} {name}: {samples[0][1][0]:.0f} MB at first, {samples[-1][1][0]:.0f} MB at last; '
                   f'per 1,000 of the second half {memory:+.2f} MB, {descriptors:+.2f} descriptors, '
                   f'{processes:+.2f} processes')
+            figures[name] = dict(samples=samples, memory=memory, descriptors=descriptors, processes=processes)
             bad |= memory > LIMIT or descriptors > 0.5 or processes > 0.5
+    if args.json:
+        Path(args.json).write_text(json.dumps(figures))
     return 1 if bad else 0
 
 

@@ -101,7 +101,7 @@ class RandomFlip(GeometricTransform):
 
     def __init__(self, prob=0.5):
         if not 0 <= prob <= 1:
-            raise InputError(f'RandomFlip.prob must be in [0, 1], but is {prob}')
+            raise InputError(f'RandomFlip.prob must be in [0, 1], but got {prob}')
         self.prob = prob
 
     def draw(self, height, width):
@@ -129,7 +129,7 @@ class RandomResize(GeometricTransform):
 
     def __init__(self, scale=(0.5, 1.0), min_size=1):
         if not 0 < scale[0] <= scale[1]:
-            raise InputError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but is {scale}')
+            raise InputError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but got {scale}')
         self.scale, self.min_size = scale, min_size
 
     def draw(self, height, width):
@@ -175,5 +175,5 @@ def _cover(array, height, width):
 def _pair(size, name):
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or min(pair) < 1:
-        raise InputError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but is {size}')
+        raise InputError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but got {size}')
     return pair

@@ -1,13 +1,11 @@
 """The files that could not be read, listed at the end."""
 
-import logging
 import os.path as osp
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 
 from restorekit.files.atomic import atomic_write_text
-from restorekit.files.names import terminal_text
 from restorekit.registry import HOOKS
 
 SHOWN = 5
@@ -52,4 +50,4 @@ class BrokenFilesHook(Hook):
             if runner.rank == 0:
                 atomic_write_text(''.join(f'{path}\n' for path in paths), target)
         count = '1 file' if len(paths) == 1 else f'{len(paths)} files'
-        runner.logger.log(logging.WARNING, f'{count} could not be read and were left out: {terminal_text(text)}')
+        runner.logger.warning(f'{count} could not be read and were left out: {text}')

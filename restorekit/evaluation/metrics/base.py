@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,8 +9,8 @@ from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 
+from restorekit.files.names import log
 from restorekit.functional.image_quality import unit_float
 from restorekit.messages import InputError
 
@@ -194,8 +193,7 @@ class ImageMetric(BaseMetric):
             reasons = ['have no ground truth (gt)'] * self.needs_gt + ['could not be read'] + \
                 [f'are smaller than {self.min_size} pixels'] * (self.min_size > 1)
             why = ' or '.join([', '.join(reasons[:-1]), reasons[-1]] if len(reasons) > 1 else reasons)
-            print_log(f'{self.label}: {self.num_skipped} of {len(results)} images {why}, and are not measured',
-                      logger='current', level=logging.WARNING)
+            log(f'{self.label}: {self.num_skipped} of {len(results)} images {why}, and are not measured')
         means = {}
         for domain in dict.fromkeys(row['domain'] for row in self.last_results):
             rows = [row for row in self.last_results if row['domain'] == domain]

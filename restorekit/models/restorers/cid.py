@@ -4,7 +4,7 @@ import torch
 
 from restorekit.distributed import world_size
 from restorekit.functional.ranges import rescale
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.registry import MODELS
 
 from .restorer import Restorer
@@ -49,7 +49,11 @@ class CIDRestorer(Restorer):
         if reweighter and group_weighting:
             raise InputError('a reweighter and group_weighting both set the weights of the samples; drop one')
         if anchor < 0:
-            raise InputError(f'anchor must be at least 0, but is {anchor}')
+            raise InputError(f'anchor must be at least 0, but got {anchor}')
+        if not reweighter:
+            refuse_unused(self, dict(anchor=anchor), 'a reweighter', 'none')
+        if not alignment:
+            refuse_unused(self, dict(align=align), 'an alignment', 'none')
         if (reweighter or alignment) and self.network.embedding_dim is None:
             raise InputError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
                              'use a network with embed(x), such as EncoderDecoder, or drop both')

@@ -18,7 +18,7 @@ from restorekit.registry import MODELS
 
 
 class NonFiniteError(UserError, FloatingPointError):
-    """Something in training became NaN or infinite; training stops before the weights do."""
+    """Something in training became NaN or infinite; training stops, before the weights do where it can."""
 
 
 class NonFiniteLossError(NonFiniteError):
@@ -27,6 +27,10 @@ class NonFiniteLossError(NonFiniteError):
 
 class NonFiniteGradientError(NonFiniteError):
     """A gradient became NaN or infinite."""
+
+
+class NonFiniteWeightsError(NonFiniteError):
+    """The weights have become NaN or infinite, and are not saved."""
 
 
 def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
@@ -46,8 +50,10 @@ def extra_arguments(loss: nn.Module) -> tuple[str, ...]:
 def _named(losses):
     """Return a list of losses as a dict, each under its type."""
     named = {}
-    for loss in losses:
+    for i, loss in enumerate(losses):
         if loss is not None:
+            if not isinstance(loss, dict) or not isinstance(loss.get('type'), str):
+                raise InputError(f"losses[{i}] must be a dict with a 'type', but got {loss!r}")
             name = loss['type'].rpartition('.')[2].removesuffix('Loss').lower()
             if name in named:
                 raise InputError(f'losses has {loss["type"]} twice; give them names: losses=dict(a=dict(...), b=...)')
@@ -106,7 +112,7 @@ class Restorer(BaseModel):
         for name in self.frozen:
             if name not in modules:
                 near = nearest(name, modules, n=3, cutoff=0.3)
-                raise InputError(f'frozen names {name!r}, which is no module of this {type(self).__name__}; '
+                raise InputError(f'frozen names {name!r}, which is not a module of this {type(self).__name__}; '
                                  f'the nearest are {near}')
             modules[name].requires_grad_(False)
 
@@ -138,7 +144,7 @@ class Restorer(BaseModel):
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.network(inputs)
-        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
+        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but got {mode!r}")
 
     #: Who has what a loss may ask for.
     providers = dict(input='Restorer', embedding='Restorer', teacher='DistillationRestorer',
