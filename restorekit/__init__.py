@@ -6,7 +6,7 @@ it is first used (PEP 562).
 
 import importlib
 
-from .config import register_package
+from .compat import register_package
 from .version import __version__
 
 register_package()
@@ -22,7 +22,8 @@ _LAZY = {
     **{task: f'restorekit.tasks.{task}' for task in (
         'train', 'test', 'restore', 'measure', 'compare', 'study', 'check_data', 'synthesize', 'extract_patches',
         'make_lmdb', 'browse_dataset', 'browse_degradations', 'degradation_stats', 'plot_logs', 'detect_compare',
-        'show_config', 'convert', 'pack', 'publish', 'env', 'fit_quality', 'bench', 'export', 'demo', 'catalogue')},
+        'show_config', 'convert', 'pack', 'publish', 'env', 'fit_quality', 'bench', 'export', 'demo', 'catalogue',
+        'submit_study')},
 }
 
 __all__ = ['__version__', *_LAZY]

@@ -6,7 +6,7 @@ mmengine. Each patch of the second kind is made only where the thing fails (a fe
 """
 
 import functools
-import importlib.metadata
+import importlib
 import importlib.util
 import inspect
 import os.path as osp
@@ -19,6 +19,43 @@ PACKAGE = 'restorekit'
 
 
 # ---- for good: the package name restorekit
+
+def register_package():
+    """Make our configs known to mmengine's own functions as ``restorekit::``, as soon as someone imports those."""
+    def of_config(name):
+        return lambda *args: getattr(importlib.import_module(f'{PACKAGE}.config'), name)(*args)
+    _when_imported('mmengine.config', lambda: add_package(of_config('package_file'), of_config('package_metainfo'),
+                                                          osp.dirname(osp.abspath(__file__))))
+
+
+def _when_imported(name, function):
+    """Call a function once a module has been imported: now, where it has been."""
+    if name in sys.modules:
+        function()
+    elif not any(isinstance(finder, _Watch) and finder.name == name for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watch(name, function))
+
+
+class _Watch:
+    """A finder of one module, that finds it as the others do and calls a function after it has run."""
+
+    def __init__(self, name, function):
+        self.name, self.function = name, function
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def run_and_call(module):
+                run(module)
+                self.function()
+            spec.loader.exec_module = run_and_call
+        return spec
+
 
 def add_package(find_config, find_metainfo, folder):
     """Let mmengine's own functions find restorekit's configs: ``get_config('restorekit::cid/cid_quickstart')``.
@@ -117,6 +154,7 @@ def _find_spec(module):
 
 def is_installed(package):
     """Say whether ``package`` is installed, or is a module that can be imported."""
+    import importlib.metadata
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -132,6 +170,7 @@ def get_installed_path(package):
         importlib.metadata.PackageNotFoundError: If there is no such package.
         RuntimeError: If it is a namespace package, which has no folder of its own.
     """
+    import importlib.metadata
     spec = _find_spec(package)
     if spec is None:
         spec = _find_spec(package2module(package))
@@ -149,6 +188,7 @@ def package2module(package):
         importlib.metadata.PackageNotFoundError: If there is no such distribution.
         ValueError: If it installs no module.
     """
+    import importlib.metadata
     distribution = importlib.metadata.distribution(package)
     names = (distribution.read_text('top_level.txt') or '').split()
     names += [file.parts[0] for file in distribution.files or () if len(file.parts) > 1 and file.suffix == '.py']

@@ -7,6 +7,7 @@ import json
 import keyword
 import math
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -70,7 +71,7 @@ def packaged_config(name):
     return next((path for path in (root / name, root / f'{name}.py') if path.is_file()), None)
 
 
-def _package_file(name):
+def package_file(name):
     """Return the file of our config ``name`` as text, as mmengine wants it."""
     path = packaged_config(name)
     if path is None:
@@ -78,21 +79,16 @@ def _package_file(name):
     return str(path)
 
 
-def _package_metainfo(name):
+def package_metainfo(name):
     """Return the model of our index whose config is ``name``; mmengine takes a ValueError to mean there is none."""
     root = mim_root()
-    wanted = Path(_package_file(name))
+    wanted = Path(package_file(name))
     index = root / 'model-index.yml'
     for metafile in load(index)['Import'] if index.is_file() else ():
         for model in load(root / metafile)['Models']:
             if 'Config' in model and root / model['Config'] == wanted:
                 return {**model, 'Config': str(wanted)}  # absolute: mmengine joins it to a folder that may not exist
     raise ConfigError(f'no metafile names the config {name}')
-
-
-def register_package():
-    """Make our configs known to mmengine's own functions under the name ``restorekit::``."""
-    compat.add_package(_package_file, _package_metainfo, str(PACKAGE_ROOT))
 
 
 def configs_root():
@@ -195,6 +191,9 @@ def load_config(name, options=None, data_root=None):
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
+    for key in ('data_root', 'work_dir', 'load_from'):
+        if isinstance(cfg.get(key), str):
+            cfg[key] = os.path.expanduser(cfg[key])
     if isinstance(cfg.get('phases'), dict):
         base = {key: value for key, value in dict.items(cfg._cfg_dict) if key != 'phases'}
         cfg.phases = {name: tidy(phase, base) for name, phase in dict.items(cfg.phases)}
@@ -238,6 +237,8 @@ def _read_chain(path):
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, path.name))
         Config._substitute_predefined_vars(str(path), copy)
+        text = Path(copy).read_text(encoding='utf-8')
+        Path(copy).write_text(text.removeprefix('\ufeff'), encoding='utf-8')  # the mark that Windows editors write
         variables = Config._substitute_env_variables(copy, copy)
         placeholders = Config._pre_substitute_base_vars(copy, copy)
         own = None if path.suffix == '.py' else _read_data(copy, path)  # before MMEngine, which runs tags of YAML
@@ -333,6 +334,10 @@ def _failed_import(name, error, where):
     elif frames:
         place = f'{frames[-1].filename}, line {frames[-1].lineno}'
     else:
+        dotted = re.sub(r'\.py$', '', name).replace('\\', '/').strip('./').replace('/', '.')
+        if dotted != name:
+            return (f'{where}: custom_imports names {name!r}, but takes the names of modules, with dots between their '
+                    f'folders: imports=[{dotted!r}]')
         return (f'{where}: custom_imports names {name!r}, but there is no such module ({error}). Put it beside the '
                 f'config or in the working directory {os.getcwd()}, or add its folder to PYTHONPATH.')
     return f'{where}: custom_imports: {name!r} fails in {place}: {type(error).__name__}: {error}'
@@ -353,7 +358,7 @@ def _check_bases(path, files):
         return keys
     files[path] = None  # until its bases are done
     try:
-        tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
+        tree = ast.parse(path.read_text(encoding='utf-8-sig'), str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
         line = f', line {error.lineno}: {(error.text or "").strip()[:200]}' if getattr(error, 'lineno', None) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error

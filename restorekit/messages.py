@@ -1,6 +1,7 @@
 """What restorekit tells its users: the errors a user can cause, and how near names are suggested."""
 
 import difflib
+import inspect
 
 
 class UserError(Exception):
@@ -88,3 +89,48 @@ def unknown_name_message(name, known, where):
     known = sorted(map(str, known))
     listed = f'known names: {", ".join(known)}' if len(known) <= 40 else f'{len(known)} names are known'
     return f'{name!r} is not in the {where}; {did_you_mean(name, known, listed)}'
+
+
+def refuse_unused(component, values, needs, given):
+    """Refuse arguments that differ from their defaults although, beside another argument, nothing reads them.
+
+    Args:
+        component (object | Callable): What is being built, whose class and bases hold the defaults; or a function.
+        values (dict): Arguments by name, as they were given.
+        needs (str): What they are for: ``"kind='focal'"``.
+        given (str): What was given instead: ``"kind='complex'"``.
+
+    Raises:
+        InputError: For the first one that would have no effect; the message names both arguments.
+
+    Example:
+        >>> class Loss:
+        ...     def __init__(self, kind='plain', alpha=1.):
+        ...         if kind != 'focal':
+        ...             refuse_unused(self, dict(alpha=alpha), "kind='focal'", f'kind={kind!r}')
+        >>> Loss(alpha=2.)
+        Traceback (most recent call last):
+        restorekit.messages.InputError: Loss: alpha is for kind='focal' and has no effect with kind='plain', but got \
+alpha=2.0; drop alpha (its default is 1.0), or give kind='focal'
+    """
+    for name, value in values.items():
+        kind = component if inspect.isfunction(component) else type(component)
+        default = _default(kind, name)
+        if _comparable(value) != _comparable(default):
+            raise InputError(f'{kind.__name__}: {name} is for {needs} and has no effect with {given}, but '
+                             f'got {name}={value!r}; drop {name} (its default is {default!r}), or give {needs}')
+
+
+def _default(kind, name):
+    for function in [vars(base)['__init__'] for base in kind.__mro__ if '__init__' in vars(base)] \
+            if inspect.isclass(kind) else [kind]:
+        parameter = inspect.signature(function).parameters.get(name)
+        if parameter is not None:
+            return parameter.default
+    raise TypeError(f'{kind.__name__} has no argument {name!r}')
+
+
+def _comparable(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (value, value)  # a number is a range of one
+    return tuple(value) if isinstance(value, (list, tuple)) else value

@@ -7,6 +7,7 @@ Each is a child of MMEngine's registry of the same kind, so that
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import Any
 
@@ -40,13 +41,22 @@ class Registry(_root.Registry):
         scope, name = self.split_scope_key(key)
         scope = 'mmengine' if scope == 'mmcv' else scope  # mmcv registers in the root
         registry = self if scope in (None, self.scope) else self._get_root_registry()._search_child(scope)
-        if registry is not None:
+        if registry is self:
+            self._import_until(name)
+        elif registry is not None:
             registry.import_from_location()
         while registry is not None:
             if name in registry._module_dict:
                 return registry._module_dict[name]
             registry = registry.parent if scope is None else None
         raise UnknownNameError(f'{unknown_name_message(key, self.names(), f"{self.name} registry")} {OWN_COMPONENT}')
+
+    def _import_until(self, name: str) -> None:
+        """Import one location after the other until ``name`` is registered."""
+        for location in () if self._imported else self._locations:
+            if name in self._module_dict:
+                return
+            importlib.import_module(location)
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         """Build ``cfg`` as MMEngine does; where no default scope is set, ``restorekit`` is it for this call.
@@ -69,8 +79,8 @@ class Registry(_root.Registry):
         given = {**(defaults or {}), **dict(cfg.items())}
         kind = given.pop('type', None)
         if not isinstance(kind, str) and not callable(kind):
-            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, but "
-                                 f'got {str(cfg)[:100]}')
+            raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, "
+                                 f'but got {str(cfg)[:100]}')
         component = self.get(kind) if isinstance(kind, str) else kind
         given.pop('_scope_', None)
         try:
@@ -83,15 +93,20 @@ class Registry(_root.Registry):
             raise InputTypeError(f'{kind if isinstance(kind, str) else component.__name__}: {error}') from error
 
     def __contains__(self, key: str) -> bool:
-        return self.split_scope_key(key)[1] in self.names()
+        name = self.split_scope_key(key)[1]
+        self._import_until(name)
+        return name in self._module_dict or name in self.names()
 
 
-def _child(name: str, *modules: str) -> Registry:
+def _child(name: str, *modules: str, **options: Any) -> Registry:
     return Registry(name.lower().rstrip('s').replace('_', ' '), parent=getattr(_root, name), scope='restorekit',
-                    locations=[f'restorekit.{module}' for module in modules])
+                    locations=[f'restorekit.{module}' for module in modules], **options)
 
 
-MODELS = _child('MODELS', 'models')
+# networks first: to restore an image, no more is imported than what its network is made of
+_PARTS = ('networks', 'encoders', 'decoders', 'losses', 'discriminators', 'preprocessor', 'restorers')
+MODELS = _child('MODELS', *(f'models.{part}' for part in _PARTS),
+                build_func=_root.build_from_cfg)  # MMEngine's own imports mmengine.model
 DATASETS = _child('DATASETS', 'datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'datasets')
 TRANSFORMS = _child('TRANSFORMS', 'datasets')
@@ -108,6 +123,6 @@ VISUALIZERS = _child('VISUALIZERS', 'visualization')
 VISBACKENDS = _child('VISBACKENDS', 'visualization')
 EVALUATOR = _child('EVALUATOR', 'evaluation')
 LOG_PROCESSORS = _child('LOG_PROCESSORS', 'engine')
-WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
+WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models.initialisation')
 FUNCTIONS = _child('FUNCTIONS', 'datasets')
 DEGRADATIONS = Registry('degradation', scope='restorekit', locations=['restorekit.degradations'])

@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread, small image folders."""
+"""Shared fixtures: one thread in each process, as many processes as cores for whole folders, small image folders."""
 
 import os
 import signal
@@ -17,6 +17,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
     signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Spread folders of tests over the cores, where pytest-xdist is installed; single files run in this process.
+
+    ``-n 0`` runs everything in one process, ``-n 4`` in four.
+    """
+    option = config.option
+    if hasattr(config, 'workerinput') or getattr(option, 'numprocesses', 0) is not None or option.usepdb \
+            or option.capture == 'no' or option.collectonly or any('.py' in argument for argument in config.args):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    if cores > 1:
+        option.numprocesses, option.dist = min(cores, 8), option.dist if option.dist != 'no' else 'worksteal'
 
 
 @pytest.fixture

@@ -99,6 +99,13 @@ def test_importing_restorekit_changes_nothing_for_another_project():
     assert 'NoSuchModel is not in the' in before['unknown']
 
 
+def test_mmengine_finds_our_configs_also_when_it_is_imported_later():
+    code = ('import sys, restorekit; assert "mmengine" not in sys.modules\n'
+            'from mmengine.hub import get_config; print(get_config("restorekit::cid/cid_quickstart").filename)')
+    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip().endswith('cid_quickstart.py'), result.stderr
+
+
 def test_import_needs_no_torch():
     code = 'import sys, restorekit; restorekit.load_config("cid/cid_quickstart"); print("torch" in sys.modules)'
     result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -124,7 +131,7 @@ def test_other_packages_go_to_mmengine(tree, monkeypatch):
     seen = []
     monkeypatch.setattr(compat, '_rebind', lambda original, replacement: seen.append((original, replacement)))
     monkeypatch.setattr(config_utils, 'MODULE2PACKAGE', {})
-    config.register_package()
+    compat.register_package()
     for original, replacement in seen:
         assert replacement.__wrapped__ is original
     functions = {original.__name__: replacement for original, replacement in seen}
@@ -132,7 +139,7 @@ def test_other_packages_go_to_mmengine(tree, monkeypatch):
     assert functions['get_installed_path']('restorekit') == str(config.PACKAGE_ROOT)
     with pytest.raises(FileNotFoundError, match='/elsewhere/.mim/model-index.yml'):
         functions['_get_cfg_metainfo']('/elsewhere', 'cid/small')
-    config.register_package()
+    compat.register_package()
     assert len(seen) == 5  # once
 
 

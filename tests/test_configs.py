@@ -127,7 +127,8 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
+OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture',
+       'haze_bench'}
 
 
 def write_layout(root, files):
@@ -263,6 +264,13 @@ def test_metafile_names_configs_that_exist(path):
         assert '_base_' not in model['Config']
 
 
+def test_every_config_of_a_method_is_in_a_metafile():
+    named = {model['Config'].removeprefix('configs/') for path in METAFILES
+             for model in yaml.safe_load(path.read_text())['Models']}
+    examples = {name for name in CONFIGS if name.startswith('habits/')} | {'cid/cid_ablation.py'}  # of the study
+    assert set(CONFIGS) - examples == named
+
+
 def test_model_index_imports_every_metafile():
     imported = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
     assert sorted(imported) == [path.relative_to(ROOT).as_posix() for path in METAFILES]
@@ -272,18 +280,43 @@ def test_the_parts_of_cid_differ_in_their_part_and_share_the_rest():
     study = Study(configs_root() / 'studies' / 'cid_parts.py')
     for variant in study.variants:
         cfg = study.config(Job(variant, 'none', 0))
-        phases = {name: phase_config(cfg, name) for name in cfg.phases}
-        assert [phases[name].train_cfg.max_iters for name in ('pretrain', 'train')] == [600, 300]
-        assert not {'reweighter', 'alignment'} & set(phases['pretrain'].model)
-        assert ('reweighter' in phases['train'].model) == (variant in ('reweighting', 'everything'))
-        assert ('alignment' in phases['train'].model) == (variant in ('alignment', 'everything'))
-        for phase in phases.values():
-            source = phase.train_dataloader.dataset.source
-            alone = variant == 'source_only'
-            assert [name for name, weight in source.weights.items() if weight] == \
-                (['sots'] if alone else ['sots', 'camvid', 'bsds'])
-            degradation = source.datasets.sots.pipeline.degrade.degradation
-            assert degradation.type == ('AtmosphericScattering' if alone else 'Sequential')
+        assert cfg.train_cfg.max_iters == 120
+        assert ('reweighter' in cfg.model) == (variant in ('reweighting', 'everything'))
+        assert ('alignment' in cfg.model) == (variant in ('alignment', 'everything'))
+        weights = cfg.train_dataloader.dataset.source.weights
+        alone = variant == 'source_only'
+        assert [name for name, weight in weights.items() if weight] == (
+            ['indoor', 'outdoor'] if alone else list(cfg.train_dataloader.dataset.source.datasets))
+
+
+def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
+    study = Study(configs_root() / 'studies' / 'alignment_batches.py')
+    lengths = set()
+    for variant, domain in [('plain', 'dust'), *((variant, 'real') for variant in study.variants)]:
+        cfg = study.config(Job(variant, domain, 0))
+        phases = [phase_config(cfg, phase) for phase in cfg.phases]
+        lengths.add(frozenset((phase.train_dataloader.batch_size, phase.train_cfg.max_iters) for phase in phases))
+        assert [('alignment' in phase.model) for phase in phases] == \
+            [variant == 'coral_first', variant not in ('plain', 'coral_first')]
+        for phase in phases:
+            weights = phase.train_dataloader.dataset.source.weights
+            assert not any(weights[name] for name in study.test_sets(domain))
+    assert lengths == {frozenset({(16, 120), (128, 16)})}
+
+
+def test_the_spurious_mixture_tests_what_it_rarely_shows():
+    study = Study(configs_root() / 'studies' / 'spurious.py')
+    for domain, share in dict(spurious=0.05, balanced=0.5).items():
+        cfg = study.config(Job('decorrelation', domain, 0))
+        weights = cfg.train_dataloader.dataset.source.weights
+        rare = study.test_sets(domain)
+        assert sum(weights[name] for name in rare) / sum(weights.values()) == pytest.approx(share)
+        parts, tested = cfg.train_dataloader.dataset.source.datasets, cfg.val_dataloader.dataset.datasets
+        assert set(weights) == set(parts) == set(tested) and cfg.model.anchor == 0
+        for name, part in parts.items():  # the haze of a set is that of its name, in training and test
+            assert part.dataset.pipeline.degrade == tested[name].pipeline[0]
+            assert part.dataset.pipeline.degrade == parts[f'outdoor_{name.split("_")[1]}'].dataset.pipeline.degrade
+            assert part.dataset.clear_dir == parts[f'{name.split("_")[0]}_white'].dataset.clear_dir
 
 
 def test_a_left_out_domain_is_not_trained_on_and_is_the_target():

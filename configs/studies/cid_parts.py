@@ -1,28 +1,24 @@
-# What each part of CID adds on real images with a small network, at equal iterations, images and seeds.
+# What each part of CID adds on domains that were trained for, at equal iterations, images and seeds.
 # restorekit study studies/cid_parts --out work_dirs/cid_parts --data-root DATA
 hypothesis = '''
-Multi-domain data closes most of the gap to a domain that was not rendered for it; reweighting and alignment at 8 images
-a batch change the results by less than the spread over seeds, since two thirds of the alignment term is then sampling
-noise (tools/research/alignment_noise.py).
+Training on rendered indoor and outdoor haze alone loses at least 2 dB on tinted images against training on all domains,
+and about 1 dB on true-colour haze; on indoor haze it is better by 0 to 0.5 dB. Reweighting, alignment with real photos at
+16 images a batch, and both together are within 0.3 dB of plain training on all domains, everywhere.
 '''
 analysis = '''
-PSNR (protocol rgb) on scenes that were not trained on; variant minus multi-domain data on the same seeds and images;
-over indoor, tinted (sand) and true-colour O-HAZE images together. Nothing is left out of the mixture, so this says what
-a part adds to a domain that was trained for, not how it generalises; that is what studies/domains is for.
+PSNR (protocol rgb) on scenes that were not trained on; variant minus plain training on all domains, on the same seeds and
+images; over indoor, tinted and true-colour O-HAZE images together: p the larger of a sign-flip test over images and a t
+test over seeds, Holm over the four variants. Nothing is left out of the mixture, so this says what a part adds to a
+domain that was trained for, not how it generalises. 120 iterations of 16 images, as in studies/domains_first.
 '''
-base = 'cid/cid_ablation'
-source = 'train_dataloader.dataset.source'
-reweighter = {'phases.train.model.reweighter': dict(
-    type='DecorrelationReweighter', num_maps=2, dims=64, bank_size=64, target_ess=0.8)}
-alignment = {'phases.train.model.alignment': dict(type='CORALLoss', bounded=True, loss_weight=0.5)}
+base = 'domains/erm'
+options = {'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120, 'val_evaluator': [dict(type='PSNR')]}
+source = 'train_dataloader.dataset.source.weights'
 variants = dict(
     multi_domain=dict(),
     source_only=dict(options={
-        f'{source}.weights.camvid': 0.0, f'{source}.weights.bsds': 0.0,
-        f'{source}.datasets.sots.pipeline.degrade.degradation': dict(
-            type='AtmosphericScattering', beta=(0.6, 1.8), airlight=(0.7, 1.0))}),
-    reweighting=dict(options=reweighter),
-    alignment=dict(options=alignment),
-    everything=dict(options={**reweighter, **alignment}))
-domains = dict(none=dict(test=['sots_indoor', 'sand_dust', 'ohaze']))  # nothing is left out
+        f'{source}.{name}': 0.0 for name in ('ohaze', 'tinted', 'fog', 'dust', 'night', 'low_light', 'underwater')}),
+    reweighting=dict(config='domains/decorrelation'), alignment=dict(config='domains/coral'),
+    everything=dict(config='domains/cid'))
+domains = dict(none=dict(test=['indoor', 'tinted', 'ohaze']))  # nothing is left out
 seeds = [0, 1, 2]

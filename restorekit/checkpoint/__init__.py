@@ -6,6 +6,8 @@ through :func:`plain` and :func:`atomic_save`.
 
 from .network import (
     build_described_network,
+    checkpoint_record,
+    load_matching_weights,
     load_network_weights,
     network_config_from_json,
     network_description,
@@ -18,7 +20,7 @@ from .state_dict import state_dict_problems, weights_digest
 
 __all__ = [
     'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'build_described_network',
-    'load_checkpoint_file', 'load_from_http', 'load_network_weights', 'network_config_from_json',
-    'network_description', 'network_json', 'network_state', 'plain', 'restore_history', 'state_dict_problems',
-    'weights_digest',
+    'checkpoint_record', 'load_checkpoint_file', 'load_from_http', 'load_matching_weights', 'load_network_weights',
+    'network_config_from_json', 'network_description', 'network_json', 'network_state', 'plain', 'restore_history',
+    'state_dict_problems', 'weights_digest',
 ]

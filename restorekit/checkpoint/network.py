@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.model import BaseModel
 
 from restorekit.messages import InputError, InputTypeError, UserError, unknown_name_message
 from restorekit.registry import MODELS
@@ -82,12 +81,73 @@ def load_network_weights(network, state, source):
     network.load_state_dict(state)
 
 
+def load_matching_weights(network, state, source):
+    """Copy from ``state`` into ``network`` what has the same name and shape; return a report of all else.
+
+    Args:
+        network (nn.Module): The network.
+        state (dict): As :func:`network_state` returns it.
+        source (str): Where it is from (the file), for the report.
+
+    Returns:
+        str: How many tensors and numbers were taken; then, by name and shape, those of another shape, those that keep
+            their first values, and those that the file has beside.
+
+    Raises:
+        CheckpointError: If nothing fits; the network is not changed then.
+
+    Example:
+        >>> print(load_matching_weights(torch.nn.Linear(1, 1), dict(weight=torch.ones(1, 1), bias=torch.ones(2)), 'a'))
+        a: 1 of 2 tensors taken (1 of 2 numbers)
+          of another shape: bias (1,), in the file (2,)
+    """
+    own = network.state_dict()
+    fit = {key: state[key] for key, value in own.items() if key in state and state[key].shape == value.shape}
+    reshaped = [f'{key} {tuple(value.shape)}, in the file {tuple(state[key].shape)}' for key, value in own.items()
+                if key in state and key not in fit]
+    kinds = {'of another shape': reshaped,
+             'not in the file': [f'{key} {tuple(value.shape)}' for key, value in own.items() if key not in state],
+             'in the file only': [f'{key} {tuple(value.shape)}' for key, value in state.items() if key not in own]}
+    lines = [f'  {kind}: {"; ".join(found)}' for kind, found in kinds.items() if found]
+    if not fit:
+        raise CheckpointError(f'{source}: no tensor has the name and shape of one of {type(network).__name__}.\n'
+                              + '\n'.join(line if len(line) < 500 else f'{line[:500]} ...' for line in lines))
+    network.load_state_dict({**own, **fit})
+    numbers = [sum(tensor.numel() for tensor in tensors.values()) for tensors in (fit, own)]
+    return '\n'.join([f'{source}: {len(fit)} of {len(own)} tensors taken ({numbers[0]:,} of {numbers[1]:,} numbers)',
+                      *lines])
+
+
 def _check_fit(network, state, source):
     own = network.state_dict()
     problems = state_dict_problems(state, own, limit=5)
     if problems:
         raise CheckpointError(f'{source} is a checkpoint of another network than this {type(network).__name__} '
                               f'of {len(own)} tensors.\n  ' + '\n  '.join(problems))
+
+
+def checkpoint_record(checkpoint, source):
+    """Return what restorekit wrote into a checkpoint about itself (``network``, ``config``, ...), a dict; or ``{}``.
+
+    Args:
+        checkpoint (dict): As :func:`~restorekit.checkpoint.load_checkpoint_file` returns it.
+        source (str | Path): The file, for errors.
+
+    Raises:
+        CheckpointError: If the record is text, as in safetensors, that is not JSON.
+
+    Example:
+        >>> checkpoint_record(dict(meta=dict(restorekit='{"version": "1.0"}')), 'a.safetensors')
+        {'version': '1.0'}
+    """
+    meta = checkpoint.get('meta')
+    record = meta.get('restorekit') if isinstance(meta, dict) else None
+    if isinstance(record, str):
+        try:
+            record = json.loads(record)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
+    return record if isinstance(record, dict) else {}
 
 
 def network_description(checkpoint, source):
@@ -103,14 +163,7 @@ def network_description(checkpoint, source):
     Example:
         >>> network_description(load_checkpoint_file('iter_180.pth'), 'iter_180.pth')  # doctest: +SKIP
     """
-    meta = checkpoint.get('meta')
-    record = meta.get('restorekit') if isinstance(meta, dict) else None
-    if isinstance(record, str):  # safetensors hold text only
-        try:
-            record = json.loads(record)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f'{source}: its metadata "restorekit" is not JSON ({error})') from error
-    description = record.get('network') if isinstance(record, dict) else None
+    description = checkpoint_record(checkpoint, source).get('network')
     if description is None:
         raise CheckpointError(f'{source} does not say what network it holds (it was not written by restorekit, '
                               'or is a bare state dict); name its config with --config')
@@ -223,7 +276,7 @@ def _without_dropped(value):
 
 def _network_data(value, place='network'):
     if place == 'network' and not (isinstance(value, dict) and 'type' in value):
-        raise InputError(f"a network config is a dict with a 'type', not {str(value)[:100]!r}")
+        raise InputError(f"a network config is a dict with a 'type', but got {str(value)[:100]!r}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -263,5 +316,6 @@ def _is_network_part(component):
     module = component.__module__
     if module.partition('.')[0] in ('restorekit', 'mmengine', 'mmcv', 'torch', 'torchvision'):
         return module.startswith(_PARTS)
+    from mmengine.model import BaseModel
     return isinstance(component, type) and issubclass(component, torch.nn.Module) and not \
         issubclass(component, BaseModel)

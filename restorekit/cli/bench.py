@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import prepare_process, say
+from .common import named, prepare_process, say
 from .progress import progress_bar
 
 
@@ -36,53 +36,23 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Measure, print the table, and write table and chart."""
+    """Measure, print the table and draw the chart."""
     prepare_process()
-    from restorekit.evaluation.method_table import close_calls, format_table
-    from restorekit.files.atomic import atomic_write_text
-    from restorekit.messages import MissingDependencyError
-    from restorekit.tasks.bench import bench
+    from restorekit.messages import InputError, MissingDependencyError
+    from restorekit.tasks.bench import bench, format_bench
     from restorekit.visualization.bench_chart import draw_bench
+    models = {}
+    for name, model in named(args.models, stem=True):
+        if name in models:
+            raise InputError(f'two models are called {name!r}; give them names: NAME=MODEL')
+        models[name] = model
     with progress_bar('images') as progress:
-        found = bench(named_models(args.models), args.data, args.out, protocols=args.protocols,
+        found = bench(models, args.data, args.out, protocols=args.protocols,
                       metrics=args.metrics, data_root=args.data_root, sizes=args.sizes, repeats=args.repeats,
                       device=args.device, progress=progress)
-    table = format_table(found, extra=costs(found), intervals=True)
-    notes = f'{found["machine"]["device"]}, {found["machine"]["threads"]} thread(s), {found["machine"]["date"]}. ' \
-        'Quality: mean and 95 % interval over images. Memory: what a pass takes beyond the loaded model.'
-    notes = '\n'.join([notes, *close_calls(found)])
-    atomic_write_text(f'{table}\n\n{notes}\n', Path(args.out, 'bench.md'))
-    atomic_write_text(format_table(found, 'csv', extra=costs(found)) + '\n', Path(args.out, 'bench.csv'))
-    say(f'{table}\n\n{notes}')
+    say(format_bench(found))
     try:
         draw_bench(found, Path(args.out, 'bench.png'))
     except MissingDependencyError as error:
         say(f'no chart: {error}', file=sys.stderr)
     say(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')
-
-
-def named_models(arguments):
-    """Return the models by name; a file or folder that exists under the whole argument is called by its stem."""
-    from restorekit.messages import InputError
-    models = {}
-    for argument in arguments:
-        name, equals, spec = argument.partition('=')
-        if not equals or Path(argument).exists():
-            name, spec = Path(argument).stem, argument
-        if models.setdefault(name, spec) != spec or arguments.count(argument) > 1:
-            raise InputError(f'two models are called {name!r}; give them names: NAME=MODEL')
-    return models
-
-
-def costs(found):
-    """Return the columns of cost, texts by method."""
-    columns = {}
-    for method, cost in found['costs'].items():
-        for size, pass_ in cost['sizes'].items():
-            columns.setdefault(f's at {size}', {})[method] = f'{pass_["seconds"]:.3f}'
-            columns.setdefault(f'MiB at {size}', {})[method] = \
-                '-' if pass_['memory'] is None else f'{pass_["memory"] / 2**20:.0f}'
-        for title, key, scale in (('parameters (M)', 'parameters', 1e6), ('multiply-adds (G)', 'macs', 1e9)):
-            columns.setdefault(title, {})[method] = '-' if cost[key] is None else f'{cost[key] / scale:.3g}'
-        columns.setdefault('licence', {})[method] = cost['licence']
-    return columns

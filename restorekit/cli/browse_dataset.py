@@ -1,6 +1,7 @@
 """Draw a contact sheet of what a network sees of a config's data."""
 
-from .common import OptionAction, say
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):

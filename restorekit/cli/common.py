@@ -8,10 +8,8 @@ import math
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import IO
-
-import yaml
-from mmengine.config import DictAction
 
 from restorekit.files.names import terminal_text
 from restorekit.messages import UserError
@@ -39,62 +37,9 @@ def say(*values: object, sep: str = ' ', file: IO[str] | None = None, flush: boo
     print(text.encode(encoding, 'backslashreplace').decode(encoding), file=file, flush=flush)
 
 
-class OptionAction(DictAction):
-    """``k=v`` pairs; a value may be a number, true/false/none, or a list or dict in YAML's flow form.
-
-    Tuples, ``(1, 2)``, and lists without brackets, ``1,2``, are read as MMEngine reads them.
-    """
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes KEY=VALUE, but got {value!r}')
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (yaml.YAMLError, ValueError, AssertionError, RecursionError) as error:  # what the two readers answer
-            reason = ' '.join(str(error).split())
-            parser.error(f'{option_string} {" ".join(values)}: a value cannot be read ({reason[:200]}); lists are '
-                         'written [1,2], dicts {a: 1, b: 2}')
-
-        for key, value in getattr(namespace, self.dest).items():
-            if isinstance(value, _Unreadable):
-                parser.error(f'{option_string} {key}: the value is not in YAML\'s flow form: {value}')
-
-    @staticmethod
-    def _parse_iterable(value):
-        text = value.strip()
-        if text.lower() == 'none':
-            return None
-        if text.startswith(('{', '[')) and (text.startswith('{') or '{' in text or '(' not in text):
-            try:
-                data = yaml.safe_load(text)
-                json.dumps(data, default=str)
-                return _numbers(data)
-            except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: it holds itself
-                return _Unreadable(' '.join(str(error).split()))
-        try:
-            return DictAction._parse_iterable(value)
-        except AssertionError as error:  # brackets that do not match
-            return _Unreadable(error)
-
-
-class _Unreadable(Exception):
-    """A value that could not be read."""
-
-
-def _numbers(value):
-    """Read what YAML 1.1 takes for text: ``1e-3`` and ``None``."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str):
-        return None if value.lower() == 'none' else DictAction._parse_int_float_bool(value)
-    return value
-
-
 def add_config_options(parser):
     """Add the arguments that train and test have in common."""
+    from .option_action import OptionAction
     parser.add_argument('--data-root', metavar='DIR', help='folder that holds the datasets; relative paths in the '
                         'config are looked up there')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
@@ -110,11 +55,20 @@ def set_local_rank(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
+def named(arguments, stem=False):
+    """Return (name, path) of every ``[NAME=]PATH``; a path that exists whole has no name but its own (or its stem)."""
+    found = []
+    for argument in arguments:
+        name, equals, path = argument.partition('=')
+        if not equals or Path(argument).exists():
+            name, path = Path(argument).stem if stem else argument, argument
+        found.append((name, path))
+    return found
+
+
 def write_json(path, record):
     """Write a record to a file as JSON, if a file is named; its folder is made. What is not finite becomes null."""
     if path:
-        from pathlib import Path
-
         from restorekit.files.atomic import atomic_write_text
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(json.dumps(_finite(record), indent=2, allow_nan=False) + '\n', path)

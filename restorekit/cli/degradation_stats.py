@@ -2,7 +2,8 @@
 
 import json
 
-from .common import OptionAction, say
+from .common import say
+from .option_action import OptionAction
 from .progress import progress_bar
 
 

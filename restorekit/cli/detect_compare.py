@@ -1,6 +1,7 @@
 """Measure whether restoration helps a detector find objects in hazy photos."""
 
-from .common import OptionAction, prepare_process, say, write_json
+from .common import prepare_process, say, write_json
+from .option_action import OptionAction
 from .progress import progress_bar
 
 
@@ -35,6 +36,7 @@ def add_arguments(parser):
 def run(args):
     """Detect, score and print."""
     prepare_process()
+    from restorekit.evaluation.detection import format_detection
     from restorekit.tasks.detect_compare import detect_compare
     with progress_bar('photos') as progress:
         found = detect_compare(
@@ -43,38 +45,7 @@ def run(args):
             detector_options=args.detector_options,
             device=args.device, every=args.every, bootstrap=args.bootstrap, out=args.out, pictures=args.pictures,
             progress=progress)
-    say(report(found))
+    say(format_detection(found))
     write_json(args.json, found)
     if args.out:
         say(f'\nPictures: {args.out}')
-
-
-def report(found):
-    """Format the numbers as a Markdown table, in percent, with notes below."""
-    from restorekit.text_table import markdown_table
-    lines = [['', 'boxes', *(title for name in found['rows'][0]['sides']
-                             for title in ([name] if name == 'hazy' else [name, 'gain']))]]
-    for row in found['rows']:
-        line = [row['measure'], row['boxes']]
-        for name, side in row['sides'].items():
-            line.append(percent(side['value'], side['interval'] if name == 'hazy' else None))
-            if name != 'hazy':
-                line.append(percent(side['gain'], side['gain_interval'], '+'))
-        lines.append(line)
-    notes = [f'{found["images"]} photos, {found["boxes"]} boxes scored, {found["difficult"]} difficult ones ignored; '
-             f'average precision in percent, with 95 % intervals over photos; detector {found["detector"]}']
-    if found['unmapped']:
-        listed = ', '.join(f'{name} ({count})' for name, count in found['unmapped'].items())
-        notes.append(f'Not scored, since the detector does not know these classes: {listed}')
-    if found['photos_without_annotation'] or found['annotations_without_photo']:
-        notes.append(f'Left out: {found["photos_without_annotation"]} photos without annotation, '
-                     f'{found["annotations_without_photo"]} annotations without photo')
-    return '\n'.join([markdown_table(lines), '', *notes])
-
-
-def percent(value, interval, sign=''):
-    """Return a share as percent, with its interval."""
-    if value is None:
-        return '-'
-    ends = f' ({100 * interval[0]:{sign}.1f} to {100 * interval[1]:{sign}.1f})' if interval else ''
-    return f'{100 * value:{sign}.1f}{ends}'

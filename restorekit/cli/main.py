@@ -33,12 +33,12 @@ def command_module(name):
     return importlib.import_module(f'restorekit.cli.{name.replace("-", "_")}')
 
 
-def build_parser():
-    """Return the parser of the command and its sub-commands."""
-    names = [name for group in GROUPS.values() for name in group]
+def build_parser(only=None):
+    """Return the parser of the command and its sub-commands, or of one of them."""
+    names = [name for group in GROUPS.values() for name in group if only in (None, name)]
     summaries = {name: command_module(name).__doc__.splitlines()[0] for name in names}
-    listing = '\n\n'.join('\n'.join([f'{group}:', *(f'  {name:<20} {summaries[name]}' for name in commands)])
-                          for group, commands in GROUPS.items())
+    listing = '\n\n'.join('\n'.join([f'{group}:', *(f'  {name:<20} {summaries[name]}' for name in commands
+                                                    if name in names)]) for group, commands in GROUPS.items())
     parser = _Parser(
         prog='restorekit', formatter_class=argparse.RawDescriptionHelpFormatter, usage='restorekit COMMAND ...',
         description='Restore degraded images, dehazing first.',
@@ -58,7 +58,9 @@ def main(argv=None):
 
 
 def _run(argv):
-    args = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    known = argv and any(argv[0] in commands for commands in GROUPS.values())  # then the others are not imported
+    args = build_parser(argv[0] if known else None).parse_args(argv)
     import_from_here(getattr(args, 'config', None))
     return command_module(args.command).run(args)
 

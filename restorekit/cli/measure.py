@@ -1,6 +1,7 @@
 """Measure images that any program wrote, under named protocols."""
 
-from .common import OptionAction, prepare_process, say
+from .common import prepare_process, say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):

@@ -1,6 +1,7 @@
 """Print a config with all of its bases and options merged."""
 
-from .common import OptionAction, say
+from .common import say
+from .option_action import OptionAction
 
 
 def add_arguments(parser):

@@ -1,6 +1,7 @@
 """Make a paired dataset: degrade clear images and record what was drawn."""
 
-from .common import OptionAction, say
+from .common import say
+from .option_action import OptionAction
 from .progress import print_failures, progress_bar
 
 

@@ -120,7 +120,7 @@ def pack(results):
         image = arrays.get(key)
         if image is not None and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
             raise InputError(f'{key} of {results.get("img_path")} must be uint8 (H, W, 3) RGB after the pipeline, '
-                             f'but is {image.dtype} {image.shape}')
+                             f'but got {image.dtype} {image.shape}')
     if 'inputs' not in arrays:
         if 'gt' not in arrays:
             raise InputError(f'the pipeline left neither inputs nor gt of {results.get("img_path")}')

@@ -19,7 +19,7 @@ import torch
 from restorekit.checkpoint import load_checkpoint_file, load_network_weights, network_state, weights_digest
 from restorekit.config import config_from_json, config_to_json
 from restorekit.functional.ranges import rescale
-from restorekit.messages import InputError, UserError
+from restorekit.messages import InputError, UserError, refuse_unused
 from restorekit.random import derive_seed, seeded_generators
 from restorekit.registry import DATASETS, MODELS
 from restorekit.structures import RestoreSample
@@ -68,6 +68,8 @@ class CachedFeatures(RestoreDataset):
         super().__init__(domain=domain, seed=seed)
         if copies < 1:
             raise InputError(f'CachedFeatures: copies must be at least 1, but got {copies}')
+        if network is None:
+            refuse_unused(self, dict(weights=weights), 'a network', 'network=None')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         model = None if network is None else _network(network, weights)
         encoder = None if network is None else {key: value for key, value in network.items() if key != 'decoder'}

@@ -44,9 +44,9 @@ class FileDataset(RestoreDataset):
     def __init__(self, expected=None, on_error='raise', backend_args=None, **kwargs):
         super().__init__(**kwargs)
         if on_error not in ('raise', 'skip'):
-            raise InputError(f"on_error must be 'raise' or 'skip', but is {on_error!r}")
+            raise InputError(f"on_error must be 'raise' or 'skip', but got {on_error!r}")
         if expected is not None and not isinstance(expected, int):
-            raise InputError(f'expected is a whole number of items, but is {expected!r}')
+            raise InputError(f'expected is a whole number of items, but got {expected!r}')
         self.expected, self.on_error, self.backend_args = expected, on_error, backend_args
         self.sources, self._broken, self._lazy = {}, None, False
         self.left_out = []

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 
-from restorekit.degradations import read_depth
+from restorekit.degradations import check_depth_options, read_depth
 from restorekit.files.names import log
-from restorekit.messages import InputError, InputTypeError
+from restorekit.messages import InputError, InputTypeError, refuse_unused
 from restorekit.registry import DATASETS
 
 from .file_dataset import FileDataset
@@ -32,7 +32,7 @@ class SingleDataset(FileDataset):
     def __init__(self, image_dir, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(image_dir, (str, os.PathLike, list, tuple)):
-            raise InputTypeError(f'image_dir is a folder or a list of folders, but is {image_dir!r}')
+            raise InputTypeError(f'image_dir is a folder or a list of folders, but got {image_dir!r}')
         folders = [image_dir] if isinstance(image_dir, (str, os.PathLike)) else list(image_dir)
         if not folders or (ann_file is not None and len(folders) > 1):
             raise InputError(f'image_dir names {len(folders)} folders; it takes at least one, and with ann_file one')
@@ -75,13 +75,16 @@ class PairedDataset(FileDataset):
     def __init__(self, input_dir, gt_dir, pairing='stem', include=None, ann_file=None, gt_border=0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(gt_border, int) or gt_border < 0:
-            raise InputError(f'gt_border is a number of pixels, at least 0, but is {gt_border!r}')
+            raise InputError(f'gt_border is a number of pixels, at least 0, but got {gt_border!r}')
         self.gt_border = gt_border
         listed = None if ann_file is None else read_list(ann_file, ('input', 'gt'), include)
         has_pairs = listed is not None and 'gt' in listed.columns
         if pairing == 'list' and not has_pairs:
             raise InputError("pairing='list' needs an ann_file with a column of clear images" +
                              (f'; {ann_file} has none' if ann_file else ''))
+        if has_pairs and pairing != 'list':
+            refuse_unused(self, dict(pairing=pairing), 'finding the clear images by name',
+                          f'ann_file={str(ann_file)!r}, whose column of clear images says which they are')
         inputs = self._names(input_dir, include, listed, 'input')
         if has_pairs:
             rows = self._names(gt_dir, listed=listed, role='gt')
@@ -140,6 +143,9 @@ class ClearDepthDataset(FileDataset):
     def __init__(self, clear_dir, depth_dir=None, depth=None, include=None, ann_file=None, **kwargs):
         super().__init__(**kwargs)
         self.depth = dict(depth or {})
+        if depth_dir is None:
+            refuse_unused(self, dict(depth=depth or None), 'maps in depth_dir', 'no depth_dir')
+        check_depth_options(self.depth, 'ClearDepthDataset: depth')
         listed = None if ann_file is None else read_list(ann_file, ('gt', 'depth'), include)
         names = self._names(clear_dir, include, listed, 'gt')
         maps = order = None

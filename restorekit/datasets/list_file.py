@@ -59,6 +59,9 @@ def read_list(path, roles, include=None):
         ValueError: If it is empty or a line makes no sense; names the lines.
     """
     path = str(path)
+    if path.lower().endswith(('.json', '.xlsx', '.xls', '.yaml', '.yml', '.xml')):
+        raise InputError(f'{path} is not a list that is read; write one as .txt (names separated by spaces or tabs), '
+                         '.csv (with a header) or .jsonl (an object on each line)')
     if '://' not in path:
         try:
             data = read_file(path, MAX_BYTES, 'list file')
@@ -124,7 +127,7 @@ def _read_csv(text, path, roles):
     header = [name.strip() for name in cells[0][1]] if cells else []
     if roles[0] not in header:
         raise InputError(f'{path} has no column {roles[0]!r}; its first line must be a header with '
-                         f'{", ".join(roles)}, separated by commas, but is {",".join(header)!r}')
+                         f'{", ".join(roles)}, separated by commas, but got {",".join(header)!r}')
     places = [header.index(role) for role in roles if role in header]
     rows, lines = [], []
     for number, row in cells[1:]:
@@ -150,7 +153,7 @@ def _read_jsonl(text, path, roles):
         header = header or present
         if roles[0] not in present or present != header:
             raise InputError(f'{path}, line {number}: each line must be an object with the keys '
-                             f'{", ".join(header or roles[:1])}, but is {line.strip()[:80]}')
+                             f'{", ".join(header or roles[:1])}, but got {line.strip()[:80]}')
         rows.append(tuple(_clean(entry[role], path, number) for role in header))
         lines.append(number)
     return header, rows, lines

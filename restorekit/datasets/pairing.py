@@ -86,7 +86,7 @@ def _keys(pairing):
     rules = dict(stem=(stem, stem), prefix=(_prefix, stem), suffix=(_suffix, _suffix))
     if pairing not in rules:
         raise InputError(f"pairing must be one of {', '.join(map(repr, RULES))}, 'list' or dict(input=REGEX, "
-                         f'gt=REGEX), but is {pairing!r}')
+                         f'gt=REGEX), but got {pairing!r}')
     return rules[pairing]
 
 

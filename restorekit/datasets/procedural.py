@@ -33,7 +33,7 @@ class ProceduralScenes(RestoreDataset):
     def __init__(self, length=1000, height=256, width=256, style='city', scene_seed=0, **kwargs):
         super().__init__(**kwargs)
         if length < 1:
-            raise InputError(f'length must be at least 1, but is {length}')
+            raise InputError(f'length must be at least 1, but got {length}')
         self.length, self.height, self.width = length, height, width
         self.style, self.scene_seed = style, scene_seed
 

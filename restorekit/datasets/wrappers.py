@@ -13,8 +13,11 @@ from .folders import SingleDataset
 
 
 class _Wrapper(RestoreDataset):
-    @staticmethod
-    def _build(dataset):
+    def _build(self, dataset):
+        if isinstance(dataset, dict) and dataset.get('seed'):
+            raise InputError(f'{type(self).__name__}: seed={dataset["seed"]} of its {dataset.get("type")} has no '
+                             'effect, since a part draws with the seed of the whole; give seed to '
+                             f'{type(self).__name__}')
         return DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
 
     def parts(self):
@@ -72,7 +75,7 @@ class ConcatDataset(_Wrapper):
             if len(weights) != len(self.datasets) or not all(0 <= weight < np.inf for weight in weights) or \
                     sum(weights) <= 0:
                 raise InputError(f'weights must be {len(self.datasets)} numbers >= 0 with a sum above 0, one for each '
-                                 f'dataset, but is {weights}')
+                                 f'dataset, but got {weights}')
             self.weights = np.cumsum(weights) / sum(weights)
 
     def __len__(self):

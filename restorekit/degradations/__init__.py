@@ -4,7 +4,7 @@ from .base import Degradation
 from .cid import CIDScattering, cid_scatter
 from .codec import JPEG, Blur, Resize, jpeg_round_trip
 from .compose import Maybe, OneOf, Sequential, Shuffle, build_degradation
-from .depth import ProxyDepth, convert_depth, read_depth
+from .depth import ProxyDepth, check_depth_options, convert_depth, read_depth
 from .draw import Draw, check_choice, check_range, fractal_noise, normal_field, per_sample
 from .dust import Dust
 from .estimator import DepthEstimator
@@ -19,10 +19,11 @@ from .water import Underwater
 from .weather import Rain, Snow
 
 __all__ = [
-    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'ColourGain', 'Degradation', 'DepthEstimator',
-    'Draw', 'Dust', 'HazeField', 'JPEG', 'LowLight', 'Maybe', 'NightGlow', 'NightHaze', 'NonHomogeneousHaze',
-    'OneOf', 'PoissonGaussianNoise', 'ProxyDepth', 'Rain', 'Resize', 'Sequential', 'Shuffle', 'Snow', 'Underwater',
-    'build_degradation', 'check_choice', 'check_range', 'cid_scatter', 'convert_depth', 'fit_haze_field',
-    'fractal_noise', 'jpeg_round_trip', 'load_preset', 'normal_field', 'params_from_json', 'params_to_json',
-    'per_sample', 'read_depth', 'scatter', 'select', 'stack',
+    'AtmosphericScattering', 'Blur', 'CIDScattering', 'ColourCast', 'ColourGain', 'Degradation',
+    'DepthEstimator', 'Draw', 'Dust', 'HazeField', 'JPEG', 'LowLight', 'Maybe', 'NightGlow', 'NightHaze',
+    'NonHomogeneousHaze', 'OneOf', 'PoissonGaussianNoise', 'ProxyDepth', 'Rain', 'Resize', 'Sequential',
+    'Shuffle', 'Snow', 'Underwater', 'build_degradation', 'check_choice', 'check_depth_options', 'check_range',
+    'cid_scatter', 'convert_depth', 'fit_haze_field', 'fractal_noise', 'jpeg_round_trip', 'load_preset',
+    'normal_field', 'params_from_json', 'params_to_json', 'per_sample', 'read_depth', 'scatter', 'select',
+    'stack',
 ]

@@ -105,7 +105,7 @@ class Degradation:
             dict: Names to CPU tensors with first dimension ``len(seeds)``.
         """
         if isinstance(seeds, int):
-            raise TypeError(f'seeds must be a sequence with one integer per sample, got the integer {seeds}')
+            raise TypeError(f'seeds must be a sequence with one integer per sample, but got the integer {seeds}')
         seeds = seeds.tolist() if torch.is_tensor(seeds) else list(seeds)
         draw = Draw(seeds)
         params = self.draw(draw, height, width)
@@ -207,15 +207,15 @@ def check_image(image, name):
     """Return ``image`` clipped to [0, 1]; raise unless it is a finite float (N,3,H,W) tensor in [0, 1] to 1e-4."""
     if not torch.is_tensor(image) or not image.is_floating_point():
         kind = image.dtype if hasattr(image, 'dtype') else type(image).__name__
-        raise InputTypeError(f'{name}: image must be a float tensor in [0, 1], got {kind}; convert uint8 with '
+        raise InputTypeError(f'{name}: image must be a float tensor in [0, 1], but got {kind}; convert uint8 with '
                              'image.float() / 255')
     if image.dim() != 4 or image.shape[1] != 3:
-        raise InputError(f'{name}: image must have shape (N,3,H,W), got {tuple(image.shape)}')
+        raise InputError(f'{name}: image must have shape (N,3,H,W), but got {tuple(image.shape)}')
     if image.numel() == 0:
         raise InputError(f'{name}: image is empty, shape {tuple(image.shape)}')
     low, high = torch.aminmax(image)
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
-        raise InputError(f'{name}: image values must lie in [0, 1], got [{float(low):.4g}, {float(high):.4g}]; '
+        raise InputError(f'{name}: image values must lie in [0, 1], but got [{float(low):.4g}, {float(high):.4g}]; '
                          'NaN is not allowed either')
     return image.clamp(0, 1) if low < 0 or high > 1 else image
 
@@ -224,10 +224,10 @@ def check_depth(depth, image, name):
     """Raise unless ``depth`` is a float (N,1,H,W) tensor in [0, 1e20], of the size of ``image``."""
     if not torch.is_tensor(depth) or not depth.is_floating_point():
         kind = depth.dtype if hasattr(depth, 'dtype') else type(depth).__name__
-        raise InputTypeError(f'{name}: depth must be a float tensor, got {kind}')
+        raise InputTypeError(f'{name}: depth must be a float tensor, but got {kind}')
     expected = (image.shape[0], 1, *image.shape[-2:])
     if tuple(depth.shape) != expected:
-        raise InputError(f'{name}: depth must have shape {expected} like the image, got {tuple(depth.shape)}')
+        raise InputError(f'{name}: depth must have shape {expected} like the image, but got {tuple(depth.shape)}')
     low, high = torch.aminmax(depth)
     if not (low >= 0 and high <= MAX_DEPTH):
         raise InputError(f'{name}: depth must be finite and in [0, {MAX_DEPTH:g}] (0 at the camera, larger is '

@@ -5,6 +5,7 @@ import math
 import torch
 
 from restorekit.functional.colour import hue_to_rgb
+from restorekit.messages import refuse_unused
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
@@ -69,7 +70,8 @@ class CIDScattering(Degradation):
         hue (float or pair): Hue of A in turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
         exponent (float or pair): g, in (0, 10]. Below 1 it thickens the haze and brightens A, above 1 it thins and
             darkens.
-        kappa (float or pair): Share of the logarithmic factor in ``safe`` mode, in [0, 1].
+        kappa (float or pair): Share of the logarithmic factor in ``safe`` mode, in [0, 1]; ``faithful``
+            takes none.
         noise (float or pair): Standard deviation of M, in 1/255; 0 to 255.
         depth_offset (float or pair): Added to the depth, 0 to 1,000: it keeps the foreground from going black, which
             the logarithmic factor brings with it.
@@ -101,6 +103,8 @@ class CIDScattering(Degradation):
         self.noise = check_range('noise', noise, 0, 255)
         self.depth_offset = check_range('depth_offset', depth_offset, 0, 1e3)
         self.mode = check_choice('mode', mode, ('safe', 'faithful'))
+        if mode == 'faithful':
+            refuse_unused(self, dict(kappa=kappa), "mode='safe'", "mode='faithful'")
 
     def draw(self, draw, height, width):
         saturation = draw.uniform('saturation', *self.saturation)[:, None]

@@ -28,7 +28,7 @@ def build_degradation(config, where='degradation'):
     """
     built = DEGRADATIONS.build(config) if isinstance(config, dict) else config
     if not isinstance(built, Degradation):
-        raise InputTypeError(f'{where} must be a config dict or a Degradation, got {config!r}')
+        raise InputTypeError(f'{where} must be a config dict or a Degradation, but got {config!r}')
     return built
 
 
@@ -41,7 +41,7 @@ class _Composition(Degradation):
         super().__init__()
         if not isinstance(children, (list, tuple)) or not children:
             raise InputError(f'{type(self).__name__}: children must be a non-empty list of degradations, '
-                             f'got {children!r}')
+                             f'but got {children!r}')
         self.children = [build_degradation(child, f'{type(self).__name__}: children[{i}]')
                          for i, child in enumerate(children)]
         self.names = [f'{i}_{type(child).__name__}' for i, child in enumerate(self.children)]
@@ -155,7 +155,7 @@ class OneOf(_Composition):
         if len(weights) != len(self.children):
             raise InputError(f'OneOf: weights has {len(weights)} entries for {len(self.children)} children')
         if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float('inf'):
-            raise InputError(f'OneOf: weights must be >= 0 and not all 0, got {weights}')
+            raise InputError(f'OneOf: weights must be >= 0 and not all 0, but got {weights}')
         self.weights = weights
 
     def draw(self, draw, height, width):
@@ -190,7 +190,7 @@ class Maybe(_Composition):
     def __init__(self, child, p=0.5):
         super().__init__([child])
         if isinstance(p, (tuple, list)):
-            raise InputTypeError(f'p must be one number in [0, 1], got {p!r}')
+            raise InputTypeError(f'p must be one number in [0, 1], but got {p!r}')
         self.p = check_range('p', p, 0, 1)[0]
 
     def draw(self, draw, height, width):

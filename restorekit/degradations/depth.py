@@ -1,5 +1,6 @@
 """Where depth comes from: files, converted in one place, and a proxy for photos without any."""
 
+import inspect
 import io
 import math
 import pathlib
@@ -10,11 +11,12 @@ import torch
 from restorekit.files.image_io import ImageFileError, check_pixels, decode_stored, read_bytes
 from restorekit.functional.colour import luminance
 from restorekit.functional.filters import guided_filter
-from restorekit.messages import InputError, MissingFileError
+from restorekit.messages import InputError, InputTypeError, MissingFileError, did_you_mean
 
 from .draw import Draw, check_choice, check_range, fractal_noise
 
 MAX_DEPTH = 1e20  # times the thickest haze it stays finite in 32 bits
+_NEAR = 0.1
 DEPTH_SUFFIXES = ('.png', '.tif', '.tiff', '.npy')
 
 
@@ -70,7 +72,7 @@ class ProxyDepth:
         return guided_filter(luminance(image), depth, radius, 1e-3, subsample).clamp(0, 1)
 
 
-def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, name='depth'):
+def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None, near=_NEAR, name='depth'):
     """Convert a stored map to depth: 0 at the camera, larger is farther.
 
     In this order: ``inverted`` (``1 - v``), ``log_base`` (``log_base ** v``), then
@@ -101,11 +103,14 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     check_choice('kind', kind, ('depth', 'disparity'))
     scale = check_range('scale', scale, 1e-12, 1e12)[0]
     near = check_range('near', near, 1e-6, 1)[0]
+    if kind == 'depth' and near != _NEAR:
+        raise InputError(f"near is for kind='disparity' and has no effect with kind='depth', but got near={near}; drop "
+                         f"near (its default is {_NEAR}), or give kind='disparity'")
     values = np.asarray(values, dtype=np.float64)
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values.reshape(values.shape[0], values.shape[1]) if values.shape[2] == 1 else values[0]
     if values.ndim != 2 or values.size == 0:
-        raise InputError(f'{name}: a depth map must have shape (H,W) and not be empty, got {values.shape}')
+        raise InputError(f'{name}: a depth map must have shape (H,W) and not be empty, but got {values.shape}')
     if not np.isfinite(values).all():
         raise InputError(f'{name}: {int((~np.isfinite(values)).sum())} of {values.size} values are NaN or infinite; '
                          'fill the holes first')
@@ -129,7 +134,7 @@ def convert_depth(values, kind='depth', scale=1., inverted=False, log_base=None,
     return values.astype(np.float32)
 
 
-def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=0.1, backend_args=None):
+def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near=_NEAR, backend_args=None):
     """Read a depth map from a file and convert it (see :func:`convert_depth`).
 
     Args:
@@ -155,6 +160,22 @@ def read_depth(path, kind='depth', scale=1., inverted=False, log_base=None, near
     return convert_depth(values, kind, scale, inverted, log_base, near, name=f'depth map {path}')
 
 
+def check_depth_options(options, name):
+    """Raise unless ``options`` are keyword arguments that :func:`convert_depth` takes, before a file is read.
+
+    Example:
+        >>> check_depth_options(dict(kind='disparity', near=0.2), 'depth')
+    """
+    known = [key for key in inspect.signature(convert_depth).parameters if key not in ('values', 'name')]
+    for key in options:
+        if key not in known:
+            raise InputError(f'{name} has no {key!r}; ' + did_you_mean(key, known, f'it takes {", ".join(known)}'))
+    try:
+        convert_depth(np.zeros((1, 1)), **options)
+    except (InputError, InputTypeError) as error:
+        raise InputError(f'{name}: {error}') from error
+
+
 def read_stored_depth(path, backend_args=None):
     """Read a depth map without a change of its values: (H,W), of an npy any shape; see :func:`read_depth`."""
     if backend_args is None and not pathlib.Path(path).is_file():
@@ -167,7 +188,7 @@ def read_stored_depth(path, backend_args=None):
         return _npy(data, f'depth map {path}')
     values = decode_stored(data, f'depth map {path}')
     if values.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise InputError(f'depth map {path} must hold 8 or 16 bits or floats, got {values.dtype}')
+        raise InputError(f'depth map {path} must hold 8 or 16 bits or floats, but got {values.dtype}')
     if values.ndim == 3:
         if not (values[..., :1] == values[..., :3]).all():
             raise InputError(f'depth map {path} is a colour image; a depth map has one channel')
@@ -185,7 +206,7 @@ def _npy(data, name):
     except Exception as error:  # a damaged header raises whatever numpy's and Python's parsers do
         raise ImageFileError(f'{name} cannot be read: it is not an npy file, or is damaged ({error})') from error
     if dtype.kind not in 'fiu':
-        raise InputError(f'{name} must hold numbers, got {dtype}')
+        raise InputError(f'{name} must hold numbers, but got {dtype}')
     count, start = math.prod(shape), stream.tell()
     if min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
         raise ImageFileError(f'{name} is truncated: its header promises {shape} values of {dtype}, but '

@@ -101,26 +101,26 @@ def check_range(name, value, minimum=None, maximum=None):
     pair = (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(
             isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
-        raise InputTypeError(f'{name} must be a number or a pair (low, high), got {value!r}')
+        raise InputTypeError(f'{name} must be a number or a pair (low, high), but got {value!r}')
     try:
         low, high = float(pair[0]), float(pair[1])
     except OverflowError:  # an integer beyond all floats
         low = high = float('inf')
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f'{name} must be finite, got {value!r}')
+        raise InputError(f'{name} must be finite, but got {value!r}')
     if low > high:
-        raise InputError(f'{name} must be (low, high) with low <= high, got {value!r}')
+        raise InputError(f'{name} must be (low, high) with low <= high, but got {value!r}')
     if (minimum is not None and low < minimum) or (maximum is not None and high > maximum):
         allowed = (f'at least {minimum}' if maximum is None else f'at most {maximum}' if minimum is None
                    else f'within [{minimum}, {maximum}]')
-        raise InputError(f'{name} must be {allowed}, got {value!r}')
+        raise InputError(f'{name} must be {allowed}, but got {value!r}')
     return low, high
 
 
 def check_choice(name, value, allowed):
     """Return ``value`` if it is one of ``allowed``; otherwise raise a ValueError that names them."""
     if value not in allowed:
-        raise InputError(f'{name} must be one of {", ".join(map(repr, allowed))}, got {value!r}')
+        raise InputError(f'{name} must be one of {", ".join(map(repr, allowed))}, but got {value!r}')
     return value
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from restorekit.files.atomic import atomic_write
-from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError
+from restorekit.messages import InputError, InputTypeError, MissingDependencyError, MissingFileError, refuse_unused
 
-from .depth import convert_depth
+from .depth import convert_depth, read_stored_depth
 from .draw import check_choice
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -56,10 +56,10 @@ class DepthEstimator:
         self.is_onnx = isinstance(network, (str, os.PathLike))
         if not (self.is_onnx or isinstance(network, dict) or callable(network)):
             raise InputTypeError(f'network must be an .onnx file, the config of a module in MODELS or a callable, '
-                                 f'got {network!r}')
+                                 f'but got {network!r}')
         if self.is_onnx and Path(network).suffix.lower() != '.onnx':
-            raise InputError(f'network must be an .onnx file, got {str(network)!r}; give a torch network as the config '
-                             'of its module, dict(type=...), and its weights as checkpoint')
+            raise InputError(f'network must be an .onnx file, but got {str(network)!r}; give a torch network as the '
+                             'config of its module, dict(type=...), and its weights as checkpoint')
         if self.is_onnx and not Path(network).is_file():
             raise MissingFileError(f'network: there is no ONNX file {network}')
         if checkpoint is not None and (self.is_onnx or not (isinstance(network, dict) or hasattr(network, 'eval'))):
@@ -67,13 +67,15 @@ class DepthEstimator:
         if cache_dir is not None and not (self.is_onnx or isinstance(network, dict)):
             raise InputError('cache_dir needs a network given as file or config: a map cannot be told from that of '
                              'another function')
+        if self.is_onnx:
+            refuse_unused(self, dict(device=device), 'a torch module', 'an ONNX file, which runs on the CPU')
         sides = [size] if isinstance(size, int) else list(size)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise InputError(f'size must be the shorter side or (height, width) in pixels, got {size!r}')
+            raise InputError(f'size must be the shorter side or (height, width) in pixels, but got {size!r}')
         if not isinstance(multiple, int) or multiple < 1:
-            raise InputError(f'multiple must be an integer >= 1, got {multiple!r}')
+            raise InputError(f'multiple must be an integer >= 1, but got {multiple!r}')
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise InputError(f'mean and std must be three numbers each, std > 0, got {mean!r} and {std!r}')
+            raise InputError(f'mean and std must be three numbers each, std > 0, but got {mean!r} and {std!r}')
         self.network, self.checkpoint, self.device = network, checkpoint, device
         self.size, self.multiple = sides, multiple
         self.mean, self.std = np.float32(mean), np.float32(std)
@@ -90,13 +92,13 @@ class DepthEstimator:
     def __call__(self, image):
         """Return the depth (H,W) float32 of a photo (H,W,3) uint8 RGB."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise InputTypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, got '
+            raise InputTypeError('DepthEstimator: image must be a uint8 array (H,W,3) RGB, but got '
                                  f'{getattr(image, "dtype", type(image).__name__)} {getattr(image, "shape", "")}')
         if self.cache_dir is None:
             return self._estimate(image)
         path = self.cache_dir / f'{self._key(image)}.npy'
         if path.is_file():
-            return np.load(path)
+            return read_stored_depth(path)
         depth = self._estimate(image)
         self.cache_dir.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda file: np.save(file, depth), sync=False)
@@ -120,7 +122,7 @@ class DepthEstimator:
         values = (small.astype(np.float32) / 255 - self.mean) / self.std
         output = np.squeeze(self._run(np.ascontiguousarray(values.transpose(2, 0, 1)[None])))
         if output.ndim != 2:
-            raise InputError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), got shape '
+            raise InputError(f'DepthEstimator: the network must return one map (1,h,w) or (1,1,h,w), but got shape '
                              f'{output.shape} after dropping dimensions of 1')
         output = cv2.resize(output.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
         if self.options['kind'] == 'disparity':
@@ -141,7 +143,13 @@ class DepthEstimator:
                                          name='onnxruntime') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(str(self.network), options, providers=['CPUExecutionProvider'])
+        try:
+            session = onnxruntime.InferenceSession(str(self.network), options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # its classes have no common base but Exception
+            if type(error).__module__.startswith('onnxruntime'):
+                raise InputError(f'onnxruntime {onnxruntime.__version__} cannot run the depth network {self.network}: '
+                                 f'{str(error).splitlines()[0]}; copy or export it again') from error
+            raise
         entry = session.get_inputs()[0]
         fixed = tuple(entry.shape[2:]) if all(isinstance(side, int) for side in entry.shape[2:]) else None
         return lambda values: session.run(None, {entry.name: values})[0], fixed
@@ -153,9 +161,14 @@ class DepthEstimator:
             network = MODELS.build(network)
         if isinstance(network, torch.nn.Module):
             if self.checkpoint is not None:
-                from restorekit.checkpoint import load_checkpoint_file
-                state = load_checkpoint_file(self.checkpoint)
-                network.load_state_dict(state.get('state_dict', state))
+                from restorekit.checkpoint import CheckpointError, load_checkpoint_file, state_dict_problems
+                content = load_checkpoint_file(self.checkpoint)
+                state = content.get('state_dict', content)
+                problems = state_dict_problems(state if isinstance(state, dict) else {}, network.state_dict(), limit=5)
+                if problems:
+                    raise CheckpointError(f'{self.checkpoint} does not hold the weights of this '
+                                          f'{type(network).__name__}.\n  ' + '\n  '.join(problems))
+                network.load_state_dict(state)
             network = network.to(self.device).eval()
 
         def run(values):

@@ -3,6 +3,7 @@
 import torch
 
 from restorekit.functional.colour import hue_to_rgb
+from restorekit.messages import refuse_unused
 from restorekit.registry import DEGRADATIONS
 
 from .base import Degradation
@@ -48,13 +49,14 @@ class AtmosphericScattering(Degradation):
         beta (float or pair): Extinction per unit of depth, 0 to 10,000. ITS of RESIDE (Li et al. 2019): 0.6 to 1.8.
         airlight (float or pair): Brightness of A, in [0, 1].
         airlight_jitter (float): Half-width of the uniform jitter per channel. RIDCP (Wu et al. 2023): 0.025.
-        airlight_saturation (float or pair): Colour of A, 0 grey to 1 pure.
-        airlight_hue (float or pair): Hue in turns, 0 red, 1/3 green, 2/3 blue; -10 to 10.
+        airlight_saturation (float or pair): Colour of A, 0 grey (the default) to 1 pure.
+        airlight_hue (float or pair): Hue in turns, 0 red, 1/3 green, 2/3 blue; -10 to 10. Only with
+            ``airlight_saturation``.
         wavelength_exponent (float or pair): Exponent of the extinction, -10 to 10; 4 is Rayleigh scattering.
         missing_depth (str): ``'proxy'`` or ``'error'``.
 
     Raises:
-        ValueError: If a range is reversed or out of bounds.
+        ValueError: If a range is reversed or out of bounds, or the hue is given without a saturation.
 
     Parameters drawn: ``airlight`` (N,3), ``beta`` (N,) or, with an exponent, (N,3).
 
@@ -66,14 +68,17 @@ class AtmosphericScattering(Degradation):
     needs_depth = True
     headline = 'beta'
 
-    def __init__(self, beta=(0.6, 1.8), airlight=(0.7, 1.), airlight_jitter=0., airlight_saturation=0.,
+    def __init__(self, beta=(0.6, 1.8), airlight=(0.7, 1.), airlight_jitter=0., airlight_saturation=None,
                  airlight_hue=(0., 1.), wavelength_exponent=0., missing_depth='proxy'):
         super().__init__(missing_depth)
         self.beta = check_range('beta', beta, 0, MAX_EXTINCTION)
         self.airlight = check_range('airlight', airlight, 0, 1)
         self.airlight_jitter = check_range('airlight_jitter', airlight_jitter, 0, 1)[1]
-        self.airlight_saturation = check_range('airlight_saturation', airlight_saturation, 0, 1)
+        self.airlight_saturation = check_range(
+            'airlight_saturation', 0. if airlight_saturation is None else airlight_saturation, 0, 1)
         self.airlight_hue = check_range('airlight_hue', airlight_hue, -MAX_HUE, MAX_HUE)
+        if airlight_saturation is None:
+            refuse_unused(self, dict(airlight_hue=airlight_hue), 'a coloured airlight', 'no airlight_saturation')
         self.wavelength_exponent = check_range('wavelength_exponent', wavelength_exponent, -10, 10)
 
     def draw(self, draw, height, width):

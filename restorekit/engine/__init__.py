@@ -4,6 +4,7 @@ from .adversarial_optim import AdversarialOptimWrapper, AdversarialOptimWrapperC
 from .config_check import check_config, check_paths, join_data_root
 from .evaluation_loop import EvaluationLoop
 from .hooks import *  # noqa: F403
+from .layer_decay import LayerDecayOptimWrapperConstructor
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .optim import AutocastOptimWrapper, TrainableOptimWrapperConstructor
 from .phases import MultiPhaseRunner
@@ -13,7 +14,7 @@ from .summary import before_after, results_table
 
 __all__ = [
     'AdversarialOptimWrapper', 'AdversarialOptimWrapperConstructor', 'AutocastOptimWrapper', 'EvaluationLoop',
-    'MultiPhaseRunner', 'RestoreRunner', 'ResumableEpochLoop', 'ResumableIterLoop',
+    'LayerDecayOptimWrapperConstructor', 'MultiPhaseRunner', 'RestoreRunner', 'ResumableEpochLoop', 'ResumableIterLoop',
     'TrainableOptimWrapperConstructor', 'before_after', 'check_config', 'check_paths', 'join_data_root', 'prepare',
     'results_table',
 ]

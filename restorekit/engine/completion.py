@@ -1,12 +1,15 @@
 """What a config leaves unsaid: units that follow from its loop, and what follows from a part that is None."""
 
 import inspect
+import math
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.runner import EpochBasedTrainLoop as EpochLoop
+from mmengine.runner import Priority, get_priority
 
 from restorekit.config import ConfigError
-from restorekit.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
+from restorekit.registry import HOOKS, LOOPS, MODELS, PARAM_SCHEDULERS
 
 from .loops import ResumableEpochLoop
 
@@ -33,7 +36,11 @@ def complete_config(cfg, where, schedule_length=None):
     if cfg.get('train_cfg') is None:
         return
     by_epoch = _counts_epochs(cfg, where)
+    _check_length(cfg, where)
     hooks = cfg.get('default_hooks') or {}
+    if hooks.get('param_scheduler', True) is None and cfg.get('param_scheduler'):
+        raise ConfigError(f'{where}: default_hooks.param_scheduler=None: without this hook param_scheduler has no '
+                          'effect; leave it, or set param_scheduler=None too')
     cfg['default_hooks'] = {'checkpoint': dict(type='SafeCheckpointHook'), **hooks}
     for name, hook in cfg['default_hooks'].items():
         _complete_hook(hook, f'default_hooks.{name}', by_epoch, where)
@@ -42,8 +49,31 @@ def complete_config(cfg, where, schedule_length=None):
     if not isinstance(cfg.get('log_processor'), dict):
         cfg['log_processor'] = {}
     _set_unit(cfg['log_processor'], 'log_processor', by_epoch, where)
+    _check_validation(cfg, where)
     for place, scheduler in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
         _complete_scheduler(scheduler, place, by_epoch, schedule_length or loop_length(cfg), where)
+
+
+def _check_length(cfg, where):
+    for key in ('max_iters', 'max_epochs'):
+        value = cfg['train_cfg'].get(key)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and 1 <= value < math.inf and value == int(value)):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}')
+
+
+def _check_validation(cfg, where):
+    loop, length = cfg['train_cfg'], loop_length(cfg)
+    if cfg.get('val_dataloader') is None:
+        return
+    for key in ('val_begin', 'val_interval'):
+        value = loop.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}; to '
+                              'train without validation, set val_dataloader=None')
+    if length is not None and isinstance(length, int) and loop.get('val_begin', 1) > length:
+        raise ConfigError(f'{where}: train_cfg.val_begin={loop["val_begin"]}: a run of {length} ends before it, so '
+                          'that it would never validate; lower it, or set val_dataloader=None')
 
 
 def loop_length(cfg):
@@ -91,14 +121,32 @@ def _complete_hook(hook, place, by_epoch, where):
     if not isinstance(hook, dict) or not isinstance(hook.get('type'), (str, type)):
         return
     kind = HOOKS.get(hook['type']) if isinstance(hook['type'], str) else hook['type']
+    try:
+        get_priority(hook.get('priority', 'NORMAL'))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f'{where}: {place}.priority must be a number from 0 to 100 or one of '
+                          f'{", ".join(Priority.__members__)}, but got {hook["priority"]!r}') from error
     arguments = _arguments(kind)
     if 'by_epoch' in arguments:
         _set_unit(hook, place, by_epoch, where)
     if 'log_metric_by_epoch' in arguments:
         hook.setdefault('log_metric_by_epoch', by_epoch)
+    if inspect.isclass(kind) and issubclass(kind, EMAHook):
+        _check_average(hook, kind, place, where)
     if hook.get('begin_epoch') and not by_epoch:
         raise ConfigError(f'{where}: {place}.begin_epoch={hook["begin_epoch"]}: this run counts iterations, so that it '
                           'would never begin; say begin_iter')
+
+
+def _check_average(hook, kind, place, where):
+    """Build the moving average of a hook of weights, whose arguments MMEngine reads after the start."""
+    own = set(inspect.signature(EMAHook.__init__).parameters) | set(inspect.signature(kind.__init__).parameters)
+    options = {key: value for key, value in hook.items() if key == 'ema_type' or key not in {*own, 'type', 'priority'}}
+    name = options.pop('ema_type', 'ExponentialMovingAverage')
+    try:
+        MODELS.build(dict(options, type=name), default_args=dict(model=torch.nn.Linear(1, 1)))
+    except (ValueError, TypeError, AssertionError, KeyError) as error:
+        raise ConfigError(f'{where}: {place}: {error}') from error
 
 
 def _arguments(kind):
@@ -135,6 +183,9 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
         return
     if not scheduler.get('convert_to_iter_based'):
         _set_unit(scheduler, place, by_epoch, where)
+    elif scheduler.get('by_epoch') is False:
+        raise ConfigError(f'{where}: {place}: convert_to_iter_based=True turns epochs into iterations, but '
+                          'by_epoch=False says that it is given in iterations; drop one of the two')
     if scheduler.get('by_epoch', True) != by_epoch or length is None:  # its length is known when the data is
         return
     end = scheduler.get('end', length)
@@ -144,9 +195,24 @@ def _complete_scheduler(scheduler, place, by_epoch, length, where):
     if name.split('.')[-1] in _WARM_UPS and end > length:
         raise ConfigError(f'{where}: {place}: {name}(end={end}) does not end in a run of {length} {unit}; set end to '
                           f'{length} or less, or drop it')
+    _check_acts(scheduler, f'{where}: {place}: {name}', length, unit)
     weight = torch.nn.Parameter(torch.zeros(1))
     try:
         PARAM_SCHEDULERS.build(dict(scheduler, end=end), default_args=dict(
             optimizer=torch.optim.SGD([weight], lr=1.0, momentum=0.9), epoch_length=1))
     except (ValueError, TypeError, AssertionError, KeyError) as error:
         raise ConfigError(f'{where}: {place}: {name} in a run of {length} {unit}: {error}') from error
+
+
+def _check_acts(scheduler, what, length, unit):
+    """Refuse a schedule that changes nothing before the run ends."""
+    milestones, begin = scheduler.get('milestones'), scheduler.get('begin', 0)
+    first = {}
+    if isinstance(milestones, (list, tuple)) and milestones and all(isinstance(x, int) for x in milestones):
+        first['milestones'] = begin + min(milestones)
+    if isinstance(scheduler.get('step_size'), int):
+        first['step_size'] = begin + scheduler['step_size']
+    for key, step in first.items():
+        if isinstance(step, (int, float)) and step >= length:
+            raise ConfigError(f'{what}({key}={scheduler[key]}) never acts in a run of {length} {unit}; lower {key}, or '
+                              'drop the schedule')

@@ -1,7 +1,9 @@
 """Finding mistakes in a config before anything is built, with the nearest valid name."""
 
+import importlib.util
 import inspect
 import re
+import sys
 from pathlib import Path
 
 from mmengine import registry as root_registries
@@ -10,8 +12,9 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
-from restorekit.messages import MissingFileError, did_you_mean, nearest, unknown_name_message
+from restorekit.messages import MissingDependencyError, MissingFileError, did_you_mean, nearest, unknown_name_message
 
+from .unread_keys import check_unread_keys
 from .value_check import check_components, check_kinds, check_values
 
 # what MMEngine's Runner and restorekit read at the top level of a config
@@ -19,7 +22,7 @@ TOP_LEVEL_KEYS = frozenset("""
     model work_dir train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg auto_scale_lr
     optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks custom_hooks data_preprocessor
     load_from resume launcher env_cfg log_processor log_level visualizer default_scope randomness experiment_name
-    model_wrapper_cfg custom_imports sync_bn find_unused_parameters compile activation_checkpointing
+    model_wrapper_cfg custom_imports sync_bn find_unused_parameters load_matching compile activation_checkpointing
     efficient_conv_bn_eval phases data_root runner_type
     """.split())  # noqa: SIM905 a list of names reads better than a tower of quotes
 PHASE_KEYS = frozenset({'frozen', 'init_from', 'continue_training'})
@@ -27,8 +30,14 @@ PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
 _BY_THE_RUNNER = frozenset({'optimizer', 'param_name', 'epoch_length'})  # what a scheduler is given by it
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
+_PARAMWISE = frozenset({'custom_keys', 'lr_mult', 'decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
+                        'dwconv_decay_mult', 'flat_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate',
+                        'discriminator'})
+#: Backends of MMEngine that log to another package.
+_TRACKERS = dict(MLflowVisBackend='mlflow', WandbVisBackend='wandb', AimVisBackend='aim', ClearMLVisBackend='clearml',
+                 NeptuneVisBackend='neptune', DVCLiveVisBackend='dvclive')
 _DEFAULT_HOOKS = frozenset({'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
-                            'gradients', 'embeddings', 'broken_files'})
+                            'gradients', 'embeddings', 'broken_files', 'schedule_free'})
 
 
 def check_config(cfg, where, phase=False):
@@ -50,6 +59,7 @@ def check_config(cfg, where, phase=False):
         near = nearest(key, known_keys, n=1, cutoff=0.8)
         if key not in known_keys and near:
             raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
+    check_unread_keys(cfg, where)
     hooks = cfg.get('default_hooks') or {}
     _check_known({name: hook for name, hook in hooks.items() if hook is not None and 'type' not in hook},
                  _DEFAULT_HOOKS, 'default_hooks', where)
@@ -60,10 +70,90 @@ def check_config(cfg, where, phase=False):
             node = node.get(key) if isinstance(node, dict) or node is cfg else None
         if isinstance(node, dict) and 'type' not in node:
             _check_known(node, known, place, where)
+    _check_clipping((cfg.get('optim_wrapper') or {}).get('clip_grad'), where)
+    _check_multipliers((cfg.get('optim_wrapper') or {}), where)
+    _check_randomness(cfg, where)
+    _check_loaders(cfg, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
+    _check_trackers(cfg, where)
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
+
+
+def _check_multipliers(wrapper, where):
+    """Check the keys of ``paramwise_cfg``, of which MMEngine's constructor reads what it knows and no more."""
+    known = wrapper.get('constructor') in (None, 'DefaultOptimWrapperConstructor', 'TrainableOptimWrapperConstructor',
+                                           'AdversarialOptimWrapperConstructor')
+    paramwise, place = wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg'
+    if not known or paramwise is None:
+        return
+    if not isinstance(paramwise, dict):
+        raise ConfigError(f'{where}: {place} must be a dict, but got {paramwise!r}')
+    _check_known(paramwise, _PARAMWISE, place, where)
+    options = set()
+    if isinstance(wrapper.get('optimizer'), dict) and isinstance(wrapper['optimizer'].get('type'), str):
+        options = _keywords(registries.OPTIMIZERS.get(wrapper['optimizer']['type']))[0] - {'params'}
+    for name, node in (paramwise.get('custom_keys') or {}).items():
+        if not isinstance(node, dict):
+            raise ConfigError(f'{where}: {place}.custom_keys[{name!r}] must be a dict such as dict(lr_mult=0.1), but '
+                              f'got {node!r}')
+        _check_known(node, {'lr_mult', 'decay_mult', *options}, f'{place}.custom_keys[{name!r}]', where)
+
+
+def _check_randomness(cfg, where):
+    """Check what MMEngine would find out while it builds the runner: the seed, and the scale of the learning rate."""
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2 ** 32):
+        raise ConfigError(f'{where}: randomness.seed must be a whole number from 0 to {2 ** 32 - 1}, but got {seed!r}')
+    scale = cfg.get('auto_scale_lr') or {}
+    if scale.get('enable') and not scale.get('base_batch_size'):
+        raise ConfigError(f'{where}: auto_scale_lr.enable=True needs base_batch_size, the batch size that the learning '
+                          'rate is meant for')
+
+
+def _check_loaders(cfg, where):
+    """Check what torch's loader would refuse while it is built."""
+    for split in ('train', 'val', 'test'):
+        loader, place = cfg.get(f'{split}_dataloader') or {}, f'{where}: {split}_dataloader'
+        if loader.get('shuffle') is not None and loader.get('sampler') is not None:
+            raise ConfigError(f'{place}.shuffle={loader["shuffle"]!r} contradicts its sampler, which decides the '
+                              f'order; say sampler=dict(shuffle={loader["shuffle"]!r})')
+        for key, least in (('batch_size', 1), ('num_workers', 0)):
+            value = loader.get(key)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ConfigError(f'{place}.{key} must be a whole number of at least {least}, but got {value!r}')
+
+
+def _check_clipping(node, where):
+    """Check that gradient clipping has the arguments of its type, which torch would miss in the first iteration."""
+    if not isinstance(node, dict):
+        return
+    kind, place = node.get('type', 'norm'), f'{where}: optim_wrapper.clip_grad'
+    if kind not in ('norm', 'value'):
+        raise ConfigError(f"{place}.type must be 'norm' or 'value', but got {kind!r}")
+    _check_known(node, _CLIP_GRAD, 'optim_wrapper.clip_grad', where)
+    needed, other = ('max_norm', 'value') if kind == 'norm' else ('clip_value', 'norm')
+    foreign = [key for key in node
+               if key not in ('type', 'foreach', '_delete_') and (key == 'clip_value') == (kind == 'norm')]
+    if foreign:
+        raise ConfigError(f'{place}: {foreign[0]} is for type={other!r} and has no effect with type={kind!r}; drop it, '
+                          f'or give type={other!r}')
+    if node.get(needed) is None:
+        raise ConfigError(f'{place} of type={kind!r} needs {needed}')
+
+
+def _check_trackers(cfg, where):
+    """Refuse a backend of the visualizer whose package is not installed."""
+    for i, backend in enumerate((cfg.get('visualizer') or {}).get('vis_backends') or ()):
+        if isinstance(backend, str):
+            raise ConfigError(f"{where}: visualizer.vis_backends[{i}] must be a dict with a 'type', but got "
+                              f'{backend!r}')
+        name = str(backend.get('type')).rpartition('.')[2] if isinstance(backend, dict) else None
+        module = _TRACKERS.get(name)
+        if module and module not in sys.modules and importlib.util.find_spec(module) is None:
+            raise MissingDependencyError(f'{where}: visualizer.vis_backends[{i}]: {name} needs {module}, which is not '
+                                         f'installed: pip install {module}')
 
 
 def _untyped():
@@ -227,6 +317,16 @@ def _of_the_kind(place, components):
     if not folder:
         return f'{registry.name} registry', list(names)
     return f'{registry.name} registry ({folder.rpartition(".")[2]})', kin
+
+
+def check_modules(cfg, model, where):
+    """Refuse names in ``activation_checkpointing`` that are no modules of the model."""
+    names = cfg.get('activation_checkpointing') or ()
+    modules = dict(model.named_modules())
+    for name in [names] if isinstance(names, str) else names:
+        if name not in modules:
+            raise ConfigError(f'{where}: activation_checkpointing: the model has no module {name!r}; '
+                              + did_you_mean(name, modules, 'names are as those of frozen'))
 
 
 def check_custom_keys(cfg, model, where):

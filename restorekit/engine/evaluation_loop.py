@@ -71,7 +71,7 @@ class EvaluationLoop(BaseLoop):
         for metric in self.metrics:
             if not isinstance(metric, ImageMetric):
                 raise InputTypeError(
-                    f'{type(metric).__name__} is no metric of single images, so it cannot be in a test '
+                    f'{type(metric).__name__} is not a metric of single images, so it cannot be in a test '
                     'report; derive it from restorekit.evaluation.ImageMetric')
         self.evaluator.metrics = distinct(self.metrics)
         self.names = set_names(self.dataset)

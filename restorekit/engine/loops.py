@@ -42,7 +42,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         # not IterBasedTrainLoop's: it starts the workers, which prefetch before the iteration is known
         BaseLoop.__init__(self, runner, dataloader)
         if int(max_iters) != max_iters or max_iters < 1:
-            raise InputError(f'train_cfg.max_iters must be a whole number of at least 1, but is {max_iters}')
+            raise InputError(f'train_cfg.max_iters must be a whole number of at least 1, but got {max_iters}')
         self._max_iters, self._max_epochs = int(max_iters), 1
         self._iter = self._epoch = 0
         self.val_begin, self.val_interval = val_begin, val_interval
@@ -162,7 +162,7 @@ class ResumableEpochLoop(ResumableIterLoop):
 
     def __init__(self, runner, dataloader, max_epochs, val_begin=1, val_interval=1, dynamic_intervals=None):
         if int(max_epochs) != max_epochs or max_epochs < 1:
-            raise InputError(f'train_cfg.max_epochs must be a whole number of at least 1, but is {max_epochs}')
+            raise InputError(f'train_cfg.max_epochs must be a whole number of at least 1, but got {max_epochs}')
         super().__init__(runner, dataloader, 1, val_begin, val_interval, dynamic_intervals)
         self._max_epochs = int(max_epochs)
         self._max_iters = self._max_epochs * len(self.dataloader)

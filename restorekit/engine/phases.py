@@ -28,12 +28,14 @@ from restorekit.messages import (
 from restorekit.registry import RUNNERS
 
 from .completion import loop_length, schedulers
+from .config_check import PHASE_KEYS, TOP_LEVEL_KEYS
 from .config_diff import differences, relevant
 from .hooks import SafeCheckpointHook
 from .prepare import prepare
 from .runner import RestoreRunner
 from .stored_paths import last_name
 from .summary import describe_model
+from .unread_keys import check_phase
 from .value_check import check_kinds, check_trainable
 
 STATE_FILE = 'run_state.json'
@@ -107,6 +109,7 @@ class MultiPhaseRunner:
         self.configs = {name: self.phase_config(name) for name in self.phases}
         for name in self.phases:
             self._check_continuation(name)
+            self._check_start(name)
 
     @classmethod
     def from_cfg(cls, cfg):
@@ -118,6 +121,8 @@ class MultiPhaseRunner:
         where = self.where if self.single else f'{self.where}, phase {name!r}'
         cfg = RestoreConfig(self.cfg.to_dict(), filename=self.cfg.filename) if self.single else \
             phase_config(self.cfg, name)
+        if not self.single:
+            check_phase(name, self.phases[name] or {}, TOP_LEVEL_KEYS | PHASE_KEYS, where)
         check_kinds(cfg, where)
         check_trainable(cfg, where)
         init_from = cfg.get('init_from', 'previous')
@@ -125,7 +130,7 @@ class MultiPhaseRunner:
         if isinstance(init_from, str) and init_from not in ('previous', 'best') and \
                 init_from not in names[:names.index(name)] and not Path(init_from).is_file():
             known = ['previous', 'best', *names[:names.index(name)]]
-            raise ConfigError(f'{where}: init_from={init_from!r} is no earlier phase and no file; '
+            raise ConfigError(f'{where}: init_from={init_from!r} is neither an earlier phase nor a file; '
                               + unknown_name_message(init_from, known, 'values of init_from'))
         load_from = cfg.get('load_from')
         if load_from and load_from != self.cfg.get('load_from') and name != names[0]:
@@ -171,8 +176,16 @@ class MultiPhaseRunner:
         if cfg.get('init_from', 'previous') not in ('previous', before):
             raise ConfigError(f'{where} goes on with the weights of phase {before!r}, but got '
                               f'init_from={cfg.init_from!r}')
-        if (self.configs[before].get('train_cfg') or {}).get('max_epochs') or cfg.train_cfg.get('max_epochs'):
-            raise ConfigError(f'{where} counts iterations; give train_cfg.max_iters')
+        units = ['epochs' if part.train_cfg.get('max_epochs') else 'iterations' for part in (self.configs[before], cfg)]
+        if units[0] != units[1]:
+            raise ConfigError(f'{where}: one schedule runs over both phases, but {before!r} counts {units[0]} and '
+                              f'{name!r} {units[1]}; give both train_cfg.max_iters, or both max_epochs')
+        if units[0] == 'epochs':
+            for place, node in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
+                if not node.get('by_epoch', True) or node.get('convert_to_iter_based'):
+                    raise ConfigError(f'{where}: {place} counts iterations, of which an epoch may have another number '
+                                      'in each phase; leave by_epoch and convert_to_iter_based out, or give '
+                                      'max_iters')
         kinds = [[(part.optim_wrapper.get(key) if key else part.optim_wrapper.optimizer.get('type'))
                   for key in ('constructor', 'paramwise_cfg', None)] for part in (self.configs[before], cfg)]
         trained = [[(key, tuple(p.shape)) for key, p in self.models[part].named_parameters() if p.requires_grad]
@@ -181,6 +194,26 @@ class MultiPhaseRunner:
             other = ', '.join(sorted({key for key, _ in set(trained[0]) ^ set(trained[1])})[:3])
             raise ConfigError(f'{where} needs the optimizer and the trained parameters of phase {before!r}; '
                               + (f'they differ in {other}' if other else 'the optimizers differ'))
+
+    def _check_start(self, name):
+        """Refuse a start from weights that no phase will have left, or from two files."""
+        cfg, names = self.configs[name], list(self.phases)
+        init_from, position = cfg.get('init_from', 'previous'), names.index(name)
+        where = f'{self.where}, phase {name!r}: init_from={init_from!r}'
+        if position == 0 and init_from == 'best':
+            raise ConfigError(f'{where} in the first phase: there is none before it; give a file, or leave it out')
+        if position == 0 and init_from not in ('previous', *names) and cfg.get('load_from'):
+            raise ConfigError(f'{where} has no effect beside load_from={cfg.load_from!r}, which the first phase starts '
+                              'from too; drop one of the two')
+        if init_from != 'best' or (self.only is not None and cfg.get('load_from')):
+            return
+        before = self.configs[names[position - 1]]
+        kept = ((before.get('default_hooks') or {}).get('checkpoint') or {}).get('save_best')
+        if not kept or before.get('val_dataloader') is None:
+            what = 'default_hooks.checkpoint.save_best' if before.get('val_dataloader') is not None else 'validation'
+            if self.checkpoint(names[position - 1], 'best_checkpoint') is None:
+                raise ConfigError(f'{where} needs the best checkpoint of phase {names[position - 1]!r}, which has no '
+                                  f'{what}; set it, or start from the last weights with init_from=\'previous\'')
 
     def train(self):
         """Train what is left to train; returns the last phase's model."""
@@ -417,20 +450,20 @@ class MultiPhaseRunner:
 def _check_state(state):
     if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
             or 'phases' not in state:
-        raise InputError("it is no dict with dicts 'phases' and 'configs'")
+        raise InputError("it is not a dict with dicts 'phases' and 'configs'")
     for name, cfg in state.get('configs', {}).items():
         check_kinds(cfg if isinstance(cfg, dict) else dict(model=cfg), f'config {name!r}')
     for name, record in state['phases'].items():
         if not isinstance(record, dict):
-            raise InputError(f'its phase {name!r} is no dict')
+            raise InputError(f'its phase {name!r} is not a dict')
         for key in ('checkpoint', 'best_checkpoint'):
             if not isinstance(record.get(key), (str, type(None))):
-                raise InputError(f'{key} of its phase {name!r} is no name')
+                raise InputError(f'{key} of its phase {name!r} is not a name')
         numbers = [record.get(key) for key in ('iterations', 'seconds', 'align_grad_share', 'align_loss')]
         metrics = record.get('metrics', {})
         numbers += metrics.values() if isinstance(metrics, dict) else ['']
         if not all(isinstance(number, (int, float, type(None))) for number in numbers):
-            raise InputError(f'its phase {name!r} has figures that are no numbers')
+            raise InputError(f'its phase {name!r} has figures that are not numbers')
 
 
 def _log(text):

@@ -7,7 +7,8 @@ import torch
 from restorekit.registry import MODELS
 
 from .completion import complete_config
-from .config_check import check_config, check_custom_keys, check_paths, join_data_root
+from .config_check import check_config, check_custom_keys, check_modules, check_paths, join_data_root
+from .optim import check_optimizer
 
 
 def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_length=None):
@@ -41,6 +42,8 @@ def prepare(cfg, where, phase=False, splits=('train', 'val', 'test'), schedule_l
         return None
     model = build_on_meta(cfg.model)
     check_custom_keys(cfg, model, where)
+    check_modules(cfg, model, where)
+    check_optimizer(cfg, where)
     return model
 
 

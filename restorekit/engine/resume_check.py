@@ -50,6 +50,9 @@ def check_resumable(checkpoint: dict, runner: Any, model: torch.nn.Module, sourc
     for key, value in hub['runtime_info'].items():
         if key.startswith(('best_score', 'embedding_start_')):
             need(isinstance(value, (int, float)), f'message_hub.runtime_info.{key} is {_kind(value)}, not a number')
+        if key.startswith('early_stopping_'):
+            need(isinstance(value, list) and len(value) == 3 and all(isinstance(x, (int, float)) for x in value),
+                 f'message_hub.runtime_info.{key} is {_kind(value)}, not three numbers')
     need(all(isinstance(key, str) and is_weight(value) for key, value in checkpoint['state_dict'].items()),
          "'state_dict' holds what is no ordinary tensor with a name")
     shapes = {name: value.shape for name, value in model.state_dict().items()}

@@ -19,26 +19,33 @@ from torch.utils.data import DataLoader
 
 from restorekit import compat
 from restorekit.checkpoint import (
+    CheckpointError,
     CheckpointWriteError,
     atomic_save,
     load_checkpoint_file,
     load_from_http,
+    load_matching_weights,
     load_network_weights,
     network_json,
     network_state,
     plain,
     restore_history,
 )
+from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.evaluation import ImageMetric
 from restorekit.files.names import TerminalFilter
+from restorekit.messages import UserError
 from restorekit.models.restorers import NonFiniteWeightsError
-from restorekit.registry import RUNNERS
+from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
+from .evaluation_loop import distinct
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
+from .recompute import recompute
 from .resume_check import check_resumable
 from .schedule import TrainingSchedule
 from .stored_paths import last_name, portable_config, stored_hub
@@ -58,6 +65,7 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
+    - ``activation_checkpointing`` leaves BatchNorm's statistics as they would be without.
     - What a config leaves unsaid is completed (:func:`complete_config`).
     - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
     - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
@@ -68,7 +76,7 @@ class RestoreRunner(Runner):
     plain_checkpoints = True  # what SafeCheckpointHook need not do
 
     #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
-    #: iterations of the schedule that are behind it.
+    #: iterations (epochs) of the schedule that are behind it.
     continued_from, schedule_offset = None, 0
 
     @classmethod
@@ -102,7 +110,9 @@ class RestoreRunner(Runner):
         if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
-        return super().wrap_model({**model_wrapper_cfg(), **(model_wrapper_cfg_ or {})}, model)
+        unused = self.cfg.get('find_unused_parameters')  # which MMEngine reads where no wrapper is given
+        given = {**({} if unused is None else {'find_unused_parameters': unused}), **(model_wrapper_cfg_ or {})}
+        return super().wrap_model({**model_wrapper_cfg(), **given}, model)
 
     def build_logger(self, log_level='INFO', log_file=None, **kwargs):
         """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
@@ -116,10 +126,16 @@ class RestoreRunner(Runner):
         hub._log_scalars = Histories(hub.log_scalars)
         return hub
 
+    def train(self):
+        """Train; modules of ``activation_checkpointing`` are left to :func:`recompute`, not to MMEngine."""
+        self._recomputed = self.cfg.pop('activation_checkpointing', None)
+        return super().train()
+
     def _init_model_weights(self):
-        """Initialise, unless a checkpoint is about to be loaded (pretrained weights need not be there then)."""
-        if not self._load_from and not self._resume:
-            super()._init_model_weights()
+        """Initialise, unless a checkpoint is about to fill the network (pretrained weights need not be there then)."""
+        if self._resume or (self._load_from and not self.cfg.get('load_matching')):
+            return
+        super()._init_model_weights()
 
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer over what is trainable."""
@@ -130,9 +146,21 @@ class RestoreRunner(Runner):
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
 
+    def build_val_loop(self, loop):
+        """Build the validation; of metrics that give one key the first is kept, or they are refused if they differ."""
+        loop = super().build_val_loop(loop)
+        evaluator = getattr(loop, 'evaluator', None)
+        if evaluator is not None:
+            ours = [metric for metric in evaluator.metrics if isinstance(metric, ImageMetric)]
+            kept = distinct(ours)
+            evaluator.metrics = [metric for metric in evaluator.metrics if metric in kept or metric not in ours]
+        return loop
+
     def build_param_scheduler(self, scheduler):
         """Build the schedulers; one that watches a metric learns its key and its direction."""
         for place, node in schedulers(scheduler, 'param_scheduler'):
+            if node.get('convert_to_iter_based') and 'end' not in node and 'max_iters' in self.cfg.train_cfg:
+                node['end'] = -(-self.max_iters // len(self.train_dataloader))  # epochs; MMEngine would take one
             if str(node['type']).split('.')[-1].startswith('ReduceOnPlateau'):
                 if self._val_loop is not None:
                     self._val_loop = self.build_val_loop(self._val_loop)
@@ -142,6 +170,11 @@ class RestoreRunner(Runner):
 
     def load_or_resume(self):
         """Load or resume as the config says; then take over the optimizer of the phase that is continued."""
+        if getattr(self, '_recomputed', None):
+            self.cfg.activation_checkpointing, self._recomputed = self._recomputed, None
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            recompute(model, self.cfg.activation_checkpointing)
+            self.logger.info(f'Computed again in the backward pass: {self.cfg.activation_checkpointing}')
         if self._has_loaded:
             return
         resuming = self._resume
@@ -153,8 +186,9 @@ class RestoreRunner(Runner):
             fresh = TrainingSchedule(self)
             fresh.check(state, self.continued_from)
             self.optim_wrapper.load_state_dict(state['optimizer'])
-            fresh.replay(self.schedule_offset)
-            self.logger.info(f'The optimizer and its schedule continue at iteration {self.schedule_offset}')
+            fresh.replay(0, self.schedule_offset)
+            unit = 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
+            self.logger.info(f'The optimizer and its schedule continue at {unit} {self.schedule_offset}')
 
     def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
         """Resume as MMEngine does; what the config changed in optimizer, schedule or seed since then holds.
@@ -169,15 +203,27 @@ class RestoreRunner(Runner):
             self._randomness_cfg.update(seed=seed)
             self.set_randomness(**self._randomness_cfg)
         if fresh.differs(self._resumed_config):
-            fresh.replay(self.schedule_offset + self.iter)
+            fresh.replay(self.iter, self.schedule_offset)
             values = ', '.join(f'{name} {value[0]:.3g}' for name, value in self.optim_wrapper.get_lr().items())
             self.logger.info(f'The changed optimizer and schedule hold from iteration {self.iter}: {values}')
+
+    def register_hook(self, hook, priority=None):
+        """Register a hook; arguments that one of MMEngine refuses are an error of the config."""
+        kind = hook.get('type') if isinstance(hook, dict) else None
+        try:
+            super().register_hook(hook, priority)
+        except (ValueError, TypeError, AssertionError) as error:
+            component = HOOKS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(error, UserError) or not getattr(component, '__module__', '').startswith('mmengine.'):
+                raise
+            raise ConfigError(f'the hook {component.__name__}: {error}') from error
 
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
         guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'),
                       gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
-                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'))
+                      broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'),
+                      schedule_free=dict(type='ScheduleFreeHook'))
         given = {**guards, **(hooks or {})}
         super().register_default_hooks({name: hook for name, hook in given.items()
                                         if hook is not None or name not in guards})
@@ -205,8 +251,14 @@ class RestoreRunner(Runner):
         if resuming:
             check_resumable(checkpoint, self, model, str(filename))
         else:
-            load_network_weights(getattr(model, 'network', model), network_state(checkpoint, filename),
-                                 str(filename))
+            network, state = getattr(model, 'network', model), network_state(checkpoint, filename)
+            if self.cfg.get('load_matching'):
+                self.logger.info(load_matching_weights(network, state, str(filename)))
+            else:
+                try:
+                    load_network_weights(network, state, str(filename))
+                except CheckpointError as error:
+                    raise CheckpointError(f'{error}\n  To take over what fits, set load_matching=True') from error
             checkpoint = dict(state_dict=model.state_dict())  # what hooks such as EMAHook start from
         for key in ('config', 'cfg'):  # Python text; MMEngine's resume would execute it
             checkpoint.setdefault('meta', {}).pop(key, None)

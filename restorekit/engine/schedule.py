@@ -53,10 +53,15 @@ class TrainingSchedule:
         old, new = (_relevant(json.loads(text)) for text in (record, config_to_json(self.runner.cfg)))
         return old != new
 
-    def replay(self, steps):
+    def replay(self, steps, offset=0):
         """Put the config's values into the optimizer, and the schedulers after ``steps`` iterations of it.
 
         A scheduler that watches a metric keeps the state it has.
+
+        Args:
+            steps (int): Iterations of this phase.
+            offset (int): What phases before it have trained under the same schedule: iterations, or epochs in a run
+                that counts these.
         """
         groups = (group for optimizer in self._optimizers() for group in optimizer.param_groups)
         for group, fresh in zip(groups, self.groups, strict=True):
@@ -71,6 +76,9 @@ class TrainingSchedule:
         epoch = len(self.runner.train_dataloader)
         with warnings.catch_warnings():  # of steps of the schedule without steps of the optimizer
             warnings.simplefilter('ignore', UserWarning)
+            for _ in range(offset):
+                for scheduler in schedulers:
+                    scheduler.step()
             for step in range(1, steps + 1):
                 for scheduler in schedulers:
                     if not scheduler.by_epoch or (step % epoch == 0 and self.runner.max_epochs > 1):

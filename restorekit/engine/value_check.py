@@ -22,7 +22,7 @@ TOP_LEVEL_KINDS = {
     **dict.fromkeys(('val_evaluator', 'test_evaluator', 'param_scheduler'), (dict, list, tuple)),
     'custom_hooks': _LIST, 'frozen': _LIST, 'load_from': (str,), 'work_dir': (str,), 'data_root': (str,),
     'default_scope': (str,), 'experiment_name': (str,), 'launcher': (str,), 'log_level': (str,),
-    'init_from': (str,), 'resume': (bool,)}
+    'init_from': (str,), 'resume': (bool,), 'load_matching': (bool,)}
 _WORDS = {dict: 'a dict', list: 'a list', tuple: 'a list', str: 'text', bool: 'True or False', int: 'a whole number',
           float: 'a number', type(None): 'None'}
 _LARGE = 2 ** 31
@@ -105,10 +105,16 @@ def check_trainable(cfg: Any, where: str) -> None:
     missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if cfg.get(key) is None]
     if missing:
         raise ConfigError(f'{where}: training needs {" and ".join(missing)}, which this config does not have')
+    wrapper = cfg.optim_wrapper
+    if 'type' in wrapper and 'constructor' not in wrapper and wrapper.get('optimizer') is None:
+        raise ConfigError(f'{where}: optim_wrapper of type {wrapper["type"]} has no optimizer; a dict of another type '
+                          'replaces that of its base whole, so say optimizer=dict(type=...) again')
     for split in ('val', 'test'):
         keys = [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
+        if cfg.get(keys[0], ()) is None:  # which drops the other two
+            continue
         given = [key for key in keys if cfg.get(key) is not None]
-        if given and len(given) < 3:
+        if given and len(given) < 3 and cfg.get(keys[0], ()) is not None:  # None says: without validation
             raise ConfigError(f'{where}: {", ".join(key for key in keys if key not in given)} is missing beside '
                               f'{" and ".join(given)}; give all three, or none')
     for split in ('train', 'val', 'test'):
@@ -139,7 +145,7 @@ def _check_component(node: Any, place: str, registry: Any, where: str) -> None:
     if kind is None:
         raise ConfigError(f"{where}: {place} needs a 'type', the name of a component of the {registry.name} registry")
     if isinstance(kind, str) and kind not in registry:
-        raise ConfigError(f'{where}: {place}: {kind} is no {registry.name}')
+        raise ConfigError(f'{where}: {place}: {kind} is not a {registry.name}')
 
 
 def _pipelines(node: Any, place: str) -> Iterator[tuple[str, Any]]:

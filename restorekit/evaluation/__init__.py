@@ -12,10 +12,12 @@ from .metrics import (
     SSIM,
     ChromaError,
     FidelityMetric,
+    HazeDensity,
     ImageMetric,
     PyIQA,
 )
 from .protocols import PROTOCOLS, Protocol, check_comparable, get_protocol
 
-__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM',
-           'NIQE', 'PROTOCOLS', 'PSNR', 'Protocol', 'PyIQA', 'SSIM', 'check_comparable', 'get_protocol']
+__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'HazeDensity', 'ImageMetric', 'LPIPS',
+           'MAE', 'MSSSIM', 'NIQE', 'PROTOCOLS', 'PSNR', 'Protocol', 'PyIQA', 'SSIM', 'check_comparable',
+           'get_protocol']

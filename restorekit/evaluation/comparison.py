@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from restorekit.files.names import terminal_text
 from restorekit.messages import InputError
+from restorekit.text_table import text_table
 
 from .protocols import check_comparable, differing_settings
 from .provenance import METRIC_LIBRARIES
@@ -114,6 +116,31 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
             problems.append(f'the set {name} is not the same list of images ({sizes[0]} images in A, {sizes[1]} in B, '
                             f'hashes {hashes[0]}... and {hashes[1]}...)')
     return problems
+
+
+def format_comparison(found: dict[str, Any]) -> str:
+    """Return two compared reports as text: a table of the differences, what can be concluded, and what was left out.
+
+    Args:
+        found (dict): Of :func:`compare_reports`, with ``reports``, their two folders.
+    """
+    a, b = found['reports'].values()
+    table = [['set', 'metric', 'n', 'A', 'B', 'B - A', '95 % interval', 'p', 'p (Holm)', 'B better on', 'A better on']]
+    for row in found['rows']:
+        digits = digits_of(row['mean_a'])
+        table.append([row['set'], row['label'], row['n'], f'{row["mean_a"]:.{digits}f}', f'{row["mean_b"]:.{digits}f}',
+                      f'{row["difference"]:+.{digits}f}',
+                      '' if row['low'] is None else f'{row["low"]:+.{digits}f} to {row["high"]:+.{digits}f}',
+                      f'{row["p"]:.2g}', f'{row["p_holm"]:.2g}', row['wins'], row['losses']])
+    lines = [f'A: {a}', f'B: {b}', '', text_table(table, left=(0, 1)), '']
+    lines += [terminal_text(row['sentence']) for row in found['rows']]
+    for text in found['cautions']:
+        lines += ['', f'caution: {terminal_text(text)}']
+    if found['missing']:
+        lines += ['', f'Not compared, since only one report measured them ({len(found["missing"])}):']
+        lines += [f'  {terminal_text(text)}' for text in found['missing'][:10]]
+        lines += ['  ...'] * (len(found['missing']) > 10)
+    return '\n'.join(lines)
 
 
 def _differing(*args: Any) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from restorekit.messages import InputError, MissingDependencyError
+from restorekit.text_table import markdown_table
 
 # what VOC and road datasets call what COCO's detectors call otherwise
 ALIASES = dict(motorbike='motorcycle', aeroplane='airplane', sofa='couch', tvmonitor='tv', diningtable='dining table',
@@ -191,3 +192,34 @@ def _coco_box(box: Sequence[float]) -> dict[str, Any]:
 def _mean(values: Any) -> float | None:
     # pycocotools divides by the number of detections + 2e-16; without that a perfect score is 1
     return round(float(np.mean(values)), 12) if len(values) else None
+
+
+def format_detection(found: dict[str, Any]) -> str:
+    """Return the result of :func:`restorekit.tasks.detect_compare.detect_compare` as a Markdown table, in percent, with
+    notes below.
+    """
+    lines = [['', 'boxes', *(title for name in found['rows'][0]['sides']
+                             for title in ([name] if name == 'hazy' else [name, 'gain']))]]
+    for row in found['rows']:
+        line = [row['measure'], row['boxes']]
+        for name, side in row['sides'].items():
+            line.append(_percent(side['value'], side['interval'] if name == 'hazy' else None))
+            if name != 'hazy':
+                line.append(_percent(side['gain'], side['gain_interval'], '+'))
+        lines.append(line)
+    notes = [f'{found["images"]} photos, {found["boxes"]} boxes scored, {found["difficult"]} difficult ones ignored; '
+             f'average precision in percent, with 95 % intervals over photos; detector {found["detector"]}']
+    if found['unmapped']:
+        listed = ', '.join(f'{name} ({count})' for name, count in found['unmapped'].items())
+        notes.append(f'Not scored, since the detector does not know these classes: {listed}')
+    if found['photos_without_annotation'] or found['annotations_without_photo']:
+        notes.append(f'Left out: {found["photos_without_annotation"]} photos without annotation, '
+                     f'{found["annotations_without_photo"]} annotations without photo')
+    return '\n'.join([markdown_table(lines), '', *notes])
+
+
+def _percent(value: float | None, interval: Sequence[float] | None, sign: str = '') -> str:
+    if value is None:
+        return '-'
+    ends = f' ({100 * interval[0]:{sign}.1f} to {100 * interval[1]:{sign}.1f})' if interval else ''
+    return f'{100 * value:{sign}.1f}{ends}'

@@ -195,8 +195,8 @@ def _check_identity(out: Path, found: Any, identity: dict[str, str]) -> None:
     if found == identity:
         return
     if not isinstance(found, dict):
-        raise ReportMismatchError(f'{out} holds a summary.json that is no report of this version; choose another --out '
-                                  'or --overwrite')
+        raise ReportMismatchError(f'{out} holds a summary.json that is not a report of this version; choose another '
+                                  '--out or --overwrite')
     differing = []
     for key in dict.fromkeys([*found, *identity]):
         there, here = found.get(key), identity.get(key)

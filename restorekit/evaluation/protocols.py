@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from restorekit.functional.image_quality import check_ssim_options, unit_float
-from restorekit.messages import InputError, unknown_name_message
+from restorekit.messages import InputError, refuse_unused, unknown_name_message
 
 from .facts import metric_class
 
@@ -32,8 +32,9 @@ class Protocol:
         quantize (bool): Round to 8 bits per channel.
         crop_border (int): Pixels cut from each side.
         crop_multiple (int): Keep a part whose height and width are multiples of this.
-        crop_place (str): Where that part lies: 'top-left', or 'centre', which cuts half of what is left over from each
-            side; of an odd number one pixel from the start and the others from the end, as CID's program does.
+        crop_place (str): Where that part lies, with ``crop_multiple``: 'top-left', or 'centre', which cuts half of what
+            is left over from each side; of an odd number one pixel from the start and the others from the end, as CID's
+            program does.
         resize (tuple[int, int] | None): (height, width) to resize to, bilinear with antialiasing as Pillow does.
         colour (str): 'rgb', or 'y-bt601': luma of ITU-R BT.601 in limited range, as MATLAB's ``rgb2ycbcr``:
             Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255 for R, G, B in [0, 1].
@@ -88,6 +89,11 @@ class Protocol:
                 what = 'must not be negative' if least == 0 else 'must be at least 1'
                 raise InputError(f'protocol {self.name!r}: {name} is a whole number and {what}, but got {value!r}')
         check_ssim_options(self.ssim_window, self.ssim_sigma, self.ssim_padding)
+        if self.crop_multiple == 1:
+            refuse_unused(self, dict(crop_place=self.crop_place), 'crop_multiple above 1', 'crop_multiple=1')
+        if self.colour == 'rgb' or not self.quantize:
+            refuse_unused(self, dict(round_luma=self.round_luma), "colour='y-bt601' and quantize=True",
+                          f'colour={self.colour!r} and quantize={self.quantize}')
 
     @property
     def settings(self) -> dict[str, Any]:

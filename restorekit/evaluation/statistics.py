@@ -168,6 +168,56 @@ def detectable_difference(deviation: float, seeds: int, power: float = 0.8, alph
     return (_t_quantile(alpha / 2, freedom) + _t_quantile(1 - power, freedom)) * deviation * math.sqrt(2 / seeds)
 
 
+def variance_parts(table: np.ndarray) -> tuple[float, float] | None:
+    """Split the spread of one method's results over seeds into what more images lower and what they do not.
+
+    The model is ``y_si = m_i + a_s + e_si`` for seed s and image i; a mean over n images then varies over seeds by
+    ``sqrt(var(a) + var(e) / n)``. Both are estimated from the mean squares of a two-way table (Fisher, 1925); an
+    estimate of var(a) below 0 counts as 0, and from few seeds it is rough.
+
+    Args:
+        table (ndarray): (seeds, images).
+
+    Returns:
+        tuple[float, float] | None: Standard deviations of a and of e; None for a single seed or image.
+
+    Example:
+        >>> variance_parts(np.array([[0.0, 5.0], [2.0, 7.0]]))  # every image differs by 2
+        (1.4142135623730951, 0.0)
+    """
+    table = np.asarray(table, np.float64)
+    seeds, images = table.shape
+    if seeds < 2 or images < 2:
+        return None
+    own = table - table.mean(axis=0)
+    shared = own.mean(axis=1, keepdims=True)
+    single = float(((own - shared) ** 2).sum() / ((seeds - 1) * (images - 1)))
+    whole = float((shared ** 2).sum() / (seeds - 1)) - single / images
+    return math.sqrt(max(whole, 0.0)), math.sqrt(single)
+
+
+def images_needed(of_seeds: float, of_images: float, seeds: int, wanted: float) -> int | None:
+    """Return how many test images make ``wanted`` the :func:`detectable_difference` of so many seeds.
+
+    Args:
+        of_seeds (float): Standard deviation of a of :func:`variance_parts`.
+        of_images (float): Of e.
+        seeds (int): Seeds of each method.
+        wanted (float): In the same unit.
+
+    Returns:
+        int | None: None where no number of images is enough.
+
+    Example:
+        >>> images_needed(0.0, 0.75, 3, 0.2)
+        130
+    """
+    unit = detectable_difference(1.0, seeds)
+    if unit is None or wanted / unit <= of_seeds:
+        return None
+    return max(1, math.ceil(of_images ** 2 / ((wanted / unit) ** 2 - of_seeds ** 2)))
+
+
 def _t_tail(t: float, freedom: float) -> float:
     """P(T > t), t >= 0, by Simpson's rule on the angle arctan(t / sqrt(freedom)), where the density is a cosine."""
     angles = np.linspace(math.atan(t / math.sqrt(freedom)), math.pi / 2, 2001)

@@ -25,7 +25,10 @@ NOTES = (
     ('verdict', 'better or worse where p is below 0.05 and the interval of the difference excludes 0; else open'),
     ('wins', 'cells (domain, seed), or seeds of a domain, in which the variant is better than the baseline'),
     ('others', 'mean over the domains that were trained on; its difference beside it'),
-    ('detectable', 'the difference to the baseline that a t test over so many seeds finds in 8 of 10 studies'))
+    ('detectable', 'the difference to the baseline that a t test over so many seeds finds in 8 of 10 studies'),
+    ('sd of seeds alone', 'what would be left of the sd over seeds with any number of test images; that of single '
+     'images falls with the root of their number. Rough for few seeds'),
+    ('images', 'test images with which so many seeds see the difference; rendered domains can have any number'))
 
 
 def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
@@ -57,12 +60,16 @@ def _tables(summary: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             rows += [_line(row) for row in mine]
         tables.append((f'{label}{unit}: each left-out domain', rows))
         rows = [['left out', 'seeds', 'images', 'sd over seeds', 'standard error', 'detectable',
-                 f'seeds to see {study["detect"]}']]
+                 f'seeds to see {study["detect"]}', 'sd of seeds alone', 'sd of single images',
+                 f'images to see {study["detect"]}']]
         for row in found['power'] if label == summary['metric'] else ():
             rows.append([row['domain'], str(row['seeds']), str(row['images']), number(row['sd'], 3),
                          number(row['standard_error'], 3), number(row['detectable'], 2),
                          'more than 60' if row['seeds_needed'] is None and row['sd'] is not None
-                         else number(row['seeds_needed'], 0)])
+                         else number(row['seeds_needed'], 0),
+                         *(('', '', '') if row['parts'] is None else
+                           (*(number(part, 3) for part in row['parts']), 'needs more seeds'
+                            if row['images_needed'] is None else str(row['images_needed'])))])
         if len(rows) > 1:
             tables.append((f'{label}{unit}: what the runs of {study["baseline"]} alone say can be seen', rows))
     tables.append(('Cost', [['variant', 'seconds per job', f'times {study["baseline"]}'], *(
@@ -118,7 +125,8 @@ def study_page(summary: dict[str, Any], out: str | Path) -> str:
                               keep_trailing_newline=True, loader=FileSystemLoader(Path(__file__).parent))
     names = list(summary['cells'])
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
-    charts = [(domain, _chart(lines, colours)) for domain, lines in summary['curves'].items()]
+    charts = [(domain, _chart(lines, colours)) for domain, lines in summary['curves'].items()
+              if any(len(points) > 1 for points in lines.values())]  # one validation is no course
     figures = [figure for entry in summary['regressions'] if (figure := _figure(entry, Path(out), summary))]
     return environment.get_template('study_page.html.j2').render(
         summary=summary, study=summary['study'], tables=_tables(summary), notes=NOTES, colours=colours, charts=charts,

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .statistics import crossed_bootstrap, detectable_difference, holm, sign_flip_test, student_t_test
+from .statistics import (
+    crossed_bootstrap,
+    detectable_difference,
+    holm,
+    images_needed,
+    sign_flip_test,
+    student_t_test,
+    variance_parts,
+)
 
 ALPHA = 0.05
 REGRESSIONS = 6
@@ -121,7 +129,7 @@ def _mean_of_domains(cells, baseline, record):
         return None
     means = [np.mean([np.mean([value[0] for value in cell[seed].values()]) for cell in found]) for seed in seeds]
     return dict(domain='mean of all', seeds=len(seeds), images=sum(len(cell[seeds[0]]) for cell in found),
-                sd=float(np.std(means, ddof=1)) if len(means) > 1 else None)
+                sd=float(np.std(means, ddof=1)) if len(means) > 1 else None, parts=None)
 
 
 def _tables(cells, one, other):
@@ -141,7 +149,7 @@ def _row(cells, others, baseline, name, domain, sign):
     rest = [others[name, domain, seed] for seed in cells[cell] if others[name, domain, seed] is not None]
     inputs = [value[1] for value in images.values() if value[1] is not None]
     row = dict(variant=name, domain=domain, seeds=len(values), images=values.shape[1], mean=float(values.mean()),
-               sd=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
+               sd=float(seeds.std(ddof=1)) if len(seeds) > 1 else None, parts=variance_parts(values),
                low=interval and interval[0], high=interval and interval[1],
                input=float(np.mean(inputs)) if inputs else None, others=float(np.mean(rest)) if rest else None,
                difference=None, low_difference=None, high_difference=None, others_difference=None, wins=None,
@@ -186,7 +194,7 @@ def _mean_or_none(values):
 
 
 def _power(row, wanted):
-    """What difference to the baseline this many seeds can show, and how many seeds would show ``wanted``."""
+    """What difference to the baseline this many seeds can show, and how many seeds or images would show ``wanted``."""
     needed = None
     if row['sd'] is not None:
         needed = next((seeds for seeds in range(2, MAX_SEEDS + 1)
@@ -194,7 +202,8 @@ def _power(row, wanted):
     return dict(domain=row['domain'], seeds=row['seeds'], images=row['images'], sd=row['sd'],
                 standard_error=None if row['sd'] is None else row['sd'] * math.sqrt(2 / row['seeds']),
                 detectable=None if row['sd'] is None else detectable_difference(row['sd'], row['seeds']),
-                seeds_needed=needed)
+                seeds_needed=needed, parts=row['parts'],
+                images_needed=row['parts'] and images_needed(*row['parts'], row['seeds'], wanted))
 
 
 def _cost(record, results):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine import fileio
 
 from restorekit.messages import InputError, MissingFileError
 
@@ -174,7 +173,7 @@ def max_pixels():
         return MAX_PIXELS
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f'the environment variable RESTOREKIT_MAX_PIXELS must be a whole number of pixels, at least '
-                         f'1, but is {given!r}')
+                         f'1, but got {given!r}')
     return int(given)
 
 
@@ -182,6 +181,7 @@ def read_bytes(path, backend_args):
     """Return the content of a file on disk or in a store of mmengine; see :func:`read_image`."""
     if backend_args is None:
         return read_file(path, 32 * max_pixels() + MAX_METADATA, 'image file')
+    from mmengine import fileio
     data = fileio.get(str(path), backend_args=backend_args)
     if data is None:  # LMDB does not raise
         raise MissingFileError(f'no image {path} in {backend_args}')

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from restorekit.messages import MissingDependencyError
 
@@ -23,6 +24,8 @@ from .metadata import Metadata, metadata_of
 FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.jpe': 'JPEG', '.jfif': 'JPEG', '.png': 'PNG', '.apng': 'PNG',
            '.tif': 'TIFF', '.tiff': 'TIFF', '.webp': 'WebP', '.bmp': 'BMP', '.gif': 'GIF', '.avif': 'AVIF',
            '.heic': 'HEIC', '.heif': 'HEIC'}
+#: Formats that have a quality.
+LOSSY = ('JPEG', 'WebP', 'AVIF', 'HEIC')
 PHOTO_SUFFIXES = tuple(FORMATS)
 #: Formats that hold several pages or frames.
 PAGED = ('PNG', 'TIFF', 'WebP', 'GIF')
@@ -161,7 +164,7 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
     return _encode_pillow(photo, kind, quality, path)
 
 
-def to_depth(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def to_depth(pixels: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
     """Return pixels of uint8, uint16 or float32 in [0, 1] as another of these types; a range belongs to a dtype.
 
     Example:
@@ -300,8 +303,8 @@ def _read_pillow(data, path, kind, max_pixels):
     except ImageFileError:
         raise
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError) as error:
-        raise ImageFileError(f'{path} ({len(data)} bytes) cannot be decoded as {kind}: {error}; replace or remove it'
-                             ) from error
+        raise ImageFileError(f'{path} ({len(data)} bytes) cannot be decoded as {kind}: {_reason(error)}; replace or '
+                             'remove it') from error
     return Photo([page], kind, grey, metadata)
 
 
@@ -371,6 +374,11 @@ def _cmyk_to_srgb(image):
         except (ImageCms.PyCMSError, OSError):  # a damaged profile
             pass
     return image.convert('RGB')
+
+
+def _reason(error):
+    """What Pillow says is wrong; where it names its buffer in memory, that the file is damaged."""
+    return 'it is damaged' if 'BytesIO' in str(error) else error
 
 
 def _heif():

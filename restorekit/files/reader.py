@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import stat
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from restorekit.messages import InputError, MissingFileError
 
@@ -43,6 +44,29 @@ def read_file(path: str | os.PathLike[str], limit: int, what: str = 'file') -> b
     """
     progress = [0]
     return within_time(lambda: _read(path, limit, what, progress), path, progress)
+
+
+def read_json(path: str | os.PathLike[str], what: str = 'JSON file', limit: int = 2 ** 30) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Args:
+        path (str | Path): The file.
+        what (str): What errors call it.
+        limit (int): Most bytes it may have.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        InputError: If it is not JSON in UTF-8, or its outermost value is not an object; names the file.
+    """
+    data = read_file(path, limit, what)
+    try:
+        found = json.loads(data.decode('utf-8-sig'))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'{path} is not {what}: it is damaged, or not JSON ({error}); restore it, or make it again'
+                         ) from error
+    if not isinstance(found, dict):
+        raise InputError(f'{path} is not {what}: it holds a {type(found).__name__}, not an object')
+    return found
 
 
 def check_regular(path: str | os.PathLike[str], what: str = 'file') -> os.stat_result:

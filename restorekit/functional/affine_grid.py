@@ -70,46 +70,54 @@ def grid_rows(size: int, height: int, rows: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def apply_affine_grid_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarray, matrix: np.ndarray,
-                            strength: float = 1.0, strip: int = 16) -> np.ndarray:
+                            strength: float = 1.0, strip: int = 1 << 18) -> np.ndarray:
     """:func:`apply_affine_grid` for an 8-bit image on the CPU, at the speed of its memory.
 
-    K and B are enlarged along the rows once and along the columns strip by strip; no more than one strip is ever held
-    in float.
+    ``M (K I + B) = M (K I) + M B``, and M B is computed on the grid. K and M B are enlarged along the rows once and
+    along the columns strip by strip, two rows of the grid at a time, as a product of matrices; no more than one strip
+    is ever held in float.
 
     Args:
         image (ndarray): uint8 (H, W, 3) RGB.
         gain, bias (ndarray): float32 (gh, gw, 3), for an image in [0, 1].
         matrix (ndarray): float32 (3, 3).
         strength (float): 1 gives J, 0 the image itself; in between the mean of both, J clipped, with this weight.
-        strip (int): Rows computed at once.
+        strip (int): Values computed at once.
 
     Returns:
         ndarray: uint8 (H, W, 3), rounded and clipped.
     """
     height, width = image.shape[:2]
     matrix = np.asarray(matrix, np.float32)
-    wide = cv2.resize(np.concatenate([gain, bias * 255], axis=2).astype(np.float32),
-                      (width, gain.shape[0]), interpolation=cv2.INTER_LINEAR)
-    gain_rows, bias_rows = (np.ascontiguousarray(wide[..., i:i + 3]).reshape(gain.shape[0], -1) for i in (0, 3))
+    gain_rows, bias_rows = (_enlarge_columns(x, width) for x in (gain, bias @ matrix.T * 255))
     below, above, weight = grid_rows(gain.shape[0], height, np.arange(height))
-    out = np.empty_like(image)
+    out = np.empty(image.shape, np.uint8)
     identity = bool((matrix == np.eye(3, dtype=np.float32)).all())
-    for start in range(0, height, strip):
-        stop = min(start + strip, height)
-        work = np.empty((stop - start, width * 3), np.float32)
-        for i, row in enumerate(range(start, stop)):
-            w, a, b = float(weight[row]), below[row], above[row]
-            k = cv2.addWeighted(gain_rows[a:a + 1], 1 - w, gain_rows[b:b + 1], w, 0)
-            v = cv2.addWeighted(bias_rows[a:a + 1], 1 - w, bias_rows[b:b + 1], w, 0)
-            np.multiply(k[0], image[row].reshape(-1), out=work[i])
-            work[i] += v[0]
-        part = work.reshape(stop - start, width, 3)
+    most, start = max(1, strip // (3 * width)), 0
+    while start < height:
+        cell = below[start]  # rows that lie between the same two rows of the grid
+        stop = start + int(np.searchsorted(below[start:start + most], cell, side='right'))
+        weights = np.stack([1 - weight[start:stop], weight[start:stop]], axis=1)
+        pair = [cell, above[start]]
+        strip_gain, strip_bias = weights @ gain_rows[pair], weights @ bias_rows[pair]
+        seen = image[start:stop]
+        part = cv2.multiply(seen.reshape(stop - start, -1), strip_gain, dst=strip_gain, dtype=cv2.CV_32F)
+        part, strip_bias = part.reshape(seen.shape), strip_bias.reshape(seen.shape)
         if not identity:
             part = cv2.transform(part, matrix)
-        if strength != 1:
-            part = np.clip(part, 0, 255) * np.float32(strength) + np.float32(1 - strength) * image[start:stop]
-        out[start:stop] = cv2.convertScaleAbs(np.maximum(part, 0))
+        if strength == 1:
+            cv2.add(part, strip_bias, dst=out[start:stop], dtype=cv2.CV_8U)
+        else:
+            part = np.clip(part + strip_bias, 0, 255)
+            cv2.addWeighted(part, strength, seen, 1 - strength, 0, dst=out[start:stop], dtype=cv2.CV_8U)
+        start = stop
     return out
+
+
+def _enlarge_columns(grid, width):
+    """A grid (gh, gw, 3) enlarged along its rows: float32 (gh, 3 width)."""
+    grid = np.ascontiguousarray(grid, np.float32)
+    return cv2.resize(grid, (width, len(grid)), interpolation=cv2.INTER_LINEAR).reshape(len(grid), -1)
 
 
 def area_resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

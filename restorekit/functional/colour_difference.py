@@ -34,7 +34,7 @@ def ciede2000(pred, target):
     """
     check_image_pair(pred, target)
     if pred.shape[1] != 3:
-        raise InputError(f'CIEDE2000 compares RGB images (N, 3, H, W), got {tuple(pred.shape)}')
+        raise InputError(f'CIEDE2000 compares RGB images (N, 3, H, W), but got {tuple(pred.shape)}')
     pred, target = at_least_float32(pred, target)
     with no_autocast(pred):
         return lab_difference(srgb_to_lab(pred), srgb_to_lab(target)).mean(dim=(1, 2))

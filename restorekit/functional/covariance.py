@@ -29,9 +29,9 @@ def covariance(x, center='true'):
 def covariance_factor(x, center='true'):
     """Return A with A^T A = :func:`covariance` of the rows: (n, d), one row more with center='upstream'."""
     if center not in CENTERS:
-        raise InputError(f'center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
+        raise InputError(f'center must be one of {", ".join(map(repr, CENTERS))}, but got {center!r}')
     if x.ndim != 2 or len(x) < 2:
-        raise InputError(f'a covariance needs rows (n, d) with n >= 2, got {tuple(x.shape)}; use a larger batch')
+        raise InputError(f'a covariance needs rows (n, d) with n >= 2, but got {tuple(x.shape)}; use a larger batch')
     mean = x.mean(dim=0, keepdim=True)
     factor = (x - mean) / (len(x) - 1) ** 0.5
     return factor if center == 'true' else torch.cat([factor, mean])
@@ -98,7 +98,7 @@ def unbiased_square_norm(x):
     """
     n = len(x)
     if n < 4:
-        raise InputError(f'an unbiased covariance norm needs at least 4 rows, got {n}; use a larger batch')
+        raise InputError(f'an unbiased covariance norm needs at least 4 rows, but got {n}; use a larger batch')
     factor = covariance_factor(x)
     square_norm = covariance_products(factor, factor)[0]
     lengths = factor.square().sum(dim=1)  # ||x_i - mu||^2 / (n - 1)

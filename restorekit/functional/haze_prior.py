@@ -38,7 +38,29 @@ def minimum_filter(image: torch.Tensor, size: int) -> torch.Tensor:
         >>> minimum_filter(torch.eye(3)[None, None], 3).sum().item()
         0.0
     """
-    return -F.max_pool2d(-image, size, 1, size // 2)
+    rows = F.max_pool2d(-image, (size, 1), 1, (size // 2, 0))
+    return -F.max_pool2d(rows, (1, size), 1, (0, size // 2))
+
+
+def haze_density(image: torch.Tensor, window: int = 7) -> torch.Tensor:
+    """Return the mean dark channel of images, a label-free measure of haze (He et al., CVPR 2009).
+
+    The dark channel is the minimum over the colours and over windows of ``window`` x ``window`` pixels; it is near 0
+    for clear photos and near the airlight in dense haze.
+
+    Args:
+        image (Tensor): (N, 3, H, W) in [0, 1].
+        window (int): Odd side of the windows.
+
+    Returns:
+        Tensor: (N,) in [0, 1].
+
+    Example:
+        >>> haze_density(torch.full((1, 3, 8, 8), 0.5)).item()
+        0.5
+    """
+    dark = image.amin(dim=1, keepdim=True)
+    return minimum_filter(dark, window).mean(dim=(1, 2, 3))
 
 
 def estimate_airlight(image: torch.Tensor, dark: torch.Tensor, share: float = 0.01) -> torch.Tensor:
@@ -47,14 +69,19 @@ def estimate_airlight(image: torch.Tensor, dark: torch.Tensor, share: float = 0.
     Args:
         image (Tensor): (N, 3, h, w) in [0, 1].
         dark (Tensor): Dark channel (N, 1, h, w).
-        share (float): Share of the pixels that is averaged; at least one pixel.
+        share (float): Share of the pixels that is averaged; at least one pixel. Pixels that are equal at the limit
+            count in part, so that no order of them matters: every device and ONNX give the same.
 
     Returns:
         Tensor: (N, 3, 1, 1).
     """
     count = max(1, int(share * dark.shape[-2] * dark.shape[-1]))
-    index = dark.flatten(2).topk(count, dim=2).indices
-    return image.flatten(2).gather(2, index.expand(-1, 3, -1)).mean(dim=2)[..., None, None]
+    dark = dark.flatten(2)
+    limit = dark.topk(count, dim=2).values[..., -1:]
+    above, equal = (dark > limit).to(image.dtype), (dark == limit).to(image.dtype)
+    part = (count - above.sum(dim=2, keepdim=True)) / equal.sum(dim=2, keepdim=True)
+    weight = above + part * equal
+    return ((image.flatten(2) * weight).sum(dim=2) / count)[..., None, None]
 
 
 def haze_prior(image: torch.Tensor) -> HazePrior:

@@ -1,6 +1,27 @@
 """Padding to a network's size and its exact inverse."""
 
-import torch.nn.functional as F
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def padded_side(size: Any, divisor: int = 1, min_size: int = 1, maximum: Callable[[Any, int], Any] = max
+                ) -> tuple[Any, Any]:
+    """Return how long one side of an image gets, and how much of that is in front: the rule of every padding here.
+
+    Args:
+        size (int): Pixels of the side; also a symbol of ``torch.export``, with ``torch.sym_max`` as ``maximum``.
+        divisor (int): The result is a multiple of this.
+        min_size (int): The result is at least this (rounded up to a multiple of ``divisor``).
+        maximum (Callable): Returns the larger of two numbers.
+
+    Example:
+        >>> padded_side(17, divisor=8, min_size=32)
+        (32, 7)
+    """
+    padded = (maximum(size, min_size) + divisor - 1) // divisor * divisor
+    return padded, (padded - size) // 2
 
 
 def pad_to_multiple(image, divisor=1, min_size=1):
@@ -22,9 +43,11 @@ def pad_to_multiple(image, divisor=1, min_size=1):
         >>> tuple(padded.shape), padding
         ((3, 8, 12), (1, 2, 1, 2))
     """
+    import torch.nn.functional as F  # here: the rule above is used without torch, too
+
     def split(size):
-        extra = -(-max(size, min_size) // divisor) * divisor - size
-        return extra // 2, extra - extra // 2
+        padded, before = padded_side(size, divisor, min_size)
+        return before, padded - size - before
 
     (top, bottom), (left, right) = split(image.shape[-2]), split(image.shape[-1])
     squeeze = image.dim() == 3

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +20,12 @@ from restorekit.files.photo import FORMATS, PHOTO_SUFFIXES, Page, Photo, read_ph
 from restorekit.messages import ExistingFileError, InputError, MissingFileError, UserError
 
 from .memory import ImageMemoryError, free_memory, is_out_of_memory, megabytes
-from .pipeline import WHOLE_PIXELS
+from .pipeline import WHOLE_PIXELS, RestorationPipeline, RestoreOptions
 from .sequence import SequenceRestorer
-from .video import VIDEO_SUFFIXES, restore_video
+from .video import VIDEO_SUFFIXES, VideoOptions, restore_video
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _BYTES = 12  # of memory per pixel while a file is read, restored and written: measured at 400 megapixels
 _DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
@@ -61,6 +65,20 @@ class RestoreReport:
     def failed(self) -> list[FileResult]:
         """Results of the files that could not be restored."""
         return [result for result in self.results if result.error is not None]
+
+
+class FileOptions(RestoreOptions, total=False):
+    """Options of :func:`restore_files`."""
+
+    quality: int
+    compare: bool
+    skip_existing: bool
+    max_pixels: int | None
+    sequence: bool
+    video: VideoOptions
+    progress: Callable[[float, int], None] | None
+    on_note: Callable[[str], None] | None
+    on_result: Callable[[FileResult], None] | None
 
 
 def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format: str | None = None, suffix: str = ''
@@ -109,10 +127,14 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
     if out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not out.is_dir():
         if len(found) != 1:
             raise ExistingFileError(f'{len(found)} inputs cannot go to one file {out}; give a folder with -o')
+        if suffix or (ending is not None and ending != out.suffix.lower()):
+            what = f'the suffix {suffix!r}' if suffix else f'the format {format}'
+            raise InputError(f'{out} is the whole name of the output, so {what} does not fit; give a folder with -o')
         jobs = [(found[0][0], out)]
     else:
         jobs = [(source, out / _output(name, ending, suffix)) for source, name in found]
-    sources, targets = {_real(source) for source, _ in jobs}, {}
+    sources = {_real(source) for source, _ in jobs}
+    targets: dict[Path, Path] = {}
     for source, target in jobs:
         if _real(target) in sources:
             raise ExistingFileError(f'{target} is an input; choose another output (-o), inputs are never overwritten')
@@ -122,11 +144,12 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
     return jobs, left_out
 
 
-def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (), quality: int = 95,
-                  compare: bool = False, skip_existing: bool = False, max_pixels: int | None = None,
-                  sequence: bool = False, video: dict | None = None,
-                  progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
-                  on_result: Callable[[FileResult], None] | None = None, **options) -> RestoreReport:
+def restore_files(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequence[Path] = (),
+                  quality: int = 95, compare: bool = False, skip_existing: bool = False,
+                  max_pixels: int | None = None, sequence: bool = False, video: VideoOptions | None = None,
+                  progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+                  on_result: Callable[[FileResult], None] | None = None,
+                  **options: Unpack[RestoreOptions]) -> RestoreReport:
     """Restore files to files; one that fails does not keep the others from being restored.
 
     Args:
@@ -139,7 +162,7 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         max_pixels (int, optional): Most pixels of an image.
         sequence (bool): The images are frames that follow each other: no flicker.
         video (dict, optional): ``smooth`` and ``crf`` of :func:`~restorekit.inference.video.restore_video`.
-        progress (Callable, optional): Called as ``progress(files done, all files)``.
+        progress (Callable, optional): Called as ``progress(files done, all files)``; a film counts by its frames.
         on_note (Callable, optional): Called with what the user should know before a file is read: how much memory a
             very large image needs.
         on_result (Callable, optional): Called with the :class:`FileResult` of each file.
@@ -165,7 +188,8 @@ def restore_files(pipeline, jobs: Sequence[tuple[Path, Path]], *, left_out: Sequ
         else:
             try:
                 if source.suffix.lower() in VIDEO_SUFFIXES:
-                    result.size = _restore_film(pipeline, source, target, video, on_note, options)
+                    result.size = _restore_film(pipeline, source, target, video or {}, on_note, options,
+                                                progress and _of_frames(progress, number, len(jobs)))
                 else:
                     _check_memory(pipeline, source, max_pixels, on_note)
                     result.size = _restore_file(restorer, source, target, quality, compare, max_pixels, options)
@@ -197,7 +221,8 @@ def side_by_side(before: Photo, after: Photo) -> Photo:
                                       axis=1))], after.kind, after.grey, after.metadata)
 
 
-def _check_memory(pipeline, source, limit, on_note):
+def _check_memory(pipeline: RestorationPipeline, source: Path, limit: int | None,
+                  on_note: Callable[[str], None] | None) -> None:
     """Refuse an image whose pixels alone do not fit, before it is read; say what a very large one needs."""
     try:
         height, width = image_size(source)
@@ -217,7 +242,8 @@ def _check_memory(pipeline, source, limit, on_note):
         on_note(f'{source} ({width}x{height}) needs about {megabytes(need)} of memory; {megabytes(free)} are free')
 
 
-def _restore_file(pipeline, source, target, quality, compare, max_pixels, options):
+def _restore_file(pipeline: RestorationPipeline | SequenceRestorer, source: Path, target: Path, quality: int,
+                  compare: bool, max_pixels: int | None, options: RestoreOptions) -> tuple[int, int]:
     photo = read_photo(source, max_pixels)
     restored = pipeline.restore_photo(photo, name=str(source), **options)
     write_photo(target, side_by_side(photo, restored) if compare else restored, quality)
@@ -225,14 +251,20 @@ def _restore_file(pipeline, source, target, quality, compare, max_pixels, option
     return width, height
 
 
-def _restore_film(pipeline, source, target, video, on_note, options):
-    report = restore_video(pipeline, source, target, **(video or {}), **options)
+def _of_frames(progress: Callable[[float, int], None], number: int, jobs: int) -> Callable[[int, int], None]:
+    return lambda frames, total: progress(number + min(frames / total, 1) if total else number, jobs)
+
+
+def _restore_film(pipeline: RestorationPipeline, source: Path, target: Path, video: VideoOptions,
+                  on_note: Callable[[str], None] | None, options: RestoreOptions,
+                  progress: Callable[[int, int], None] | None) -> tuple[int, int]:
+    report = restore_video(pipeline, source, target, **video, **options, progress=progress)
     if report.broken and on_note is not None:
         on_note(f'{source}: {report.broken} broken packets were left out')
     return report.size
 
 
-def _ending(format):
+def _ending(format: str | None) -> str | None:
     if format is None:
         return None
     ending = f'.{format.lower().removeprefix(".")}'
@@ -241,7 +273,7 @@ def _ending(format):
     return ending
 
 
-def _output(name, ending, suffix):
+def _output(name: Path, ending: str | None, suffix: str) -> Path:
     if name.suffix.lower() in VIDEO_SUFFIXES:
         ending = name.suffix if VIDEO_SUFFIXES[name.suffix.lower()] else '.mkv'
     elif ending is None:
@@ -249,8 +281,10 @@ def _output(name, ending, suffix):
     return Path(output_name((name.parent / name.stem).as_posix(), f'{suffix}{ending}'))
 
 
-def _list_folder(folder, out):
-    inside, files, others = _real(out), [], []
+def _list_folder(folder: Path, out: Path) -> tuple[list[Path], list[Path]]:
+    inside = _real(out)
+    files: list[Path] = []
+    others: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith('.')
                             and _real(Path(root, name)) != inside)
@@ -263,7 +297,7 @@ def _list_folder(folder, out):
     return files, others
 
 
-def _glob(text):
+def _glob(text: str) -> list[Path]:
     """Expand a glob; the folders before its first wildcard may have brackets in their names."""
     parts = Path(text).parts
     whole = max((i for i in range(len(parts)) if Path(*parts[:i + 1]).is_dir()), default=-1)
@@ -271,13 +305,13 @@ def _glob(text):
     return sorted(map(Path, glob.glob(pattern, recursive=True)))
 
 
-def _kind(path):
+def _kind(path: Path) -> str:
     mode = path.stat().st_mode
     kinds = ((stat.S_ISFIFO, 'pipe'), (stat.S_ISSOCK, 'socket'), (stat.S_ISBLK, 'device'), (stat.S_ISCHR, 'device'))
     return next((name for test, name in kinds if test(mode)), 'special file')
 
 
-def _real(path):
+def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_LINEAR_16 = None
+from restorekit.functional.shrink import shrink
 
 
 def srgb_to_linear(image: np.ndarray) -> np.ndarray:
@@ -38,7 +38,8 @@ def blend(image: np.ndarray, restored: np.ndarray, weight: float | np.ndarray, l
         return restored if weight else image
     restored = np.clip(restored, 0, 1)
     if not linear:
-        return image + (restored - image) * weight
+        mixed: np.ndarray = image + (restored - image) * weight
+        return mixed
     mixed = linear_to_srgb(srgb_to_linear(image) * (1 - weight) + srgb_to_linear(restored) * weight)
     # where nothing is mixed, nothing is rounded either
     return np.where(weight == 0, image, np.where(weight == 1, restored, mixed)).astype(np.float32)
@@ -57,73 +58,66 @@ class HighlightGuard:
     """
 
     def __init__(self, image: np.ndarray, low: float = 0.9, high: float = 0.98, side: int = 512):
-        from restorekit.files.photo import to_depth
         height, width = image.shape[:2]
+        every = max(1, max(height, width) // (2 * side))  # of a large image every so many pixels are enough
         scale = min(1, side / max(height, width))
-        small = shrink(image, max(1, round(height * scale)), max(1, round(width * scale)))
-        if image.dtype.kind == 'u':
-            small = small / np.float32(np.iinfo(image.dtype).max)
-        t = np.clip((to_depth(small, np.float32).min(axis=2) - low) / (high - low), 0, 1)
-        t = t * t * (3 - 2 * t)
-        self.map = cv2.GaussianBlur(cv2.dilate(t, np.ones((3, 3), np.uint8)), (0, 0), max(small.shape[:2]) / 256 + 0.5)
-        self.height, self.width = height, width
+        small = shrink(image[::every, ::every], max(1, round(height * scale)), max(1, round(width * scale)))
+        red, green, blue = cv2.split(small)
+        top = np.iinfo(image.dtype).max if image.dtype.kind == 'u' else 1
+        t = np.clip((cv2.min(cv2.min(red, green), blue) / np.float32(top) - low) / (high - low), 0, 1)
+        self.height = height
+        self.map: np.ndarray | None = None
+        if t.any():
+            t = cv2.dilate(t * t * (3 - 2 * t), np.ones((3, 3), np.uint8))
+            t = cv2.GaussianBlur(t, (0, 0), max(small.shape[:2]) / 256 + 0.5)
+            self.map = cv2.resize(t, (width, len(t)), interpolation=cv2.INTER_LINEAR)
 
-    def weight(self, start: int, stop: int) -> np.ndarray:
-        """Return float32 (stop - start, W, 1): 1 where the image is restored, 0 where it is kept."""
-        return 1 - enlarge_rows(self.map, self.height, self.width, start, stop)[..., None]
+    def highlights(self, start: int, stop: int) -> np.ndarray | None:
+        """Return float32 (stop - start, W): 1 where the image is kept; None where that is nowhere."""
+        if self.map is None:
+            return None
+        low, high, part = _neighbours(len(self.map), self.height, start, stop)
+        if not self.map[low[0]:high[-1] + 1].any():
+            return None
+        kept: np.ndarray = self.map[low] * (1 - part) + self.map[high] * part
+        return kept
 
-    def keep(self, image: np.ndarray, restored: np.ndarray, rows: int = 64) -> np.ndarray:
+    def weight(self, start: int, stop: int) -> np.ndarray | float:
+        """Return float32 (stop - start, W, 1): 1 where the image is restored, 0 where it is kept; or 1.0 for all."""
+        kept = self.highlights(start, stop)
+        return 1.0 if kept is None else 1 - kept[..., None]
+
+    def keep(self, image: np.ndarray, restored: np.ndarray, rows: int = 32) -> np.ndarray:
         """Put the highlights of a uint8 image back into ``restored`` (in place, and returned), where there are any."""
-        for start in range(0, self.height if self.map.any() else 0, rows):
+        for start in range(0, self.height, rows):
             part = slice(start, min(start + rows, self.height))
-            weight = self.weight(part.start, part.stop)
-            if weight.min() < 1:
-                restored[part] = np.rint(image[part] + weight * (restored[part].astype(np.float32) - image[part]))
+            kept = self.highlights(part.start, part.stop)
+            if kept is None:
+                continue
+            if kept.min() > 1 - 1 / 512:  # all of it, to rounding
+                restored[part] = image[part]
+                continue
+            columns = np.flatnonzero(kept.any(axis=0))
+            box = part, slice(int(columns[0]), int(columns[-1]) + 1)
+            kept = np.ascontiguousarray(kept[:, box[1]])
+            restored[box] = cv2.blendLinear(image[box], restored[box], kept, 1 - kept)
         return restored
-
-
-def shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the average over areas, float32 (height, width, C) in the range of the image; in the memory of one row.
-
-    Each value is the mean of the source pixels under it, those at its border in part.
-
-    Example:
-        >>> shrink(np.arange(8, dtype=np.uint8).reshape(2, 4, 1), 1, 2).ravel().tolist()
-        [2.5, 4.5]
-    """
-    source = image.shape[0]
-    if height > source or width > image.shape[1]:
-        return cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA).reshape(
-            height, width, -1)
-    rows = np.empty((height, image.shape[1], image.shape[2]), np.float32)
-    edges = np.arange(height + 1) * (source / height)
-    for i in range(height):
-        first, last = int(edges[i]), min(int(np.ceil(edges[i + 1] - 1e-9)), source)
-        parts = np.minimum(np.arange(first, last) + 1, edges[i + 1]) - np.maximum(np.arange(first, last), edges[i])
-        rows[i] = np.einsum('i,ijk->jk', (parts / parts.sum()).astype(np.float32), image[first:last], dtype=np.float32,
-                            casting='unsafe')
-    if width == image.shape[1]:
-        return rows
-    edges = np.arange(width + 1) * (image.shape[1] / width)
-    whole = np.concatenate([np.zeros((height, 1, image.shape[2])), np.cumsum(rows, axis=1, dtype=np.float64)], axis=1)
-    low = np.minimum(edges.astype(int), image.shape[1] - 1)
-    part = (edges - low)[None, :, None]
-    at = whole[:, low] * (1 - part) + whole[:, low + 1] * part
-    return (np.diff(at, axis=1) * (width / image.shape[1])).astype(np.float32)
 
 
 def enlarge_rows(small: np.ndarray, height: int, width: int, start: int, stop: int) -> np.ndarray:
     """Return rows ``start`` to ``stop`` of a map enlarged bilinearly to (height, width)."""
-    centre = (np.arange(start, stop) + 0.5) * small.shape[0] / height - 0.5
-    low = np.clip(np.floor(centre).astype(int), 0, small.shape[0] - 1)
-    high = np.minimum(low + 1, small.shape[0] - 1)
-    part = np.clip(centre - low, 0, 1).astype(np.float32)[:, None]
+    low, high, part = _neighbours(small.shape[0], height, start, stop)
     rows = small[low] * (1 - part) + small[high] * part
-    centre = (np.arange(width) + 0.5) * small.shape[1] / width - 0.5
-    low = np.clip(np.floor(centre).astype(int), 0, small.shape[1] - 1)
-    high = np.minimum(low + 1, small.shape[1] - 1)
-    part = np.clip(centre - low, 0, 1).astype(np.float32)[None]
-    return rows[:, low] * (1 - part) + rows[:, high] * part
+    low, high, part = _neighbours(small.shape[1], width, 0, width)
+    enlarged: np.ndarray = rows[:, low] * (1 - part.T) + rows[:, high] * part.T
+    return enlarged
+
+
+def _neighbours(small: int, size: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two samples of ``small`` that pixels ``start`` to ``stop`` of ``size`` lie between, and how far, (n, 1)."""
+    centre = (np.arange(start, stop) + 0.5) * small / size - 0.5
+    low = np.clip(np.floor(centre).astype(int), 0, small - 1)
+    return low, np.minimum(low + 1, small - 1), np.clip(centre - low, 0, 1).astype(np.float32)[:, None]
 
 
 def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -155,7 +149,7 @@ def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         coarse = cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR)
         share = weight[..., None]
         filled = colour + coarse * (1 - share)  # colour is already multiplied by its weight
-    result = pixels.copy()
+    result: np.ndarray = pixels.copy()
     top = {'uint8': 255, 'uint16': 65535}.get(pixels.dtype.name)
     values = filled[hidden]
     result[hidden] = (np.rint(values).clip(0, top) if top else values).astype(pixels.dtype)

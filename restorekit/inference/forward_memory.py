@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _CONVOLUTIONS = ('convolution', 'convolution_overrideable', 'mkldnn_convolution', '_convolution')
@@ -15,11 +18,13 @@ _NORMS = ('native_layer_norm', 'native_group_norm')
 class _Live(TorchDispatchMode):
     """Follows the bytes of living tensors; ``peak`` is the most at one time, scratch of convolutions included."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.now, self.peak, self.seen = 0, 0, {}
+        self.now, self.peak = 0, 0
+        self.seen: dict[int, int] = {}
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: OpOverload, types: Sequence[type], args: tuple = (),
+                           kwargs: dict | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         tensors = [x for x in (result if isinstance(result, (tuple, list)) else [result]) if torch.is_tensor(x)]
         for tensor in tensors:
@@ -38,7 +43,7 @@ class _Live(TorchDispatchMode):
         self.peak = max(self.peak, self.now + scratch)
         return result
 
-    def _free(self, key):
+    def _free(self, key: int) -> None:
         self.now -= self.seen.pop(key, 0)
 
 
@@ -58,7 +63,7 @@ def forward_memory(network: torch.nn.Module, height: int, width: int) -> int:
         880000
     """
     try:
-        memo = {}
+        memo: dict[int, Tensor] = {}
         for tensor in (*network.parameters(), *network.buffers()):
             shape = tensor.detach().to('meta')
             is_parameter = isinstance(tensor, torch.nn.Parameter)
@@ -74,7 +79,7 @@ def forward_memory(network: torch.nn.Module, height: int, width: int) -> int:
 
 
 @torch.no_grad()
-def _peak(network, x):
+def _peak(network: torch.nn.Module, x: Tensor) -> int:
     live = _Live()
     live.now = live.peak = x.numel() * x.element_size()
     live.seen[id(x.untyped_storage())] = 0

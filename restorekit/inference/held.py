@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from restorekit.messages import InputError
@@ -24,11 +28,12 @@ class RecordStatistics(TorchDispatchMode):
         [1.0, 1.0]
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.values = []
+        self.values: list[Tensor] = []
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: OpOverload, types: Sequence[type], args: tuple = (),
+                           kwargs: dict | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         if _is_global(func, args):
             self.values.append(result)
@@ -45,11 +50,12 @@ class HoldStatistics(TorchDispatchMode):
         InputError: If a pass takes other averages than the recorded ones.
     """
 
-    def __init__(self, values):
+    def __init__(self, values: Sequence[Tensor]):
         super().__init__()
         self.values, self.position = values, 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: OpOverload, types: Sequence[type], args: tuple = (),
+                           kwargs: dict | None = None) -> object:
         if not _is_global(func, args):
             return func(*args, **(kwargs or {}))
         shape = _shape(args, kwargs or {})
@@ -61,13 +67,13 @@ class HoldStatistics(TorchDispatchMode):
         return value.to(args[0].dtype)
 
 
-def _is_global(func, args):
+def _is_global(func: OpOverload, args: tuple) -> bool:
     if func not in _REDUCTIONS or args[0].dim() != 4 or len(args) < 2 or args[1] is None:
         return False
     return {2, 3} <= {dim % 4 for dim in args[1]}
 
 
-def _shape(args, kwargs):
+def _shape(args: tuple, kwargs: dict) -> tuple[int, ...]:
     dims = {dim % 4 for dim in args[1]}
     keep = args[2] if len(args) > 2 else kwargs.get('keepdim', False)
     sizes = [1 if dim in dims else size for dim, size in enumerate(args[0].shape) if keep or dim not in dims]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restorekit.messages import InputError, MissingFileError
 
 from .pipeline import RestorationPipeline
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from restorekit.checkpoint import CheckpointError
+    from restorekit.models.networks.base import RestorationNetwork
 
 #: The model that comes with restorekit.
 DEFAULT_MODEL = 'haze'
@@ -70,7 +78,7 @@ def list_models(pattern: str = '*') -> list[str]:
     return sorted(name for name in index.list_models() if fnmatch.fnmatchcase(name, pattern))
 
 
-def _model_file(name, asked):
+def _model_file(name: str, asked: bool) -> tuple[Path, bool]:
     try:
         from restorekit.zoo import index
     except ImportError as error:
@@ -84,7 +92,8 @@ def _model_file(name, asked):
     return entry.path, getattr(entry, 'protect_highlights', False)
 
 
-def load_network(checkpoint, config=None, device='cpu'):
+def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None = None,
+                 device: str | torch.device = 'cpu') -> RestorationNetwork:
     """Build a network and load its weights.
 
     Args:
@@ -128,10 +137,11 @@ def load_network(checkpoint, config=None, device='cpu'):
             raise ConfigError(f'{config} has no model.network, so there is nothing to load {checkpoint} into')
         network = MODELS.build(network_cfg)
         load_network_weights(network, state, str(checkpoint))
-    return network.to(device).eval().requires_grad_(False)
+    ready: RestorationNetwork = network.to(device).eval().requires_grad_(False)
+    return ready
 
 
-def _foreign(state, source, unknown):
+def _foreign(state: dict[str, Tensor], source: str, unknown: CheckpointError) -> RestorationNetwork:
     """Return the network of weights that restorekit did not write, where spandrel knows it."""
     from restorekit.checkpoint import CheckpointError
     from restorekit.messages import MissingDependencyError

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restorekit.messages import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 #: Assumed where the system does not say what is free.
 _UNKNOWN = 4 * 2 ** 30
@@ -16,7 +21,7 @@ class ImageMemoryError(UserError, MemoryError):
     """An image needs more memory than is free."""
 
 
-def free_memory(device: str = 'cpu') -> int:
+def free_memory(device: str | torch.device = 'cpu') -> int:
     """Return the bytes that can still be taken: of the GPU, or of the CPU within the limits of this process.
 
     On the CPU that is the least of what the system has available, what the control groups (containers, Slurm) leave and
@@ -33,7 +38,7 @@ def free_memory(device: str = 'cpu') -> int:
     return max(0, min([_UNKNOWN] if not (found := [*_available(), *_control_groups(), *_address_space()]) else found))
 
 
-def _available():
+def _available() -> Iterator[int]:
     try:
         for line in Path('/proc/meminfo').read_text().splitlines():
             if line.startswith('MemAvailable:'):
@@ -43,7 +48,7 @@ def _available():
             yield os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
-def _control_groups():
+def _control_groups() -> Iterator[int]:
     for limit, used in (('memory.max', 'memory.current'),
                         ('memory/memory.limit_in_bytes', 'memory/memory.usage_in_bytes')):
         try:
@@ -52,7 +57,7 @@ def _control_groups():
             continue
 
 
-def _address_space():
+def _address_space() -> Iterator[int]:
     try:
         import resource
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -69,8 +74,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError('shape'))
         (True, False)
     """
-    torch = sys.modules.get('torch')
-    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+    imported = sys.modules.get('torch')
+    if isinstance(error, MemoryError) or (imported and isinstance(error, imported.OutOfMemoryError)):
         return True
     text = str(error)
     return isinstance(error, (RuntimeError, SystemError)) and (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from restorekit.messages import InputError, MissingDependencyError, MissingFileError, UserError
 
 from .memory import free_memory
+
+_Run = Callable[[np.ndarray], np.ndarray]
 
 
 class OnnxFileError(UserError, RuntimeError):
@@ -33,14 +36,16 @@ class OnnxBackend:
 
     def __init__(self, path: str | os.PathLike, runtime: str, device: str | None = None, precision: str = 'auto'):
         if precision not in ('auto', 'fp32'):
-            raise InputError(f'the precision of {path} was chosen when it was exported; leave out --precision, '
-                             f'but got {precision}')
+            raise InputError(f'the precision of {path} was chosen when it was exported, but got {precision}; '
+                             'leave out --precision')
+        if runtime == 'openvino' and device not in (None, 'cpu'):
+            raise InputError(f'openvino runs on the CPU here; leave out --device, but got {device}')
         if not Path(path).is_file():
             raise MissingFileError(f'{path} does not exist')
         self.path, self.runtime, self.device = str(path), runtime, device or 'cpu'
         self._open()
 
-    def _open(self):
+    def _open(self) -> None:
         run = _open_onnxruntime if self.runtime == 'onnxruntime' else _open_openvino
         self._run, text = run(self.path, self.device)
         try:
@@ -56,22 +61,25 @@ class OnnxBackend:
         self.model_name, self.linear = facts['network'], facts['linear']
         self.protect_highlights = facts['protect_highlights']
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict:
         return {key: value for key, value in vars(self).items() if key != '_run'}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
         self._open()
 
     def __call__(self, tile: np.ndarray) -> np.ndarray:
         """Restore float32 (h, w, 3) in [0, 1]."""
+        restored: np.ndarray
         if self.uint8:
-            return self._run(np.rint(tile * 255).astype(np.uint8)[None])[0].astype(np.float32) / 255
-        return self._run(np.ascontiguousarray(tile.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
+            restored = self._run(np.rint(tile * 255).astype(np.uint8)[None])[0].astype(np.float32) / 255
+        else:
+            restored = self._run(np.ascontiguousarray(tile.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
+        return restored
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass takes, as measured for the network when it was exported."""
-        return round(self.facts['bytes_per_pixel'] * height * width)
+        return round(float(self.facts['bytes_per_pixel']) * height * width)
 
     def free(self) -> int:
         """Return the free bytes."""
@@ -87,7 +95,7 @@ class OnnxBackend:
                     licence=self.facts['licence'])
 
 
-def _open_onnxruntime(path, device):
+def _open_onnxruntime(path: str, device: str) -> tuple[_Run, str | None]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -114,7 +122,7 @@ def _open_onnxruntime(path, device):
         session.get_modelmeta().custom_metadata_map.get('restorekit')
 
 
-def _open_openvino(path, device):
+def _open_openvino(path: str, device: str) -> tuple[_Run, str | None]:
     try:
         import openvino
     except ImportError as error:
@@ -128,12 +136,13 @@ def _open_openvino(path, device):
     text = _metadata(path)
     output = compiled.output(0)
 
-    def run(x):
-        return compiled.create_infer_request().infer([x])[output]
+    def run(x: np.ndarray) -> np.ndarray:
+        result: np.ndarray = compiled.create_infer_request().infer([x])[output]
+        return result
     return run, text
 
 
-def _metadata(path):
+def _metadata(path: str) -> str | None:
     """OpenVINO drops a file's metadata; onnx reads them."""
     try:
         import onnx
@@ -143,5 +152,5 @@ def _metadata(path):
     return next((entry.value for entry in found if entry.key == 'restorekit'), None)
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300]

@@ -6,16 +6,30 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 
 from restorekit.files.image_io import unit_scale
 from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, write_photo
+from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError, InputTypeError
 
-from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent, shrink
+from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent
 from .memory import ImageMemoryError, is_out_of_memory, megabytes
-from .tiling import plan_axis, restore_tiles
+from .tiling import Axis, plan_axis, restore_tiles
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from typing_extensions import Unpack
+
+    from .batch import FileOptions, RestoreReport
+    from .onnx_backend import OnnxBackend
+    from .torch_backend import TorchBackend
+
+_Emit = Callable[[int, np.ndarray], None]
+_Object = TypeVar('_Object', np.ndarray, 'torch.Tensor', 'Image.Image')
 
 #: Images up to this many pixels are restored whole where the memory allows it.
 WHOLE_PIXELS = 2 ** 22
@@ -29,6 +43,13 @@ BACKENDS = ('torch', 'onnxruntime', 'openvino')
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
 #: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
 _OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
+
+
+class RestoreOptions(TypedDict, total=False):
+    """``strength`` and ``mask`` of :meth:`RestorationPipeline.__call__`."""
+
+    strength: float | None
+    mask: np.ndarray | None
 
 
 class RestorationPipeline:
@@ -56,21 +77,33 @@ class RestorationPipeline:
         model.restore_file('hazy.tif', 'clear.tif')   # keeps depth, profile, EXIF
     """
 
-    def __init__(self, checkpoint, config=None, device=None, *, tile: str | int = 'auto', precision: str = 'auto',
+    def __init__(self, checkpoint: str | os.PathLike, config: str | os.PathLike | None = None,
+                 device: str | None = None, *, tile: str | int = 'auto', precision: str = 'auto',
                  backend: str | None = None, strength: float = 1.0, protect_highlights: bool | None = False):
         self.checkpoint = str(checkpoint)
         self.tile = check_tile(tile)
         self.strength = check_strength(strength)
-        self.backend = make_backend(checkpoint, config, device, precision, backend)
+        self.backend: TorchBackend | OnnxBackend = make_backend(checkpoint, config, device, precision, backend)
         self.protect_highlights = self.backend.protect_highlights if protect_highlights is None else protect_highlights
 
     @property
-    def device(self):
+    def device(self) -> torch.device | str:
         """Where the network runs."""
         return self.backend.device
 
-    def __call__(self, image, output: str | os.PathLike | None = None, *, strength: float | None = None,
-                 mask: np.ndarray | None = None):
+    @overload
+    def __call__(self, image: str | os.PathLike, output: str | os.PathLike | None = None,
+                 **options: Unpack[RestoreOptions]) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, image: _Object, output: str | os.PathLike | None = None,
+                 **options: Unpack[RestoreOptions]) -> _Object: ...
+
+    @overload
+    def __call__(self, image: Sequence, output: None = None, **options: Unpack[RestoreOptions]) -> list: ...
+
+    def __call__(self, image: object, output: str | os.PathLike | None = None, *, strength: float | None = None,
+                 mask: np.ndarray | None = None) -> object:
         """Restore an image, or a list of them.
 
         Args:
@@ -88,7 +121,7 @@ class RestorationPipeline:
             ImageFileError: If a file cannot be read.
             ImageMemoryError: If it needs more memory than is free.
         """
-        options = dict(strength=strength, mask=mask)
+        options = RestoreOptions(strength=strength, mask=mask)
         if isinstance(image, (list, tuple)):
             if output is not None:
                 raise InputError('output names one file, but got a list of images; call restore_folder instead')
@@ -105,10 +138,10 @@ class RestorationPipeline:
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """Restore one array, as :meth:`__call__` does."""
-        return self._restore_object(image, {})
+        return self(image)
 
     def restore_file(self, source: str | os.PathLike, target: str | os.PathLike, *, quality: int = 95,
-                     max_pixels: int | None = None, **options) -> Photo:
+                     max_pixels: int | None = None, **options: Unpack[RestoreOptions]) -> Photo:
         """Restore an image file to a file; depth, alpha, pages and metadata are kept as far as the format holds them.
 
         Args:
@@ -124,13 +157,15 @@ class RestorationPipeline:
         write_photo(target, photo, quality)
         return photo
 
-    def restore_folder(self, folder: str | os.PathLike, out: str | os.PathLike, **options):
+    def restore_folder(self, folder: str | os.PathLike, out: str | os.PathLike,
+                       **options: Unpack[FileOptions]) -> RestoreReport:
         """Restore the images below a folder; see :func:`restorekit.inference.batch.restore_files`."""
         from .batch import plan, restore_files
         jobs, left_out = plan([folder], out)
         return restore_files(self, jobs, left_out=left_out, **options)
 
-    def restore_photo(self, photo: Photo, name: str = 'the image', restore: Callable | None = None, **options) -> Photo:
+    def restore_photo(self, photo: Photo, name: str = 'the image', restore: Callable[..., np.ndarray] | None = None,
+                      **options: Unpack[RestoreOptions]) -> Photo:
         """Restore every page of a photo; returns a new one with the same metadata.
 
         ``restore`` is called in place of :meth:`restore_pixels`, where given.
@@ -146,7 +181,7 @@ class RestorationPipeline:
         return Photo(pages, photo.kind, photo.grey, photo.metadata, photo.loop)
 
     def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', strength: float | None = None,
-                       mask: np.ndarray | None = None, held: Sequence | None = None) -> np.ndarray:
+                       mask: np.ndarray | None = None, held: Sequence[torch.Tensor] | None = None) -> np.ndarray:
         """Restore (H, W, 3) RGB of uint8, uint16 or float32 to the same shape and dtype, computed in float32.
 
         Args:
@@ -162,16 +197,17 @@ class RestorationPipeline:
         strength = self.strength if strength is None else check_strength(strength)
         scale = unit_scale(pixels, name)
         if strength == 0:
-            return pixels.copy()
+            unchanged: np.ndarray = pixels.copy()
+            return unchanged
         mask = None if mask is None else check_mask(mask)
         guard = HighlightGuard(pixels if scale in (1, 255, 65535) and pixels.dtype.kind == 'u'
                                else pixels / np.float32(scale)) if self.protect_highlights else None
-        result = np.empty_like(pixels)
+        result: np.ndarray = np.empty_like(pixels)
         height, width = pixels.shape[:2]
 
-        def emit(start, restored):
+        def emit(start: int, restored: np.ndarray) -> None:
             stop = start + len(restored)
-            weight = strength
+            weight: float | np.ndarray = strength
             if mask is not None:
                 weight = weight * enlarge_rows(mask, height, width, start, stop)[..., None]
             if guard is not None:
@@ -211,19 +247,25 @@ class RestorationPipeline:
                     size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
                     receptive_field=self.backend.receptive_field)
 
-    def _restore_object(self, image, options):
-        torch = sys.modules.get('torch')  # whoever has a tensor has imported it
-        if torch and isinstance(image, torch.Tensor):
-            if image.dim() == 4:
-                return torch.stack([self._restore_object(one, options) for one in image]) if len(image) else image
-            if image.dim() != 3 or image.shape[0] != 3:
-                raise InputTypeError(f'{_ALLOWED}, but got a tensor {image.dtype} {tuple(image.shape)}')
-            array = image.detach().cpu()
-            array = (array.float() if array.is_floating_point() else array).permute(1, 2, 0).numpy()
-            restored = self._restore_object(np.ascontiguousarray(array), options)
-            return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device, image.dtype)
-        if not isinstance(image, np.ndarray):
-            return self._restore_pil(image, options)
+    def _restore_object(self, image: object, options: RestoreOptions) -> np.ndarray | torch.Tensor | Image.Image:
+        imported = sys.modules.get('torch')  # whoever has a tensor has imported it
+        if imported and isinstance(image, imported.Tensor):
+            return self._restore_tensor(image, options)
+        return self._restore_array(image, options) if isinstance(image, np.ndarray) else \
+            self._restore_pil(image, options)
+
+    def _restore_tensor(self, image: torch.Tensor, options: RestoreOptions) -> torch.Tensor:
+        import torch
+        if image.dim() == 4:
+            return torch.stack([self._restore_tensor(one, options) for one in image]) if len(image) else image
+        if image.dim() != 3 or image.shape[0] != 3:
+            raise InputTypeError(f'{_ALLOWED}, but got a tensor {image.dtype} {tuple(image.shape)}')
+        plain = image.detach().cpu()
+        array = (plain.float() if plain.is_floating_point() else plain).permute(1, 2, 0).numpy()
+        restored = self._restore_array(np.ascontiguousarray(array), options)
+        return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device, image.dtype)
+
+    def _restore_array(self, image: np.ndarray, options: RestoreOptions) -> np.ndarray:
         channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
         if channels not in (1, 3, 4) or image.size == 0 or not (image.dtype in (np.uint8, np.uint16)
                                                                 or image.dtype.kind == 'f'):
@@ -236,17 +278,17 @@ class RestorationPipeline:
         restored = self.restore_pixels(np.ascontiguousarray(rgb), **options)
         return (restored if channels == 3 else to_grey(restored).reshape(image.shape)).astype(image.dtype, copy=False)
 
-    def _restore_pil(self, image, options):
+    def _restore_pil(self, image: object, options: RestoreOptions) -> Image.Image:
         from PIL import Image
         if not isinstance(image, Image.Image):
             raise InputTypeError(f'{_ALLOWED}, but got {type(image).__name__}')
         mode = image.mode if image.mode in ('L', 'RGB', 'RGBA') else \
             'RGBA' if 'A' in image.mode or 'transparency' in image.info else 'RGB'
-        restored = Image.fromarray(self._restore_object(np.array(image.convert(mode)), options))
+        restored = Image.fromarray(self._restore_array(np.array(image.convert(mode)), options))
         restored.info.update(image.info)
         return restored
 
-    def look(self, pixels: np.ndarray) -> Sequence | None:
+    def look(self, pixels: np.ndarray) -> Sequence[torch.Tensor] | None:
         """Return what the network takes of the whole image: its coefficients, or its global averages.
 
         None for networks that look no further than their receptive field, or that cannot be asked.
@@ -255,20 +297,26 @@ class RestorationPipeline:
         if self.backend.tiling == 'coefficients':
             return self._coefficients(pixels, scale)
         if self.backend.tiling == 'approximate':
-            return self.backend.statistics(self._small_copy(pixels, scale, _LOOK_PIXELS)) or None
+            return self._whole_image.statistics(self._small_copy(pixels, scale, _LOOK_PIXELS)) or None
         return None
 
-    def _coefficients(self, pixels, scale):
-        return self.backend.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
+    @property
+    def _whole_image(self) -> TorchBackend:
+        """The backend of a network that looks at the whole image: what is exported never does."""
+        return cast('TorchBackend', self.backend)
 
-    def _restore_strips(self, pixels, scale, emit, held):
+    def _coefficients(self, pixels: np.ndarray, scale: float) -> Sequence[torch.Tensor]:
+        return self._whole_image.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
+
+    def _restore_strips(self, pixels: np.ndarray, scale: float, emit: _Emit, held: Sequence[torch.Tensor]) -> None:
         height, width = pixels.shape[:2]
         rows = max(1, _STRIP_PIXELS // width)
         for start in range(0, height, rows):
-            emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), held, start, height))
+            emit(start, self._whole_image.apply(_to_unit(pixels[start:start + rows], scale), held, start, height))
 
-    def _restore_tiled(self, pixels, scale, emit, name, held):
-        for tile in self.tiles(*pixels.shape[:2], name):
+    def _restore_tiled(self, pixels: np.ndarray, scale: float, emit: _Emit, name: str,
+                       held: Sequence[torch.Tensor] | None) -> None:
+        for tile in self.tiles(pixels.shape[0], pixels.shape[1], name):
             try:
                 return self._restore_with(pixels, scale, emit, tile, held)
             except (MemoryError, RuntimeError, SystemError) as error:
@@ -278,22 +326,23 @@ class RestorationPipeline:
                 self.backend.release()
         raise last
 
-    def _restore_with(self, pixels, scale, emit, tile, held):
+    def _restore_with(self, pixels: np.ndarray, scale: float, emit: _Emit, tile: int | None,
+                      held: Sequence[torch.Tensor] | None) -> None:
         backend = self.backend
         rows, columns = (self._plan_axis(size, tile) for size in pixels.shape[:2])
-        infer = backend
+        infer: Callable[[np.ndarray], np.ndarray] = backend
         if backend.tiling == 'approximate':
             if held is None and len(rows.starts) * len(columns.starts) > 1:
-                held = backend.statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
+                held = self._whole_image.statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
             if held:
-                infer = backend.with_statistics(held)
+                infer = self._whole_image.with_statistics(held)
 
-        def take(at_rows, at_columns):
+        def take(at_rows: np.ndarray, at_columns: np.ndarray) -> np.ndarray:
             return _to_unit(_part(pixels, at_rows, at_columns), scale)
         for start, restored in restore_tiles(take, infer, rows, columns):
             emit(start, restored)
 
-    def _small_copy(self, pixels, scale, area):
+    def _small_copy(self, pixels: np.ndarray, scale: float, area: int) -> np.ndarray:
         """A copy of the whole image with about ``area`` pixels, padded for the network."""
         height, width = pixels.shape[:2]
         ratio = min(1, math.sqrt(area / (height * width)))
@@ -301,7 +350,7 @@ class RestorationPipeline:
         rows, columns = (self._plan_axis(size, None) for size in small.shape[:2])
         return _part(small, rows.index, columns.index)
 
-    def tiles(self, height: int, width: int, name: str = 'the image') -> list[int | None]:
+    def tiles(self, height: int, width: int, name: str = 'the image') -> Sequence[int | None]:
         """Return the tile sizes to try for an image, best first; None: the whole image at once.
 
         Raises:
@@ -336,10 +385,10 @@ class RestorationPipeline:
                                    f'smallest tile, but {megabytes(free)} are free; close other programs')
         return fitting
 
-    def _tile_size(self, tile, padded):
-        return [self._plan_axis(size, tile).tile for size in padded]
+    def _tile_size(self, tile: int | None, padded: tuple[int, int]) -> tuple[int, int]:
+        return self._plan_axis(padded[0], tile).tile, self._plan_axis(padded[1], tile).tile
 
-    def _plan_axis(self, size, tile):
+    def _plan_axis(self, size: int, tile: int | None) -> Axis:
         backend = self.backend
         overlap = math.ceil((backend.receptive_field - 1) / 2) if backend.receptive_field else _OVERLAP
         ramp = _EXACT_RAMP if backend.tiling == 'exact' else _RAMP
@@ -351,7 +400,7 @@ _ALLOWED = ('an image is a file, a PIL image, an array (H, W), (H, W, 3) or (H, 
 
 
 def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None, device: str | None, precision: str,
-                 backend: str | None):
+                 backend: str | None) -> TorchBackend | OnnxBackend:
     """Return the backend that runs a file: torch for checkpoints, onnxruntime for ``.onnx`` unless told otherwise.
 
     Raises:
@@ -366,11 +415,13 @@ def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None
             raise InputError(f'{checkpoint} is an ONNX file, which torch does not run; use --backend onnxruntime')
         from .load import load_network
         from .torch_backend import TorchBackend, check_device
-        device = check_device(device)
-        return TorchBackend(load_network(checkpoint, config, device), device, precision)
+        place = check_device(device)
+        return TorchBackend(load_network(checkpoint, config, place), place, precision)
     if not exported:
         raise InputError(f'{backend} runs ONNX files, but got {checkpoint}; write one with: restorekit export '
                          f'{checkpoint} -o model.onnx')
+    if config is not None:
+        raise InputError(f'{checkpoint} holds its network, so a config has no use, but got {config}; leave it out')
     from .onnx_backend import OnnxBackend
     return OnnxBackend(checkpoint, backend, device, precision)
 
@@ -402,34 +453,37 @@ def check_mask(mask: np.ndarray) -> np.ndarray:
         raise InputError(f'a mask is (H, W), white where the image is restored, but got {mask.shape}')
     if mask.dtype == bool:
         return mask.astype(np.float32)
-    return np.clip(to_depth(mask, np.float32), 0, 1)
+    clipped: np.ndarray = np.clip(to_depth(mask, np.float32), 0, 1)
+    return clipped
 
 
-def _natural(pixels, scale):
+def _natural(pixels: np.ndarray, scale: float) -> bool:
     return pixels.dtype.kind == 'u' or scale == 1
 
 
-def _to_unit(pixels, scale):
+def _to_unit(pixels: np.ndarray, scale: float) -> np.ndarray:
     return pixels.astype(np.float32) if scale == 1 else pixels.astype(np.float32) / np.float32(scale)
 
 
-def _part(pixels, rows, columns):
+def _part(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Rows and columns of an image; runs without padding are views."""
-    def key(index):
+    def key(index: np.ndarray) -> slice | np.ndarray:
         run = len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all()
         return slice(index[0], index[-1] + 1) if run else index
-    rows, columns = key(rows), key(columns)
-    return pixels[rows][:, columns]
+    part: np.ndarray = pixels[key(rows)][:, key(columns)]
+    return part
 
 
-def _as_photo(image):
-    if hasattr(image, 'is_floating_point'):  # a tensor
-        if image.dim() != 3:
+def _as_photo(restored: np.ndarray | torch.Tensor | Image.Image) -> Photo:
+    if isinstance(restored, np.ndarray):
+        image = restored
+    elif hasattr(restored, 'is_floating_point'):
+        tensor = cast('torch.Tensor', restored).cpu()
+        if tensor.dim() != 3:
             raise InputError('output names one file, but got a batch of images; write them one by one')
-        image = image.cpu().permute(1, 2, 0).float().numpy() if image.is_floating_point() \
-            else image.cpu().permute(1, 2, 0).numpy()
-    elif not isinstance(image, np.ndarray):
-        image = np.array(image)
+        image = (tensor.float() if tensor.is_floating_point() else tensor).permute(1, 2, 0).numpy()
+    else:
+        image = np.array(restored)
     if image.dtype == np.float64 or image.dtype == np.float16:
         image = image.astype(np.float32)
     grey = image.ndim == 2 or image.shape[2] == 1

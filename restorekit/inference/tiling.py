@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from restorekit.functional.padding import padded_side
+
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
@@ -69,8 +71,7 @@ def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int
         >>> plan_axis(1000, 300, overlap=32, ramp=16, divisor=8).starts
         (0, 168, 344, 520, 704)
     """
-    padded = math.ceil(max(size, min_size) / divisor) * divisor
-    before = (padded - size) // 2
+    padded, before = padded_side(size, divisor, min_size)
     after = padded - size - before
     index = np.pad(np.arange(size), (before, after), mode='reflect' if max(before, after) < size else 'edge')
     if tile is None or tile >= padded:
@@ -99,15 +100,16 @@ def restore_tiles(take: Callable[[np.ndarray, np.ndarray], np.ndarray], infer: C
         tuple[int, ndarray]: The first row and float32 (h, W, 3) of the image, padding cut off.
     """
     left, width = columns.before, columns.size
-    carried = None
+    single = len(columns.starts) == 1
+    carried: np.ndarray | None = None
     for i, top in enumerate(rows.starts):
         first, stop = rows.active(i)
-        strip = np.zeros((stop - first, len(columns.index), 3), np.float32) if len(columns.starts) > 1 else None
+        strip = np.zeros((stop - first, 0 if single else len(columns.index), 3), np.float32)
         for j, start in enumerate(columns.starts):
             tile = infer(take(rows.index[top:top + rows.tile], columns.index[start:start + columns.tile]))
             begin, end = columns.active(j)
             tile = tile[first - top:stop - top, begin - start:end - start]
-            if strip is None:
+            if single:
                 strip = tile if len(rows.starts) == 1 else np.array(tile)
             else:
                 strip[:, begin:end] += tile * columns.weights(j)[None, :, None]

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from restorekit.functional.ranges import rescale
+from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError
 
-from .blending import shrink
 from .forward_memory import forward_memory
 from .held import HoldStatistics, RecordStatistics
 from .memory import free_memory
 
+if TYPE_CHECKING:
+    from restorekit.models.networks.base import RestorationNetwork
+
 PRECISIONS = {'auto': None, 'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 _KEPT = 4 * 32 * 2 ** 20  # bytes of freed blocks that the allocator of C may keep beside those in use
+
+
+class _Coefficients(Protocol):
+    """What a network of ``tiling = 'coefficients'`` has beside ``forward``."""
+
+    def coefficients(self, x: Tensor) -> tuple[Tensor, ...]: ...
+
+    def apply_coefficients(self, x: Tensor, *coefficients: Tensor, rows: slice, height: int) -> Tensor: ...
+
+    def apply_coefficients_array(self, pixels: np.ndarray, *coefficients: Tensor, strength: float
+                                 ) -> np.ndarray | None: ...
 
 
 class TorchBackend:
@@ -34,15 +51,16 @@ class TorchBackend:
 
     protect_highlights = False
 
-    def __init__(self, network, device, precision: str = 'auto'):
+    def __init__(self, network: RestorationNetwork, device: str | torch.device, precision: str = 'auto'):
         if precision not in PRECISIONS:
             raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
-        self.network, self.device, self.autocast = network, torch.device(device), PRECISIONS[precision]
+        self.network: Any = network  # what it can do beyond forward depends on its tiling
+        self.device, self.autocast = torch.device(device), PRECISIONS[precision]
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
         self.receptive_field = network.receptive_field
         self.model_name = type(network).__name__
         self.linear = self.tiling != 'coefficients'  # in which light results of less strength are mixed
-        self._memory = {}
+        self._memory: dict[tuple[int, int], int] = {}
 
     def info(self) -> dict:
         """Return what the model is."""
@@ -58,44 +76,44 @@ class TorchBackend:
         """Restore float32 (h, w, 3) in [0, 1]; both sides fit the network. Returns float32 (h, w, 3), not clipped."""
         return self._run(lambda x: self.network(x), tile)
 
-    def with_statistics(self, values: list[torch.Tensor]) -> Callable[[np.ndarray], np.ndarray]:
+    def with_statistics(self, values: Sequence[Tensor]) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that restores tiles with the global averages of :meth:`statistics`."""
-        def infer(tile):
+        def infer(tile: np.ndarray) -> np.ndarray:
             with HoldStatistics(values):
                 return self(tile)
         return infer
 
-    def statistics(self, small: np.ndarray) -> list[torch.Tensor]:
+    def statistics(self, small: np.ndarray) -> list[Tensor]:
         """Return the global averages that the network takes of an image, (N, C, 1, 1) each."""
         with RecordStatistics() as record:
             self(small)
-        return record.values
+        values: list[Tensor] = record.values
+        return values
 
-    def coefficients(self, image: np.ndarray) -> tuple[torch.Tensor, ...]:
+    def coefficients(self, image: np.ndarray) -> tuple[Tensor, ...]:
         """Return the coefficients of a whole image (H, W, 3), computed once; uint8, uint16 or float32 in [0, 1]."""
         height, width = image.shape[:2]
-        size = getattr(self.network, 'height', None), getattr(self.network, 'width', None)
-        if None not in size and height > size[0] and width > size[1]:
-            image = _unit(shrink(image, *size), image.dtype)
+        seen_height, seen_width = getattr(self.network, 'height', None), getattr(self.network, 'width', None)
+        if seen_height is not None and seen_width is not None and height > seen_height and width > seen_width:
+            image = _unit(shrink(image, seen_height, seen_width), image.dtype)
         else:
             image = _unit(image, image.dtype)
         with torch.inference_mode(), self._autocast():
-            return self.network.coefficients(self._tensor(image))
+            return cast(_Coefficients, self.network).coefficients(self._tensor(image))
 
-    def apply(self, strip: np.ndarray, coefficients: tuple, start: int, height: int) -> np.ndarray:
+    def apply(self, strip: np.ndarray, coefficients: Sequence[Tensor], start: int, height: int) -> np.ndarray:
         """Apply coefficients to rows ``start`` and following of an image of ``height`` rows; float32 (h, W, 3)."""
         rows = slice(start, start + strip.shape[0])
         with torch.inference_mode():
-            coefficients = [x.float() for x in coefficients]
-            result = self.network.apply_coefficients(self._tensor(strip), *coefficients, rows=rows, height=height)
-            return self._array(result)
+            network, given = cast(_Coefficients, self.network), [x.float() for x in coefficients]
+            return self._array(network.apply_coefficients(self._tensor(strip), *given, rows=rows, height=height))
 
-    def apply_bytes(self, pixels: np.ndarray, coefficients: tuple, strength: float) -> np.ndarray | None:
+    def apply_bytes(self, pixels: np.ndarray, coefficients: Sequence[Tensor], strength: float) -> np.ndarray | None:
         """Apply coefficients to a whole uint8 image at the speed of memory; None where the network has no way to."""
         if self.device.type != 'cpu' or not hasattr(self.network, 'apply_coefficients_array'):
             return None
         with torch.inference_mode():
-            return self.network.apply_coefficients_array(pixels, *coefficients, strength=strength)
+            return cast(_Coefficients, self.network).apply_coefficients_array(pixels, *coefficients, strength=strength)
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass over (height, width) takes from the system.
@@ -113,23 +131,24 @@ class TorchBackend:
         """Return the free bytes where the network runs."""
         return free_memory(self.device)
 
-    def _run(self, function, tile):
+    def _run(self, function: Callable[[Tensor], Tensor], tile: np.ndarray) -> np.ndarray:
         with torch.inference_mode(), self._autocast():
             return self._array(function(self._tensor(tile)))
 
-    def _autocast(self):
+    def _autocast(self) -> AbstractContextManager:
         return torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None)
 
-    def _tensor(self, tile):
+    def _tensor(self, tile: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(tile.transpose(2, 0, 1)))[None].to(self.device)
-        return rescale(x, (0.0, 1.0), self.network.input_range)
+        scaled: Tensor = rescale(x, (0.0, 1.0), self.network.input_range)
+        return scaled
 
-    def _array(self, output):
+    def _array(self, output: Tensor) -> np.ndarray:
         output = rescale(output.float(), self.network.output_range)
         return output[0].permute(1, 2, 0).cpu().numpy()
 
 
-def _unit(image, dtype):
+def _unit(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """float32 in [0, 1] of values in the range of ``dtype``."""
     return image.astype(np.float32) / np.float32(np.iinfo(dtype).max) if dtype.kind == 'u' else image
 

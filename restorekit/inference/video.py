@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -15,6 +18,13 @@ from restorekit.files.atomic import atomic_write_bytes
 from restorekit.messages import InputError, MissingDependencyError, UserError
 
 from .sequence import SequenceRestorer
+
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame, VideoStream
+    from av.container import InputContainer
+    from typing_extensions import Unpack
+
+    from .pipeline import RestorationPipeline, RestoreOptions
 
 #: Suffix -> whether the container holds what is written here; the others become .mkv.
 VIDEO_SUFFIXES = {'.mp4': True, '.mov': True, '.m4v': True, '.mkv': True, '.avi': False, '.webm': False, '.mpg': False,
@@ -24,6 +34,13 @@ _COLOUR = ('color_range', 'color_primaries', 'color_trc', 'colorspace')
 
 class VideoFileError(UserError, ValueError):
     """A film cannot be read or written."""
+
+
+class VideoOptions(TypedDict, total=False):
+    """Options of :func:`restore_video`."""
+
+    smooth: float
+    crf: int
 
 
 @dataclass
@@ -43,9 +60,10 @@ class VideoReport:
     resumed: int = 0
 
 
-def restore_video(pipeline, source: str | os.PathLike, target: str | os.PathLike, *, smooth: float = 1.0,
-                  crf: int = 16, segment: int = 250, progress: Callable[[int, int], None] | None = None,
-                  **options) -> VideoReport:
+def restore_video(pipeline: RestorationPipeline, source: str | os.PathLike, target: str | os.PathLike, *,
+                  smooth: float = 1.0, crf: int = 16, segment: int = 250,
+                  progress: Callable[[int, int], None] | None = None,
+                  **options: Unpack[RestoreOptions]) -> VideoReport:
     """Restore a film.
 
     Frames keep their times; a rotation is applied; audio and subtitles are copied as they are; colour tags and 10 bits
@@ -125,23 +143,24 @@ def restore_video(pipeline, source: str | os.PathLike, target: str | os.PathLike
 class _SegmentWriter:
     """One segment: a file of video only, under its final name once it is whole."""
 
-    def __init__(self, av, folder, part, template, crf):
+    def __init__(self, av: ModuleType, folder: Path, part: int, template: VideoStream, crf: int):
         self.av, self.folder, self.part, self.template, self.crf = av, folder, part, template, crf
         self.path = folder / f'{part:06d}.part'
         self.container = av.open(str(self.path), 'w', format='nut')  # keeps any time base exactly
-        self.stream = None
+        self.stream: VideoStream | None = None
 
-    def add(self, pixels, frame):
+    def add(self, pixels: np.ndarray, frame: VideoFrame) -> None:
         deep = pixels.dtype == np.uint16
         if self.stream is None:
             self.stream = self._stream(pixels, deep)
         made = self.av.VideoFrame.from_ndarray(pixels, format='rgb48le' if deep else 'rgb24')
-        made = made.reformat(format=self.stream.pix_fmt, **_colour_of(self.av, frame, 'dst'))
+        matrix, full = _colour_of(frame)
+        made = made.reformat(format=self.stream.pix_fmt, dst_colorspace=matrix, dst_color_range=full)
         made.pts, made.time_base = frame.pts, frame.time_base
         for packet in self.stream.encode(made):
             self.container.mux(packet)
 
-    def _stream(self, pixels, deep):
+    def _stream(self, pixels: np.ndarray, deep: bool) -> VideoStream:
         name = 'libx265' if deep else 'libx264'
         try:
             self.av.codec.Codec(name, 'w')
@@ -149,12 +168,13 @@ class _SegmentWriter:
             raise VideoFileError(f'this PyAV {self.av.__version__} has no encoder {name}; install the wheel of PyPI'
                                  ) from error
         source = self.template
-        stream = self.container.add_stream(name, rate=source.average_rate or 25)
+        stream: VideoStream = self.container.add_stream(name, rate=source.average_rate or 25)
         stream.width, stream.height = pixels.shape[1], pixels.shape[0]
         even = pixels.shape[0] % 2 == 0 and pixels.shape[1] % 2 == 0
         chroma = '420' if even else '444'
         stream.pix_fmt = f'yuv{chroma}p10le' if deep else f'yuv{chroma}p'
         context = stream.codec_context
+        assert source.time_base is not None  # a stream that was opened for reading has one
         context.time_base = source.time_base
         for name in _COLOUR:
             setattr(context, name, getattr(source.codec_context, name))
@@ -162,22 +182,23 @@ class _SegmentWriter:
                                                                        if deep else {'bf': '0'})}
         return stream
 
-    def close(self, state):
+    def close(self, state: dict[str, np.ndarray]) -> None:
+        assert self.stream is not None  # made by the first frame
         for packet in self.stream.encode():
             self.container.mux(packet)
         self.container.close()
         os.replace(self.path, self.folder / f'{self.part:06d}.nut')
         np.save(self.folder / 'size.npy', np.array([self.stream.width, self.stream.height]))
         data = io.BytesIO()
-        np.savez(data, **state)
+        np.savez(data, allow_pickle=False, **state)
         atomic_write_bytes(data.getvalue(), self.folder / f'{self.part:06d}.npz')
 
-    def abandon(self):
+    def abandon(self) -> None:
         self.container.close()
         self.path.unlink(missing_ok=True)
 
 
-def _import_av():
+def _import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
@@ -186,15 +207,16 @@ def _import_av():
     return av
 
 
-def _open(av, source):
+def _open(av: ModuleType, source: Path) -> InputContainer:
     try:
-        return av.open(str(source))
+        container: InputContainer = av.open(str(source))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoFileError(f'{source} is not a film that PyAV {av.__version__} can read ({error}); replace or remove '
                              'it') from error
+    return container
 
 
-def _video_stream(container, source):
+def _video_stream(container: InputContainer, source: Path) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & 0x400]  # a cover picture
     if not streams:
         raise VideoFileError(f'{source} has no video stream')
@@ -202,7 +224,8 @@ def _video_stream(container, source):
     return streams[0]
 
 
-def _frames(av, container, stream, report) -> Iterator:
+def _frames(av: ModuleType, container: InputContainer, stream: VideoStream, report: VideoReport
+            ) -> Iterator[VideoFrame]:
     """Decode, leaving out what cannot be."""
     last = None
     for packet in container.demux(stream):
@@ -218,25 +241,24 @@ def _frames(av, container, stream, report) -> Iterator:
             yield frame
 
 
-def _pixels(frame):
+def _pixels(frame: VideoFrame) -> np.ndarray:
     """Upright RGB, uint8 or, of more than 8 bits, uint16."""
     deep = any(component.bits > 8 for component in frame.format.components)
     turned = round(frame.rotation / 90) % 4 if frame.rotation else 0
-    reformatted = frame.reformat(format='rgb48le' if deep else 'rgb24', **_colour_of(None, frame, 'src'))
+    matrix, full = _colour_of(frame)
+    reformatted = frame.reformat(format='rgb48le' if deep else 'rgb24', src_colorspace=matrix, src_color_range=full)
     return np.ascontiguousarray(np.rot90(reformatted.to_ndarray(), turned))
 
 
-def _colour_of(av, frame, side):
-    """Which matrix turns YUV to RGB, or back: that of the frame, else what players assume for its height."""
+def _colour_of(frame: VideoFrame) -> tuple[str, str | None]:
+    """Which matrix turns YUV to RGB, or back: that of the frame, else what players assume for its height; and 'JPEG'
+    where its values take the full range."""
     known = {1: 'ITU709', 5: 'ITU601', 6: 'ITU601'}
     space = known.get(int(frame.colorspace), 'ITU709' if frame.height >= 720 else 'ITU601')
-    options = {f'{side}_colorspace': space}
-    if int(frame.color_range) == 2:
-        options[f'{side}_color_range'] = 'JPEG'
-    return options
+    return space, 'JPEG' if int(frame.color_range) == 2 else None
 
 
-def _join(av, source, target, parts):
+def _join(av: ModuleType, source: Path, target: Path, parts: Sequence[Path]) -> None:
     """Put the segments and the other streams of the source together, in the order of their times."""
     kind = {'.mkv': 'matroska', '.mov': 'mov'}.get(target.suffix.lower(), 'mp4')
     temporary = parts[0].with_name('joined.tmp')
@@ -259,7 +281,7 @@ def _join(av, source, target, parts):
         temporary.unlink(missing_ok=True)
 
 
-def _packets(av, parts):
+def _packets(av: ModuleType, parts: Sequence[Path]) -> Iterator[Packet]:
     for part in parts:
         with av.open(str(part)) as container:
             for packet in container.demux(video=0):
@@ -267,25 +289,25 @@ def _packets(av, parts):
                     yield packet
 
 
-def _interleave(first, second):
+def _interleave(first: Iterator[Packet], second: Iterator[Packet]) -> Iterator[Packet]:
     """Merge two iterators of packets by time."""
-    def time(packet):
-        return packet.dts * packet.time_base
+    def time(packet: Packet) -> Fraction:
+        return (packet.dts or 0) * packet.time_base
     one, two = next(first, None), _next(second)
     while one is not None or two is not None:
-        if two is None or (one is not None and time(one) <= time(two)):
+        if one is not None and (two is None or time(one) <= time(two)):
             yield one
             one = next(first, None)
-        else:
+        elif two is not None:
             yield two
             two = _next(second)
 
 
-def _next(packets):
+def _next(packets: Iterable[Packet]) -> Packet | None:
     return next((packet for packet in packets if packet.dts is not None), None)
 
 
-def _segments_folder(source, target, pipeline, settings):
+def _segments_folder(source: Path, target: Path, pipeline: RestorationPipeline, settings: tuple) -> Path:
     status = source.stat()
     text = repr((source.name, status.st_size, status.st_mtime_ns, pipeline.checkpoint, pipeline.strength,
                  pipeline.protect_highlights, settings))

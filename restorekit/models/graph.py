@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from restorekit.functional.padding import padded_side
 from restorekit.functional.ranges import rescale
 
 
 class RestorationGraph(nn.Module):
     """Pad, scale to the network's range, restore, scale back, cut, clip: what a pipeline does, in one module.
 
-    It has no branch on a size, so that ``torch.export`` and ONNX keep height and width free. Images smaller than 64
-    pixels are padded to that, for networks whose maps would shrink to a single pixel.
+    It has no branch on a size, so that ``torch.export`` and ONNX keep height and width free.
 
     Args:
         network (RestorationNetwork): In eval mode.
@@ -28,9 +28,6 @@ class RestorationGraph(nn.Module):
     def __init__(self, network, uint8: bool = False):
         super().__init__()
         self.network, self.uint8 = network, uint8
-        # maps of one pixel, or of one window, would be traced as constants
-        floor = 2 * network.size_divisor if network.size_divisor > 1 else 1
-        self.smallest = max(network.min_size, floor if network.tiling == 'exact' else max(floor, 64))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Restore a batch."""
@@ -44,13 +41,11 @@ class RestorationGraph(nn.Module):
 
     def _pad(self, x, dim):
         """As :func:`~restorekit.functional.padding.pad_to_multiple`, by an index that holds for any size."""
-        divisor = self.network.size_divisor
-        smallest = self.smallest
-        if smallest == 1:
+        divisor, min_size = self.network.size_divisor, self.network.min_size
+        if divisor == min_size == 1:
             return x, 0
         size = x.shape[dim]
-        padded = (torch.sym_max(size, smallest) + divisor - 1) // divisor * divisor
-        before = (padded - size) // 2
+        padded, before = padded_side(size, divisor, min_size, torch.sym_max)
         index = torch.arange(padded, device=x.device) - before
         last = size - 1
         reflected = last - (last - index.abs()).abs()

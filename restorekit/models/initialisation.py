@@ -7,6 +7,8 @@ from mmengine.runner import load_state_dict
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file, load_from_http, network_state
 from restorekit.registry import WEIGHT_INITIALIZERS
 
+__all__ = ['SafePretrainedInit']
+
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class SafePretrainedInit(PretrainedInit):
@@ -27,6 +29,10 @@ class SafePretrainedInit(PretrainedInit):
             state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
             if not state:
                 raise CheckpointError(f'init_cfg: {self.checkpoint} has no tensor below prefix={self.prefix!r}')
+        if not set(state) & set(module.state_dict()):
+            raise CheckpointError(f'init_cfg: none of the {len(state)} tensors of {self.checkpoint} belongs to this '
+                                  f'{type(module).__name__} (the first is {next(iter(state))!r}); say which part it is '
+                                  "with prefix='...'")
         load_state_dict(module, state, strict=False, logger='current')
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())

@@ -10,6 +10,8 @@ from restorekit.functional.ranges import rescale
 from restorekit.messages import InputError
 from restorekit.registry import DEGRADATIONS, MODELS
 
+__all__ = ['RestorePreprocessor']
+
 
 @MODELS.register_module()
 class RestorePreprocessor(BaseDataPreprocessor):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restorekit.files.names import terminal_text
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 from .process import import_from_here, prepare_process
 
@@ -79,6 +79,8 @@ def browse_dataset(config: str | os.PathLike[str], *, data_root: str | None = No
             raise InputError(f'{name} must be at least {least}, but got {value}')
     if split not in ('train', 'val', 'test'):
         raise InputError(f"split must be 'train', 'val' or 'test', but got {split!r}")
+    if split != 'train':
+        refuse_unused(browse_dataset, dict(start=start), "split='train'", f'split={split!r}')
     prepare_process()
     import_from_here(config)
     from restorekit.files.image_io import write_image

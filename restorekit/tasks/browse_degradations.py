@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 from .process import Progress, prepare_process
 
@@ -75,6 +75,12 @@ def browse_degradations(degradations: Sequence[str | os.PathLike[str]], *, image
         raise InputError(f'draws must be at least columns ({columns}), but got {draws}')
     if depth is not None and image is None:
         raise InputError('a depth map belongs to a photo: give the image too')
+    if depth is None:
+        refuse_unused(browse_degradations, dict(depth_options=depth_options or None), 'a map in depth', 'no depth')
+    if image is not None:
+        refuse_unused(browse_degradations, dict(style=style), 'a drawn scene', 'an image')
+    if out is None or Path(out).suffix.lower() != '.png':
+        refuse_unused(browse_degradations, dict(colours=colours), 'a PNG file in out', f'out={str(out)!r}')
     if colours is not None and not 2 <= colours <= 256:
         raise InputError(f'colours must be within [2, 256], but got {colours}')
     prepare_process()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 from .process import Progress, prepare_process
 
@@ -131,6 +131,12 @@ def degradation_stats(config: str | os.PathLike[str], real: Sequence[str | os.Pa
         raise InputError(f'count must be at least 1 and size at least 16, but got {count} and {size}')
     if clear is not None and dataset is not None:
         raise InputError('clear images come from a folder or from a dataset of the config; give one of the two')
+    if clear is None:
+        refuse_unused(degradation_stats, dict(depth=depth), 'images in clear', 'no clear')
+    if depth is None:
+        refuse_unused(degradation_stats, dict(depth_options=depth_options or None), 'maps in depth', 'no depth')
+    if dataset is None:
+        refuse_unused(degradation_stats, dict(data_root=data_root), 'a dataset of the config', 'no dataset')
     prepare_process()
     from restorekit.datasets import scan_images
     from restorekit.evaluation.coverage import coverage, image_statistics

@@ -15,7 +15,7 @@ from restorekit.evaluation.detection import DetectionScore, class_indices, flat
 from restorekit.evaluation.detectors import DEFAULT, build_detector, detect
 from restorekit.files.image_io import read_image, write_image
 from restorekit.functional.classic import clahe
-from restorekit.messages import InputError, MissingFileError, unknown_name_message
+from restorekit.messages import InputError, MissingFileError, refuse_unused, unknown_name_message
 from restorekit.visualization import contact_sheet
 
 FOUND, TRUE = (230, 40, 30), (40, 200, 60)  # colours of boxes in pictures
@@ -91,6 +91,8 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
     for what, number, least in (('every', every, 1), ('bootstrap', bootstrap, 0), ('pictures', pictures, 0)):
         if number < least:
             raise InputError(f'{what} must be at least {least}, but got {number}')
+    if out is None:
+        refuse_unused(detect_compare, dict(pictures=pictures), 'a folder in out', 'no out')
     if not Path(images).is_dir():
         raise MissingFileError(f'no folder {Path(images).absolute()} of photos')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')

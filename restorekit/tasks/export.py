@@ -93,6 +93,7 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
         print(max(row.difference for row in report.parity))
     """
     from restorekit.inference.load import load
+    from restorekit.inference.onnx_backend import OnnxBackend
     out = Path(out)
     if out.suffix not in ('.onnx', '.pt2'):
         raise InputError(f'the output must end in .onnx or .pt2 (torch.export), but got {out}')
@@ -108,6 +109,8 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
         raise ExistingFileError(f'{out} exists; give another name, or --overwrite')
     say = progress or (lambda text: None)
     pipeline = load(checkpoint, config=config, device='cpu', tile='off', protect_highlights=False)
+    if isinstance(pipeline.backend, OnnxBackend):
+        raise InputError(f'{checkpoint} is exported already; give the checkpoint from which it was made')
     network = pipeline.backend.network
     photos = [(str(path), _read(path)) for path in images]
     facts = describe(network, input, precision, licence or _licence(checkpoint))
@@ -162,7 +165,7 @@ def trace(network: RestorationNetwork, input: str = 'float') -> ExportedProgram:
     from restorekit.models.graph import RestorationGraph
     graph = RestorationGraph(network, input == 'uint8').eval()
     divisor = network.size_divisor
-    height = math.ceil(max(graph.smallest, 32) / divisor) * divisor + max(1, divisor // 3)
+    height = math.ceil(max(network.min_size, 32) / divisor) * divisor + max(1, divisor // 3)
     width = height + divisor + 1
     if input == 'uint8':
         example, dims = torch.randint(0, 256, (1, height, width, 3), dtype=torch.uint8), (1, 2)
@@ -220,11 +223,10 @@ def to_onnx(program: ExportedProgram, facts: dict[str, Any]) -> bytes:
 
 def compare(pipeline: RestorationPipeline, run: Runner, photos: Sequence[tuple[str, np.ndarray]],
             network: RestorationNetwork, input: str) -> list[Parity]:
-    """Return how restored images differ: random ones of three sizes, and photos."""
+    """Return how restored images differ: random ones of four sizes, and photos."""
     generator = np.random.default_rng(0)
-    from restorekit.models.graph import RestorationGraph
-    smallest = max(RestorationGraph(network).smallest, 16)
-    sizes = (smallest, smallest), (smallest + 13, 2 * smallest + 5), (3 * smallest + 1, 2 * smallest + 33)
+    side = max(network.min_size, 16)
+    sizes = (side, side), (17, 100), (side + 13, 2 * side + 5), (3 * side + 1, 2 * side + 33)
     cases = [(f'random {i + 1}', generator.integers(0, 256, (*size, 3), dtype=np.uint8))
              for i, size in enumerate(sizes)]
     rows = []

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from restorekit.files.atomic import atomic_write, disk_refuses
 from restorekit.files.names import output_name
 from restorekit.files.output_folder import claim_folder, path_inside
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 from .process import Progress, check_workers, imap, what_failed
 
@@ -110,6 +110,8 @@ def extract_patches(source: str | os.PathLike[str], out: str | os.PathLike[str],
     check_workers(workers)
     if pairing not in PAIRING:
         raise InputError(f'pairing must be one of {", ".join(map(repr, PAIRING))}, but got {pairing!r}')
+    if pairs is None:
+        refuse_unused(extract_patches, dict(pairing=pairing), 'pairs of folders', 'no pairs')
     _check_pairs(pairs)
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f'the output folder {out} is inside the source {source}: its patches would become images')

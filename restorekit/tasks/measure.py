@@ -10,7 +10,7 @@ import torch
 
 from restorekit.evaluation import PROTOCOLS, FidelityMetric, Protocol, get_protocol
 from restorekit.evaluation.metrics.fidelity import ColourMetric
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.registry import METRICS
 
 
@@ -59,6 +59,9 @@ def measure(pred: str | Path | None = None, gt: str | Path | None = None, *,
     """
     if (pred is None) != (gt is None):
         raise InputError(f'give both images, both folders or nothing, but got {pred or gt} alone')
+    if pred is None or not Path(pred).is_dir():
+        refuse_unused(measure, dict(pairing=pairing, dataset_options=dataset_options or None), 'folders',
+                      'a scene drawn by code' if pred is None else 'two images')
     chosen = [get_protocol(name) for name in protocols or PROTOCOLS]
     kinds = {name: METRICS.get(name) for name in metrics}
     for name, kind in kinds.items():

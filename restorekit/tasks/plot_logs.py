@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from restorekit.evaluation.runs import DEFAULT_KEYS, read_run, run_names, select_keys, summary
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 
 def plot_logs(work_dirs: str | Path | Sequence[str | Path], *, keys: Sequence[str] | None = None,
@@ -44,6 +44,8 @@ def plot_logs(work_dirs: str | Path | Sequence[str | Path], *, keys: Sequence[st
         raise InputError('give at least one work dir')
     if not 0 <= smooth < 1:
         raise InputError(f'smooth must be at least 0 and below 1, but got {smooth}')
+    if out is None:
+        refuse_unused(plot_logs, dict(smooth=smooth), 'the picture in out', 'no out')
     names = run_names(folders) if labels is None else list(labels)
     if len(names) != len(folders):
         raise InputError(f'labels gives {len(names)} names for {len(folders)} runs')

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from restorekit.files.photo import FORMATS, LOSSY
 from restorekit.inference.batch import FileResult, RestoreReport, plan, restore_files
-from restorekit.inference.pipeline import check_mask
+from restorekit.inference.pipeline import RestorationPipeline, check_mask
+from restorekit.inference.video import VIDEO_SUFFIXES
 from restorekit.messages import InputError
 
 
@@ -15,10 +17,10 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             model: str | None = None, checkpoint: str | os.PathLike | None = None, config: str | None = None,
             strength: float = 1.0, mask: str | os.PathLike | None = None, protect_highlights: bool | None = None,
             tile: str | int = 'auto', precision: str = 'auto', backend: str | None = None, device: str | None = None,
-            format: str | None = None, quality: int = 95, suffix: str = '', compare: bool = False,
+            format: str | None = None, quality: int | None = None, suffix: str = '', compare: bool = False,
             skip_existing: bool = False, shard: str | tuple[int, int] | None = None, max_pixels: int | None = None,
-            sequence: bool = False, video_smooth: float = 1.0, video_crf: int = 16,
-            progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] | None = None,
+            sequence: bool = False, video_smooth: float | None = None, video_crf: int | None = None,
+            progress: Callable[[float, int], None] | None = None, on_note: Callable[[str], None] | None = None,
             on_result: Callable[[FileResult], None] | None = None) -> RestoreReport:
     """Restore image files.
 
@@ -36,7 +38,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         backend (str, optional): 'torch', 'onnxruntime' or 'openvino'; default: by the file.
         device (str, optional): Default: CUDA if there is one.
         format (str, optional): Format of the outputs; default: that of the input, PNG where it cannot be written.
-        quality (int): 0 to 100, of lossy formats.
+        quality (int, optional): 0 to 100, of lossy formats; default: 95.
         suffix (str): Put behind the stem of each output's name.
         compare (bool): Write input and result side by side.
         skip_existing (bool): Leave outputs that are there already.
@@ -44,10 +46,12 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
             process under torchrun, srun or a Slurm array, else all.
         max_pixels (int, optional): Most pixels of an image.
         sequence (bool): The images are frames that follow each other: no flicker.
-        video_smooth (float): Seconds over which global changes of a film's restoration are smoothed; 0: none.
-        video_crf (int): Quality of films, 0 (best) to 51.
-        progress (Callable, optional): Called as ``progress(files done, all files)``.
-        on_note (Callable, optional): Called with what the user should know before a very large image is read.
+        video_smooth (float, optional): Seconds over which global changes of a film's restoration are smoothed; 0: none;
+            default: 1.
+        video_crf (int, optional): Quality of films, 0 (best) to 51; default: 16.
+        progress (Callable, optional): Called as ``progress(files done, all files)``; a film counts by its frames.
+        on_note (Callable, optional): Called with what the user should know: which options have no effect, and how much
+            memory a very large image needs.
         on_result (Callable, optional): Called with the result of each file.
 
     Returns:
@@ -63,7 +67,7 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    if not isinstance(quality, int) or not 0 <= quality <= 100:
+    if quality is not None and (not isinstance(quality, int) or not 0 <= quality <= 100):
         raise InputError(f'quality must be a whole number from 0 to 100, but got {quality!r}')
     if max_pixels is not None and max_pixels < 1:
         raise InputError(f'max_pixels must be at least 1, but got {max_pixels}')
@@ -79,12 +83,35 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
     from restorekit.inference.load import load
     pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
                     backend=backend, strength=strength, protect_highlights=protect_highlights)
-    if on_note is not None and (notice := pipeline.info().get('notice')):
-        on_note(notice)
-    return restore_files(pipeline, jobs, left_out=left_out, quality=quality, compare=compare,
+    if on_note is not None:
+        for note in filter(None, [pipeline.info().get('notice'),
+                                  *_without_effect(pipeline, jobs, quality, compare, sequence,
+                                                   video_smooth is not None or video_crf is not None)]):
+            on_note(note)
+    return restore_files(pipeline, jobs, left_out=left_out, quality=95 if quality is None else quality, compare=compare,
                          skip_existing=skip_existing, max_pixels=max_pixels, sequence=sequence,
-                         video=dict(smooth=video_smooth, crf=video_crf), mask=where, progress=progress,
+                         video=dict(smooth=1.0 if video_smooth is None else video_smooth,
+                                    crf=16 if video_crf is None else video_crf), mask=where, progress=progress,
                          on_note=on_note, on_result=on_result)
+
+
+def _without_effect(pipeline: RestorationPipeline, jobs: Sequence[tuple[Path, Path]], quality: int | None,
+                    compare: bool, sequence: bool, of_films: bool) -> Iterator[str]:
+    """Say which options were given and change nothing."""
+    kinds = {target.suffix.lower() for source, target in jobs}
+    films = [source for source, _ in jobs if source.suffix.lower() in VIDEO_SUFFIXES]
+    if quality is not None and not kinds & {suffix for suffix, kind in FORMATS.items() if kind in LOSSY}:
+        yield f'--quality has no effect: {", ".join(sorted(kinds))} keeps every pixel (it is of {", ".join(LOSSY)})'
+    if of_films and not films:
+        yield '--video-smooth and --video-crf have no effect: no input is a film'
+    if compare and films:
+        yield '--compare has no effect on films, which are written restored only'
+    if pipeline.tile not in ('auto', 'off') and pipeline.backend.tiling == 'coefficients':
+        yield (f'--tile has no effect: {pipeline.backend.model_name} looks at the whole image once and corrects it '
+               'strip by strip, in little memory')
+    if sequence and pipeline.backend.tiling in ('exact', 'never'):
+        yield (f'--sequence has no effect: {pipeline.backend.model_name} takes no averages over an image that could be '
+               'smoothed over time')
 
 
 def check_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
@@ -132,7 +159,7 @@ def describe(path: str | os.PathLike) -> dict:
             return facts(catalogue_entry(path.as_posix()))
         except UnknownNameError as error:
             raise MissingFileError(f'there is no file {path}, and {error.args[0]}') from error
-    if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin'):
+    if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin', '.onnx'):
         from restorekit.inference.load import load
         return dict(kind='checkpoint', file=str(path), bytes=path.stat().st_size,
                     **{key: value for key, value in load(path, device='cpu').info().items()

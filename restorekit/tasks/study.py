@@ -20,6 +20,7 @@ from restorekit.config import ConfigError, load_config
 from restorekit.files.atomic import atomic_write_text
 from restorekit.files.lock import FolderInUseError, lock_folder, unlock_folder
 from restorekit.files.names import file_name
+from restorekit.files.reader import read_json
 from restorekit.messages import InputError, MissingFileError, nearest, unknown_name_message
 
 from .process import available_cores, prepare_process
@@ -248,7 +249,7 @@ def study_report(out: str | os.PathLike[str]) -> dict[str, Any]:
     out = Path(out)
     if not (out / STUDY_FILE).is_file():
         raise MissingFileError(f'{out} holds no study ({STUDY_FILE}); run one with restorekit study STUDY.py --out DIR')
-    record = json.loads((out / STUDY_FILE).read_text())
+    record = _record(out / STUDY_FILE)
     results = []
     for entry in record['jobs']:
         result = _result(out, Job(**entry))
@@ -261,6 +262,15 @@ def study_report(out: str | os.PathLike[str]) -> dict[str, Any]:
     atomic_write_text(study_markdown(summary), out / 'report.md')
     atomic_write_text(study_page(summary, out), out / 'report.html')
     return dict(page=out / 'report.html', summary=summary)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What was written down about a study before its first run."""
+    record = read_json(path, 'the record of a study')
+    missing = [key for key in ('hypothesis', 'analysis', 'jobs') if key not in record]
+    if missing:
+        raise InputError(f'{path} is not the record of a study: it has no {missing[0]}')
+    return record
 
 
 def _share(jobs: list[Job], job: tuple[int, int] | None) -> list[Job]:
@@ -276,7 +286,7 @@ def _claim(found: Study, out: Path) -> None:
     """Write down the study; refuse a change of what was to be written before the first run."""
     record, path = found.record(), out / STUDY_FILE
     if path.is_file():
-        old = json.loads(path.read_text())
+        old = _record(path)
         for key in ('hypothesis', 'analysis'):
             if old[key] != record[key]:
                 raise ConfigError(f'{found.file}: the {key} changed since the first run in {out}; take the change '
@@ -295,8 +305,7 @@ def _claim(found: Study, out: Path) -> None:
 
 def _result(out: Path, job: Job) -> dict[str, Any] | None:
     path = out / 'jobs' / job.name / RESULT_FILE
-    result: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    return result
+    return read_json(path, 'the result of a job') if path.is_file() else None
 
 
 def _run_in_processes(found: Study, out: Path, jobs: list[Job], data_root: str | os.PathLike[str] | None,
@@ -396,7 +405,7 @@ def _train(job: Job, cfg: Config, folder: Path, options: dict[str, Any]) -> dict
     for name, record in runner.state['phases'].items():
         path = Path(runner.configs[name].work_dir, 'per_image.json')
         if path.is_file():
-            found = json.loads(path.read_text())
+            found = read_json(path, 'the measurements of a run')
             curve += [[done + iteration, means] for iteration, means in found['curve']]
             measured, logged = found['metrics'], found['logged']
         done += record.get('iterations', 0)

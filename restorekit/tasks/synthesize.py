@@ -13,7 +13,7 @@ from typing import Any
 from restorekit.files.atomic import atomic_write_text, disk_refuses
 from restorekit.files.names import output_name
 from restorekit.files.output_folder import claim_folder, path_inside
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 
 from .process import Progress, check_workers, imap, what_failed
 
@@ -84,6 +84,8 @@ def synthesize(degradation: str | os.PathLike[str] | Mapping[str, Any], clear: s
     check_workers(workers)
     if depth is not None and estimator:
         raise InputError('depth comes from maps or from an estimator; give one of the two')
+    if depth is None:
+        refuse_unused(synthesize, dict(depth_options=depth_options or None), 'maps in depth', 'no depth')
     out, clear = Path(out), Path(clear)
     if out.resolve().is_relative_to(clear.resolve()):
         raise InputError(f'the output folder {out} is inside the folder of clear images {clear}: its images would '
@@ -209,15 +211,16 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, list[str]]:
     lines: dict[str, list[str]] = {}
     manifest = Path(out, MANIFEST)
     if manifest.is_file():
-        try:
-            for line in manifest.read_text(encoding='utf-8').splitlines():
+        for number, line in enumerate(manifest.read_text(encoding='utf-8', errors='replace').splitlines(), 1):
+            try:
                 name = json.loads(line)['clear']
                 if not isinstance(name, str):
-                    raise TypeError('"clear" is no name')
+                    raise TypeError('"clear" is not a name')
                 lines.setdefault(name, []).append(line)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f'{manifest} is not a list of degraded images ({error}); give another output folder') \
-                from error
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise InputError(f'{manifest}, line {number}: this is not an entry of a manifest ({error!r}); take the '
+                                 'line out (its image is made again), or make the set anew in another folder'
+                                 ) from error
     return lines
 
 

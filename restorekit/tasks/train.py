@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorekit.messages import refuse_unused
+
 from .process import import_from_here, latest, next_free, prepare_process
 
 if TYPE_CHECKING:
@@ -110,21 +112,26 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
     from restorekit.config import load_config
     import_from_here(config)
     cfg = load_config(config, options=options, data_root=data_root)
+    from restorekit.engine.unread_keys import check_option_keys
     from restorekit.engine.value_check import check_kinds
+    check_option_keys(options or {}, str(cfg.filename))
     check_kinds(cfg, str(cfg.filename))
     if amp:
         cfg.optim_wrapper = dict(cfg.get('optim_wrapper') or {}, type='AmpOptimWrapper')
     if seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from:
-        cfg.load_from = str(load_from)
+        cfg.load_from = os.path.expanduser(load_from)
+    if not resume and not cfg.get('resume') and phase is None:
+        refuse_unused(train, dict(allow_config_change=allow_config_change), 'resume', 'resume=False')
     cfg.launcher = launcher
     prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
     from restorekit.distributed import broadcast_object, init_distributed
     from restorekit.engine import MultiPhaseRunner
     init_distributed(launcher)
-    folder = work_dir or cfg.get('work_dir') or _default_work_dir(cfg, resume or phase is not None)
+    folder = os.path.expanduser(work_dir or '') or cfg.get('work_dir') or \
+        _default_work_dir(cfg, resume or phase is not None)
     cfg.work_dir = broadcast_object(str(folder))
     return MultiPhaseRunner(cfg, resume=resume, phase=phase, allow_config_change=allow_config_change)
 

@@ -127,10 +127,16 @@ def convert_cid_file(source: str | PathLike[str], target: str | PathLike[str], r
                          'name it .pk or .pth')
     content = load_checkpoint_file(str(source), map_location='cpu')
     if reverse:
-        state, report = restorekit_to_published(network_state(content, str(source)))
+        try:
+            state, report = restorekit_to_published(network_state(content, str(source)))
+        except InputError as error:
+            raise InputError(f'{source}: {error}') from error
         atomic_save({'model': {f'module.{key}': value for key, value in state.items()}}, str(target))
         return state, report
-    state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))
+    try:
+        state, report = published_to_restorekit(content.get('model', content.get('state_dict', content)))
+    except InputError as error:
+        raise InputError(f'{source}: {error}') from error
     if bare:
         _save_safetensors(state, target)
     else:

@@ -18,7 +18,7 @@ from restorekit.checkpoint import (
     network_state,
 )
 from restorekit.files.atomic import atomic_write_bytes
-from restorekit.messages import ExistingFileError, InputError
+from restorekit.messages import ExistingFileError, InputError, MissingFileError
 from restorekit.version import __version__
 
 DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16, 'float32': torch.float32}
@@ -71,3 +71,22 @@ def pack_network(checkpoint: str | PathLike, target: str | PathLike, *, dtype: s
     content = save(state, metadata={'restorekit': json.dumps(kept, sort_keys=True)})
     atomic_write_bytes(content, target)
     return hashlib.sha256(content).hexdigest()
+
+
+def check_packed(packed: str | PathLike, checkpoint: str | PathLike) -> str:
+    """Return the SHA-256 (hex) of a packed file, after comparing its weights with the checkpoint's.
+
+    Raises:
+        MissingFileError: If it is not there.
+        InputError: If it holds other weights than the checkpoint, each rounded to the type that it has in the file.
+        CheckpointError: If one of the files is damaged.
+    """
+    if not Path(packed).is_file():
+        raise MissingFileError(f'the packed file {packed} is not there')
+    state, wanted = (network_state(load_checkpoint_file(path)) for path in (packed, checkpoint))
+    different = [name for name in {**state, **wanted} if name not in state or name not in wanted or
+                 not torch.equal(state[name], wanted[name].to(state[name].dtype))]
+    if different:
+        raise InputError(f'{packed} does not hold the weights of {checkpoint}: {len(different)} tensors differ, first '
+                         f'{different[0]}; pack the checkpoint again')
+    return hashlib.sha256(Path(packed).read_bytes()).hexdigest()

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from restorekit.cli.common import OptionAction
+from restorekit.cli.option_action import OptionAction
 
 
 def parse(*words):
@@ -27,8 +27,13 @@ def test_values(word, value):
 
 @pytest.mark.parametrize(('word', 'message'), [
     ('a=[{x: 1', "--cfg-options a: the value is not in YAML's flow form"), ('a=[1,2', 'not in YAML'),
-    ('a=(1,2', 'Imbalanced brackets'), ('a', "takes KEY=VALUE, but got 'a'")])
+    ('a=(1,2', 'Imbalanced brackets'), ('a', "takes KEY=VALUE, but got 'a'"), ('=4', "takes KEY=VALUE, but got '=4'"),
+    ('a..b=4', "takes KEY=VALUE, but got 'a..b=4'"), ('a=dict(b=1)', "written in YAML's flow form, {a: 1")])
 def test_what_cannot_be_read_is_said(capsys, word, message):
     with pytest.raises(SystemExit):
         parse(word)
     assert message in capsys.readouterr().err
+
+
+def test_keys_may_be_written_as_in_python_and_with_spaces():
+    assert parse('a[0].b[12].c=1', 'd =2') == {'a.0.b.12.c': 1, 'd': 2}

@@ -248,6 +248,43 @@ def test_unreadable_files_are_listed(call, make_images, tmp_path, monkeypatch):
     assert 'Permission denied' in text and 'a.png' in text and sorted(tree(tmp_path / 'out')) == ['b.png']
 
 
+@pytest.mark.parametrize('name', ['a.avif', 'a.heic', 'a.gif', 'a.webp', 'a.bmp', 'a.tif', 'a.jpg'])
+def test_damaged_files_of_every_kind_are_named(call, tmp_path, name):
+    kind = {'.heic': 'AVIF', '.avif': 'AVIF', '.tif': 'TIFF', '.jpg': 'JPEG'}.get(Path(name).suffix, name[2:].upper())
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(buffer, kind)
+    data = buffer.getvalue()
+    if name == 'a.heic':
+        pytest.importorskip('pillow_heif')
+        data = data.replace(b'ftypavif', b'ftypheic')
+    (tmp_path / name).write_bytes(data[:len(data) // 2])
+    text = call(tmp_path / name, '-o', tmp_path / 'out', status=1)
+    assert name in text and 'BytesIO' not in text and 'object at' not in text
+    assert any(what in text for what in ('damaged', 'truncated', 'is no')), text
+
+
+def test_options_without_effect_are_named(make_images, tmp_path, capsys, checkpoint):
+    make_images(tmp_path / 'in', ['a.png'])
+    options = ['--quality', '80', '--video-crf', '20', '--sequence']
+    assert main(['restore', str(tmp_path / 'in'), '-o', str(tmp_path / 'out'), '--checkpoint', checkpoint,
+                 *options]) == 0
+    text = capsys.readouterr().err
+    for option in ('--quality', '--video-smooth', '--sequence'):
+        assert any(line.startswith(option) and 'no effect' in line for line in text.splitlines()), option
+    assert main(['restore', str(tmp_path / 'in'), '-o', str(tmp_path / 'out'), '--tile', '64', '--format', 'jpg',
+                 '--quality', '80']) == 0
+    text = capsys.readouterr().err
+    assert '--tile has no effect: LowResolutionAffine' in text and '--quality' not in text
+
+
+@pytest.mark.parametrize('options, what', [(['--suffix', '_clear'], "the suffix '_clear'"),
+                                           (['--format', 'jpg'], 'the format jpg')])
+def test_a_named_output_takes_no_other_name(call, make_images, tmp_path, options, what):
+    source, = make_images(tmp_path, ['a.png'])
+    assert what in call(source, '-o', tmp_path / 'b.png', *options, status=1)
+    assert not (tmp_path / 'b.png').exists()
+
+
 @pytest.mark.slow
 def test_interrupted_runs_leave_no_half_file(checkpoint, tmp_path):
     (tmp_path / 'in').mkdir()

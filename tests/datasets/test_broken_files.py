@@ -33,7 +33,7 @@ def test_a_broken_file_stops_with_its_name(folder):
     with pytest.raises(ImageFileError, match=f'{folder}/3.png is empty'):
         dataset[3]
     assert dataset.broken() == []
-    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', but is 'ignore'"):
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', but got 'ignore'"):
         SingleDataset(folder, on_error='ignore')
 
 

@@ -92,11 +92,12 @@ def test_files_that_are_not_there_are_named_with_their_lines(tmp_path, folders):
     ('list.txt', '/data/a.png\n', r'line 1: /data/a.png is an absolute path; names in a list are relative'),
     ('list.txt', 'D:\\data\\a.png\n', 'line 1: D:/data/a.png is an absolute path'),
     ('list.csv', 'hazy;clear\na;b\n',
-     "has no column 'input'; its first line must be a header with input, gt, separated by commas, but is 'hazy;clear'"),
+     "has no column 'input'; its first line must be a header with input, gt, separated by commas, but got "
+     "'hazy;clear'"),
     ('list.csv', 'input,gt\na.png\n', 'line 2: 1 cells under 2 columns'),
     ('list.csv', 'input,gt\na.png,\n', 'line 2: a name of a file is empty'),
     ('list.jsonl', '{"input": "a.png"}\n{"input": }', 'line 2 is not JSON'),
-    ('list.jsonl', '["a.png"]', r'line 1: each line must be an object with the keys input, but is \["a.png"\]'),
+    ('list.jsonl', '["a.png"]', r'line 1: each line must be an object with the keys input, but got \["a.png"\]'),
     ('list.jsonl', '{"input": "a.png", "gt": "b.png"}\n{"input": "c.png"}', 'line 2: .* with the keys input, gt'),
     ('list.jsonl', '{"input": 3}', 'line 1: a name of a file is 3')])
 def test_mistakes_name_the_list_and_the_line(tmp_path, name, text, message):
@@ -112,3 +113,10 @@ def test_what_is_no_text_file_is_said(tmp_path):
         read_list(tmp_path / 'none.txt', ('input',))
     with pytest.raises(FileNotFoundError, match="none of the 1 names of .* matches include='b"):
         read_list(write(tmp_path, 'a.png'), ('input',), include='b*')
+
+
+@pytest.mark.parametrize('name', ['list.json', 'list.xlsx', 'LIST.YAML'])
+def test_lists_of_other_kinds_are_refused_by_their_suffix(tmp_path, name):
+    (tmp_path / name).write_text('[{"input": "a.png"}]')
+    with pytest.raises(ValueError, match=rf'{name} is not a list that is read; write one as .txt .* or .jsonl'):
+        read_list(tmp_path / name, ('input',))

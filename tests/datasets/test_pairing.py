@@ -39,7 +39,7 @@ def test_unmatched_images_are_told_the_rule_that_would_match(pairing, hazy, clea
 
 
 @pytest.mark.parametrize(('pairing', 'message'), [
-    ('stme', r"must be one of 'stem', 'prefix', 'suffix', 'list' or dict\(input=REGEX, gt=REGEX\), but is 'stme'"),
+    ('stme', r"must be one of 'stem', 'prefix', 'suffix', 'list' or dict\(input=REGEX, gt=REGEX\), but got 'stme'"),
     (dict(inputs='x'), 'pairing is a dict with inputs; it takes input=REGEX and gt=REGEX'),
     ({}, 'pairing is a dict with nothing'),
     (dict(input='(x', gt='x'), r"pairing: input='\(x' is not a regular expression: missing \)"),
@@ -100,5 +100,5 @@ def test_a_frame_of_the_ground_truth_is_cropped(tmp_path, make_images):
         dataset[2]
     with pytest.raises(ValueError, match='clear images have a frame, give gt_border=10'):
         PairedDataset(hazy, clear)[0]
-    with pytest.raises(ValueError, match='gt_border is a number of pixels, at least 0, but is -1'):
+    with pytest.raises(ValueError, match='gt_border is a number of pixels, at least 0, but got -1'):
         PairedDataset(hazy, clear, gt_border=-1)

@@ -34,6 +34,10 @@ def bounds(name):
     return found
 
 
+#: An argument that is refused alone, and what it goes with.
+WITH = {'airlight_hue': {'airlight_saturation': 1}}
+
+
 def holds(operator, image, depth):
     params = operator.sample([1, 2], *image.shape[-2:])
     result = operator.apply(image, depth, params)
@@ -54,7 +58,7 @@ def test_all_numbers_are_bounded_and_their_corners_give_images(name):
         assert low is not None and high is not None and math.isfinite(low) and math.isfinite(high), key
         for value in (low, high, (low, high)):
             for depth in DEPTHS:
-                holds(DEGRADATIONS.build({'type': name, key: value}), IMAGE, depth)
+                holds(DEGRADATIONS.build({'type': name, **WITH.get(key, {}), key: value}), IMAGE, depth)
     for corner in (0, 1):
         for depth in DEPTHS:
             holds(DEGRADATIONS.build({'type': name, **{key: pair[corner] for key, pair in ranges.items()}}), IMAGE,

@@ -57,7 +57,7 @@ def test_nested_children_use_the_samples_own_depth():
     (lambda: OneOf([JPEG()], weights=[0]), ValueError, 'weights must be >= 0 and not all 0'),
     (lambda: OneOf([JPEG(), Blur()], weights=[1, -1]), ValueError, 'weights must be >= 0'),
     (lambda: OneOf([JPEG()], weights=[1, 1]), ValueError, '2 entries for 1 children'),
-    (lambda: Maybe(JPEG(), p=1.2), ValueError, r'p must be within \[0, 1\], got 1.2'),
+    (lambda: Maybe(JPEG(), p=1.2), ValueError, r'p must be within \[0, 1\], but got 1.2'),
     (lambda: Maybe(JPEG(), p=(0, 1)), TypeError, 'p must be one number'),
     (lambda: Sequential([]), ValueError, 'children must be a non-empty list'),
     (lambda: Sequential([JPEG(), 'Blur']), TypeError, r"children\[1\] must be a config dict or a Degradation"),

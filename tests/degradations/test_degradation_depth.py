@@ -92,7 +92,7 @@ def test_bad_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match='depth map .*cut.tif'):
         read_depth(tmp_path / 'cut.tif')
     cv2.imwrite(str(tmp_path / 'whole.tif'), np.ones((2, 2), np.int32))
-    with pytest.raises(ValueError, match='whole.tif must hold 8 or 16 bits or floats, got int32'):
+    with pytest.raises(ValueError, match='whole.tif must hold 8 or 16 bits or floats, but got int32'):
         read_depth(tmp_path / 'whole.tif')
     with pytest.raises(ValueError, match='d.bmp must be a .png, .tif, .tiff or .npy file'):
         (tmp_path / 'd.bmp').touch()

@@ -148,13 +148,13 @@ def test_wrong_input_is_refused_by_every_operator(name):
     holes = depth.clone()
     holes[1, 0, 3, 3] = float('nan')
     cases = [
-        (TypeError, 'image must be a float tensor in .0, 1., got torch.uint8', ((image * 255).byte(), depth)),
+        (TypeError, 'image must be a float tensor in .0, 1., but got torch.uint8', ((image * 255).byte(), depth)),
         (ValueError, r'image values must lie in \[0, 1\]', (image * 2, depth)),
         (ValueError, r'image values must lie in \[0, 1\]', (image - 0.5, depth)),
         (ValueError, 'NaN is not allowed', (image.clone().fill_(float('nan')), depth)),
         (ValueError, 'depth must be finite', (image, holes)),
         (ValueError, 'depth must be finite', (image, depth / 0)),
-        (ValueError, r'depth must have shape \(2, 1, 8, 9\) like the image, got \(2, 1, 9, 8\)',
+        (ValueError, r'depth must have shape \(2, 1, 8, 9\) like the image, but got \(2, 1, 9, 8\)',
          (image, depth.mT.contiguous())),
         (ValueError, 'depth must have shape', (image, depth[:1])),
         (ValueError, 'image is empty', (image[:, :, :0], depth[:, :, :0])),
@@ -184,7 +184,7 @@ def test_a_batch_equals_its_singles_at_any_shape_and_type(name, shape, count, se
     ({'type': 'AtmosphericScattering', 'beta': (2, 1)}, ValueError, 'beta must be .low, high.'),
     ({'type': 'AtmosphericScattering', 'airlight': 1.2}, ValueError, r'airlight must be within \[0, 1\]'),
     ({'type': 'NonHomogeneousHaze', 'contrast': 2}, ValueError, 'contrast'),
-    ({'type': 'CIDScattering', 'mode': 'exact'}, ValueError, "mode must be one of 'safe', 'faithful', got 'exact'"),
+    ({'type': 'CIDScattering', 'mode': 'exact'}, ValueError, "mode must be one of 'safe', 'faithful', but got 'exact'"),
     ({'type': 'CIDScattering', 'kappa': (0, 2)}, ValueError, 'kappa'),
     ({'type': 'Dust', 'green': 0}, ValueError, 'green'),
     ({'type': 'LowLight', 'gamma': 0.5}, ValueError, 'gamma'),

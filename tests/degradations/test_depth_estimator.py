@@ -89,7 +89,7 @@ def test_the_transform_fills_in_missing_depth_that_degrade_then_uses():
 
 @pytest.mark.parametrize('arguments, error, message', [
     (dict(network=3), TypeError, 'network must be an .onnx file'),
-    (dict(network='depth.pth'), ValueError, "network must be an .onnx file, got 'depth.pth'"),
+    (dict(network='depth.pth'), ValueError, "network must be an .onnx file, but got 'depth.pth'"),
     (dict(network='none.onnx'), FileNotFoundError, 'there is no ONNX file none.onnx'),
     (dict(network=abs, size=0), ValueError, 'size must be the shorter side'),
     (dict(network=abs, size=(1, 2, 3)), ValueError, 'size must be the shorter side'),

@@ -10,7 +10,7 @@ from tiny import config, scenes
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.config import ConfigError
 from restorekit.engine import MultiPhaseRunner
-from restorekit.engine.loops import ResumableIterLoop
+from restorekit.engine.loops import ResumableEpochLoop, ResumableIterLoop
 
 PARTS = dict(small={}, large=dict(continue_training=True),
              last=dict(continue_training=True, train_cfg=dict(max_iters=2)))
@@ -36,6 +36,7 @@ def chain(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_one_schedule_runs_over_all_of_them(chain, tmp_path):
     whole = run_config(tmp_path)
     whole.train_cfg.max_iters = 8
@@ -48,6 +49,40 @@ def test_one_schedule_runs_over_all_of_them(chain, tmp_path):
     assert steps == [3, 6, 8]  # of Adam, whose moments are carried
 
 
+def by_epochs(folder, phases=None, epochs=2):
+    """Six images in batches of two: three iterations an epoch, unless a phase says otherwise."""
+    cfg = run_config(folder, phases)
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=9)
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
+    cfg.param_scheduler = [dict(type='CosineAnnealingLR', eta_min=1e-5)]
+    return cfg
+
+
+def test_one_schedule_runs_over_phases_that_count_epochs(tmp_path, monkeypatch):
+    phases = dict(small={}, large=dict(continue_training=True, train_dataloader=dict(batch_size=3)),
+                  last=dict(continue_training=True, train_cfg=dict(max_epochs=1)))
+    MultiPhaseRunner(by_epochs(tmp_path / 'whole', epochs=5)).train()
+    wanted = [group(tmp_path / 'whole', f'epoch_{number}.pth')[0]['lr'] for number in range(1, 6)]
+    real = ResumableEpochLoop.run_iter
+
+    def cut(self, batch):
+        if 'large' in self.runner.work_dir and self._iter == 2:  # after one epoch of two batches
+            raise KeyboardInterrupt
+        real(self, batch)
+    cfg = by_epochs(tmp_path / 'parts', phases)
+    monkeypatch.setattr(ResumableEpochLoop, 'run_iter', cut)
+    with pytest.raises(KeyboardInterrupt):
+        MultiPhaseRunner(cfg).train()
+    monkeypatch.setattr(ResumableEpochLoop, 'run_iter', real)
+    MultiPhaseRunner(cfg, resume=True).train()
+    names = [('small', 1), ('small', 2), ('large', 1), ('large', 2), ('last', 1)]
+    found = [group(tmp_path / 'parts', f'{phase}/epoch_{number}.pth') for phase, number in names]
+    assert [values['lr'] for values, _ in found] == pytest.approx(wanted, abs=1e-15)
+    assert len(set(wanted)) == 4  # the last step of a cosine is its end
+    assert [int(state[0]['step']) for _, state in found] == [3, 6, 8, 10, 13]  # of Adam, whose moments are carried
+
+
+@pytest.mark.slow
 def test_a_cut_phase_that_continues_is_resumed_bit_for_bit(chain, tmp_path, monkeypatch):
     real = ResumableIterLoop.run_iter
 
@@ -80,11 +115,22 @@ def test_without_it_a_phase_begins_its_own_schedule(tmp_path):
     (dict(small={}, large=dict(continue_training=True, optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0)))),
      'the optimizers differ'),
     (dict(small={}, large=dict(continue_training=True, init_from=None)), "the weights .* but got init_from=None"),
+    (dict(small={}, large=dict(continue_training=True, train_cfg=dict(
+        _delete_=True, type='EpochBasedTrainLoop', max_epochs=2), param_scheduler=None)),
+     "'small' counts iterations and 'large' epochs"),
     (dict(small={}, large=dict(continue_traning=True)), "did you mean 'continue_training'")])
 def test_where_it_cannot_be_it_is_refused(tmp_path, phases, message):
     with pytest.raises(ConfigError, match=message):
         MultiPhaseRunner(run_config(tmp_path / 'run', phases))
     assert not (tmp_path / 'run').exists()
+
+
+def test_epochs_with_a_schedule_of_iterations_are_refused(tmp_path):
+    cfg = by_epochs(tmp_path / 'run', dict(small={}, large=dict(continue_training=True)))
+    for option in (dict(by_epoch=False), dict(convert_to_iter_based=True)):
+        cfg.param_scheduler = [dict(type='CosineAnnealingLR', T_max=4, **option)]
+        with pytest.raises(ConfigError, match=r'param_scheduler\[0\] counts iterations'):
+            MultiPhaseRunner(cfg)
 
 
 def test_banks_and_teachers_are_never_handed_over(tmp_path):

@@ -53,6 +53,7 @@ def cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_two_processes_train_as_one_without_a_gpu(tmp_path):
     with socket.socket() as probe:

@@ -59,7 +59,7 @@ class Total(BaseMetric):
 def test_what_has_no_number_per_image_is_refused(tmp_path):
     METRICS.register_module(module=Total, force=True)
     try:
-        with pytest.raises(TypeError, match='Total is no metric of single images'):
+        with pytest.raises(TypeError, match='Total is not a metric of single images'):
             _ = runner(tmp_path, [dict(type='Total')]).test_loop
     finally:
         METRICS._module_dict.pop('Total')

@@ -13,7 +13,7 @@ from tiny import PAIR, PHASES, config, scenes
 import restorekit.engine.phases as phases_module
 import restorekit.files.atomic as atomic_module
 from restorekit.checkpoint import CheckpointWriteError, load_checkpoint_file
-from restorekit.cli.common import run_guarded
+from restorekit.cli.main import main
 from restorekit.config import ConfigError
 from restorekit.engine import EmbeddingMonitorHook, MultiPhaseRunner, RestoreRunner
 from restorekit.engine.config_diff import differences, relevant
@@ -156,10 +156,11 @@ def test_a_file_too_large_for_the_disk_is_such_an_error(tmp_path):
     assert not list(tmp_path.glob('*.pth*'))
 
 
-def test_the_command_line_shows_a_full_disk_as_a_sentence(capsys):
+def test_the_command_line_shows_a_full_disk_as_a_sentence(capsys, monkeypatch):
     def full(args):
         raise OSError(errno.ENOSPC, 'No space left on device', 'log.json')
-    assert run_guarded(full, None) == 1
+    monkeypatch.setattr('restorekit.cli.show_config.run', full)
+    assert main(['show-config', 'cid/cid_quickstart']) == 1
     assert 'error: log.json: No space left on device' in capsys.readouterr().err
 
 
@@ -256,8 +257,8 @@ def test_batch_of_one(tmp_path):
         return runner
     reweighted = run(dict(reweighter=dict(type='DecorrelationReweighter'), anchor=0.0))
     assert reweighted.message_hub.get_scalar('train/reweight_ess').current() == 1
-    with pytest.raises(ValueError, match='CORALLoss needs at least 2 samples of each domain over all processes, got 1 '
-                                         'source and 1 target; raise train_dataloader.batch_size'):
+    with pytest.raises(ValueError, match='CORALLoss needs at least 2 samples of each domain over all processes, but '
+                                         'got 1 source and 1 target; raise train_dataloader.batch_size'):
         run(dict(alignment=dict(type='CORALLoss')))
 
 

@@ -161,6 +161,7 @@ def newest(folder):
             for phase in PHASES if list((folder / phase).glob('iter_*.pth'))}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='forks, and looks into /proc')
 @pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
 def test_ten_kills_change_nothing_and_lose_no_more_than_since_the_last_checkpoint(tmp_path):

@@ -192,7 +192,7 @@ def test_loader_without_a_batch_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize('iters', [0, 2.5])
 def test_impossible_length_is_an_error(tmp_path, iters):
-    with pytest.raises(ValueError, match=f'max_iters must be a whole number of at least 1, but is {iters}'):
+    with pytest.raises(ValueError, match=f'max_iters must be a whole number of at least 1, but got {iters}'):
         train(quick(tmp_path, iters=iters))
 
 

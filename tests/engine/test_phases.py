@@ -93,6 +93,7 @@ def test_a_finished_run_is_not_overwritten(finished):
     assert (finished.work_dir / 'adapt' / 'iter_4.pth').stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_one_phase_alone_from_another_checkpoint(finished, tmp_path):
     cfg = Config(config(tmp_path, phases=PHASES, load_from=str(finished.work_dir / 'supervised' / 'iter_4.pth')))
     MultiPhaseRunner(cfg, phase='adapt').train()
@@ -106,6 +107,7 @@ def test_a_phase_without_its_predecessor_says_so(tmp_path):
         MultiPhaseRunner(Config(config(tmp_path, phases=PHASES)), phase='adapt').train()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kill', [('pretrain', 3), ('supervised', 2), ('adapt', 4)])
 def test_resume_is_bit_identical(finished, tmp_path, kill, monkeypatch):
     from restorekit.engine.loops import ResumableIterLoop
@@ -140,7 +142,8 @@ def test_options_of_load_config_hold_in_every_phase(tmp_path):
 
 @pytest.mark.parametrize(('phases', 'phase', 'message'), [
     (PHASES, 'adpt', "'adpt' is not in the phases of this config; did you mean 'adapt'"),
-    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None, "'supervise' is no earlier phase"),
+    (dict(PHASES, adapt=dict(PHASES['adapt'], init_from='supervise')), None,
+     "'supervise' is neither an earlier phase nor a file"),
     (dict(PHASES, adapt=dict(PHASES['adapt'], frozn=['network.encoder'])), None, "'frozn'; did you mean 'frozen'"),
     (dict(PHASES, adapt=3), None, 'phases.adapt must be a dict, but got 3')])
 def test_mistakes_in_phases_stop_before_anything_starts(tmp_path, phases, phase, message):

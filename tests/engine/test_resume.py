@@ -121,6 +121,7 @@ def test_save_best_of_a_metric_that_is_not_measured(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 def test_compile_compiles_the_network_and_not_the_training_step(tmp_path):
     cfg = quick(tmp_path / 'compiled', iters=2)
     cfg['train_dataloader']['dataset'] = PAIR
@@ -151,7 +152,7 @@ def _interval_of_rank(rank, folder):
         message_hub = type('Hub', (), dict(
             runtime_info={}, get_info=staticmethod(lambda name, default=None: default)))
         optim_wrapper = type('Wrapper', (), dict(_accumulative_counts=2))
-    with pytest.raises(ValueError, match='interval=3 is no multiple of optim_wrapper.accumulative_counts=2.* use 4'):
+    with pytest.raises(ValueError, match='interval=3 is not a multiple of optim_wrapper.accumulative_counts=2.* use 4'):
         hook.before_train(Runner)
     torch.distributed.destroy_process_group()
 

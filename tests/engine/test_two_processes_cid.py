@@ -43,6 +43,7 @@ def launch(tool, folder, *args):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     (tmp_path / 'two_process_hooks.py').write_text(HOOK)

@@ -61,7 +61,7 @@ def test_what_differs_is_named(tmp_path):
         '--overwrite')
     for text in ('[]', 'no json', '{"metrics": {}}'):
         (tmp_path / 'summary.json').write_text(text)
-        with pytest.raises(ReportMismatchError, match=r'summary.json that is no report of this version'):
+        with pytest.raises(ReportMismatchError, match=r'summary.json that is not a report of this version'):
             open_report(tmp_path, dict(config='x'))
 
 

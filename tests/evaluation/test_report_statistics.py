@@ -9,8 +9,10 @@ from restorekit.evaluation.statistics import (
     crossed_bootstrap,
     detectable_difference,
     holm,
+    images_needed,
     sign_flip_test,
     student_t_test,
+    variance_parts,
 )
 
 
@@ -99,6 +101,28 @@ def test_the_t_test_and_its_power_are_those_of_scipy():
         assert detectable_difference(0.7, n) == pytest.approx(quantiles * 0.7 * math.sqrt(2 / n), rel=1e-6)
     assert student_t_test([1.0]) == 1 and student_t_test([0.0, 0.0]) == 1 and student_t_test([2.0, 2.0]) == 0
     assert detectable_difference(1.0, 1) is None
+
+
+def test_the_parts_of_the_spread_are_found_and_say_what_more_images_do():
+    rng = np.random.default_rng(6)
+    # three seeds are few, so the mean over many studies is looked at
+    parts = np.array([variance_parts(rng.normal(0, 3, (1, 20)) + rng.normal(0, 0.4, (3, 1))
+                                     + rng.normal(0, 0.8, (3, 20))) for _ in range(400)])
+    assert np.mean(parts[:, 1] ** 2) == pytest.approx(0.64, rel=0.03)
+    assert np.mean(parts[:, 0] ** 2) == pytest.approx(0.16, rel=0.15)
+    table = rng.normal(0, 1, (3, 7)) + [[0], [1], [3]]
+    own, mean = table - table.mean(axis=0), table.mean()
+    residual = own - table.mean(axis=1, keepdims=True) + mean
+    of_seeds, of_images = variance_parts(table)
+    assert of_images == pytest.approx(math.sqrt((residual ** 2).sum() / 12))
+    assert of_seeds ** 2 + of_images ** 2 / 7 == pytest.approx(table.mean(axis=1).var(ddof=1))  # of the means
+    assert variance_parts(np.ones((1, 5))) is None and variance_parts(np.ones((3, 1))) is None
+    for seeds in (3, 8):
+        n = images_needed(0.05, 0.7, seeds, 0.25)
+        below, above = (detectable_difference(math.sqrt(0.05 ** 2 + 0.49 / k), seeds) for k in (n - 1, n))
+        assert above <= 0.25 < below
+    assert images_needed(0.2, 0.7, 3, 0.2) is None and images_needed(0.0, 0.0, 1, 0.2) is None
+    assert images_needed(0.0, 0.0, 3, 0.2) == 1
 
 
 def test_the_crossed_bootstrap_covers_seeds_and_images():

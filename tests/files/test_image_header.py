@@ -161,7 +161,7 @@ def test_the_environment_sets_the_limit(tmp_path, monkeypatch):
         read_image(tmp_path / 'a.png')
     for wrong in ('', '0', '-1', '1e9', 'all'):
         monkeypatch.setenv('RESTOREKIT_MAX_PIXELS', wrong)
-        with pytest.raises(ValueError, match=f'must be a whole number of pixels, at least 1, but is {wrong!r}'):
+        with pytest.raises(ValueError, match=f'must be a whole number of pixels, at least 1, but got {wrong!r}'):
             read_image(tmp_path / 'a.png')
 
 

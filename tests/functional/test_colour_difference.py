@@ -74,5 +74,5 @@ def test_equal_images_and_black_against_white():
 
 
 def test_a_luma_image_is_refused():
-    with pytest.raises(ValueError, match=r'compares RGB images \(N, 3, H, W\), got \(1, 1, 4, 4\)'):
+    with pytest.raises(ValueError, match=r'compares RGB images \(N, 3, H, W\), but got \(1, 1, 4, 4\)'):
         ciede2000(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4))

@@ -47,9 +47,9 @@ def test_unbiased_square_norm_has_the_right_mean(n, d):
 
 
 def test_batches_that_are_too_small():
-    with pytest.raises(ValueError, match=r'n >= 2, got \(1, 4\)'):
+    with pytest.raises(ValueError, match=r'n >= 2, but got \(1, 4\)'):
         covariance(torch.rand(1, 4))
-    with pytest.raises(ValueError, match='at least 4 rows, got 3'):
+    with pytest.raises(ValueError, match='at least 4 rows, but got 3'):
         unbiased_square_norm(torch.rand(3, 4))
-    with pytest.raises(ValueError, match="center must be one of 'true', 'upstream', got 'none'"):
+    with pytest.raises(ValueError, match="center must be one of 'true', 'upstream', but got 'none'"):
         covariance(torch.rand(3, 4), 'none')

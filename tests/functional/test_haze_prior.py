@@ -27,6 +27,15 @@ def test_the_airlight_is_the_mean_colour_of_the_haziest_pixels():
     assert torch.allclose(estimate_airlight(image, dark, 0.02)[0, :, 0, 0], expected)
 
 
+def test_pixels_equal_at_the_limit_count_in_part_whatever_their_order():
+    dark = torch.tensor([0.9, 0.5, 0.5, 0.1]).view(1, 1, 2, 2)
+    image = torch.tensor([1.0, 0.2, 0.6, 0.0]).view(1, 1, 2, 2).expand(-1, 3, -1, -1)
+    assert torch.allclose(estimate_airlight(image, dark, 0.5), torch.tensor((1.0 + 0.5 * (0.2 + 0.6)) / 2))
+    assert torch.allclose(estimate_airlight(image.flip(3), dark.flip(3), 0.5), estimate_airlight(image, dark, 0.5))
+    assert torch.allclose(estimate_airlight(image, torch.ones(1, 1, 2, 2), 0.01), torch.tensor(0.45))
+
+
+
 @pytest.mark.parametrize('t', [0.3, 0.6])
 def test_a_candidate_finds_the_gain_of_even_haze(t):
     """J has black pixels in every window, so the dark channel of I is exactly the veil."""

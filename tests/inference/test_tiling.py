@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from restorekit.functional.shrink import shrink
 from restorekit.inference import ImageMemoryError, RestorationPipeline
-from restorekit.inference.blending import enlarge_rows, shrink
+from restorekit.inference.blending import enlarge_rows
 from restorekit.inference.forward_memory import forward_memory
 from restorekit.inference.memory import free_memory
 from restorekit.inference.tiling import plan_axis, restore_tiles
 from restorekit.inference.torch_backend import TorchBackend
 from restorekit.models import AODNet, RestorationNetwork
-from restorekit.models.decoders.blocks import ChannelAttention
+from restorekit.models.blocks import ChannelAttention
 from restorekit.registry import MODELS
 
 

@@ -33,6 +33,22 @@ def test_coral_equals_numpy_cov(n, d):
         assert loss(source, target).item() == pytest.approx(expected, rel=1e-9)
 
 
+def test_whitened_coral_equals_the_covariances_whitened_by_numpy():
+    source, target = _batches(12, 15)
+    cs, ct = (np.cov(rows.numpy(), rowvar=False) for rows in (source, target))
+    pooled = (cs + ct) / 2
+    values, vectors = np.linalg.eigh(pooled + 1e-3 * np.trace(pooled) / 5 * np.eye(5))
+    whitening = vectors / np.sqrt(values) @ vectors.T
+    expected = ((whitening @ (cs - ct) @ whitening) ** 2).sum() / (4 * 5)
+    whitened = MODELS.build({'type': 'CORALLoss', 'estimator': 'whitened', 'bounded': False})
+    assert whitened(source, target).item() == pytest.approx(expected, rel=1e-9)
+    # a linear map of the embedding is not seen; one whole direction that only one domain varies in counts 1 / d
+    mixed = torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 2 * torch.eye(5)
+    torch.testing.assert_close(whitened(source @ mixed, target @ mixed), whitened(source, target), rtol=2e-2, atol=0)
+    lost = torch.cat([source[:, :4], 0 * source[:, 4:]], dim=1)
+    assert whitened(source, lost).item() == pytest.approx(1 / 5, rel=0.05)
+
+
 def test_mean_covariance_equals_numpy():
     source, target = _batches()
     cs, ct = (np.cov(rows.numpy(), rowvar=False) for rows in (source, target))
@@ -96,7 +112,7 @@ def test_relative_coral_does_not_change_with_scale_and_bounded_stays_below_one()
 
 @pytest.mark.parametrize('config', [
     *({'type': 'CORALLoss', 'estimator': estimator, 'bounded': bounded}
-      for estimator in ('biased', 'unbiased', 'relative') for bounded in (True, False)),
+      for estimator in ('biased', 'unbiased', 'relative', 'whitened') for bounded in (True, False)),
     {'type': 'CORALLoss', 'center': 'upstream'}, {'type': 'MeanCovarianceLoss'}])
 @pytest.mark.parametrize('d', [3, 9])
 def test_gradients(config, d):
@@ -106,7 +122,8 @@ def test_gradients(config, d):
 
 
 @pytest.mark.parametrize('config', [*({'type': name} for name in NAMES), {'type': 'CORALLoss', 'estimator': 'relative'},
-                                    {'type': 'CORALLoss', 'estimator': 'unbiased'}])
+                                    {'type': 'CORALLoss', 'estimator': 'unbiased'},
+                                    {'type': 'CORALLoss', 'estimator': 'whitened'}])
 @pytest.mark.parametrize('value', [0.0, 0.1, 100.0])
 def test_constant_embeddings_give_finite_losses_and_gradients(config, value):
     source, target = torch.full((5, 8), value, requires_grad=True), torch.full((5, 8), value)
@@ -136,8 +153,9 @@ def test_embeddings_that_do_not_fit(name):
 
 
 @pytest.mark.parametrize('config, message', [
-    ({'type': 'CORALLoss', 'center': 'mean'}, "center must be one of 'true', 'upstream', got 'mean'"),
-    ({'type': 'CORALLoss', 'estimator': 'fair'}, "estimator must be one of 'biased', 'unbiased', 'relative'"),
+    ({'type': 'CORALLoss', 'center': 'mean'}, "center must be one of 'true', 'upstream', but got 'mean'"),
+    ({'type': 'CORALLoss', 'estimator': 'fair'}, "estimator must be one of 'biased', 'unbiased', 'relative', "
+                                                   "'whitened'"),
     ({'type': 'CORALLoss', 'estimator': 'unbiased', 'center': 'upstream'}, "defined for center='true' only"),
     ({'type': 'MMDLoss', 'scales': [0.0]}, 'scales must be positive')])
 def test_options_out_of_range(config, message):

@@ -250,11 +250,11 @@ def test_no_gradient_and_no_half_precision():
 
 @pytest.mark.parametrize('options, message', [
     ({'mapping': 'rf'}, "'rf' is not in the list of mappings; did you mean 'rff'"),
-    ({'resample': 'epoch'}, "resample must be 'call' or 'step', got 'epoch'"),
+    ({'resample': 'epoch'}, "resample must be 'call' or 'step', but got 'epoch'"),
     ({'steps': 0}, 'steps must be at least 1'), ({'dims': 0}, 'dims must be at least 1'),
     ({'lr': 0}, 'lr must be positive'), ({'penalty': 0}, 'penalty must be positive'),
     ({'penalty': 1, 'target_ess': 0.5}, 'give penalty or target_ess, not both'),
-    ({'target_ess': 12}, r'fraction of the batch in \(0, 1\), got 12'),
+    ({'target_ess': 12}, r'fraction of the batch in \(0, 1\), but got 12'),
     ({'bank_size': 8}, 'embedding_dim is the network'), ({'clip': (2, 1)}, r'clip must be \(low, high\)'),
     ({'warmup_iters': -1}, 'warmup_iters must not be negative')])
 def test_options_out_of_range(options, message):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from restorekit.functional.haze_prior import haze_density
 from restorekit.messages import InputError
 from restorekit.models.losses import (
     CORALLoss,
     DensityConditionalCORAL,
     DomainAdversarialLoss,
     GroupDRO,
-    haze_density,
     reverse_gradient,
 )
 

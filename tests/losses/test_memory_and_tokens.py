@@ -55,7 +55,7 @@ def test_projected_weights_permute_with_the_rows_and_sum_to_one(n, seed):
 
 
 def test_an_unknown_reduction():
-    with pytest.raises(ValueError, match="reduction must be 'subset' or 'projection', got 'pca'"):
+    with pytest.raises(ValueError, match="reduction must be 'subset' or 'projection', but got 'pca'"):
         DecorrelationReweighter(reduction='pca')
 
 
@@ -131,10 +131,11 @@ def test_queue_lowers_the_noise_floor():
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    (dict(samples='pixels'), "samples must be one of 'pooled', 'tokens', got 'pixels'"),
-    (dict(samples='tokens', tokens_per_image=0), 'tokens_per_image must be at least 1, got 0'),
+    (dict(samples='pixels'), "samples must be one of 'pooled', 'tokens', but got 'pixels'"),
+    (dict(samples='tokens', tokens_per_image=0), 'tokens_per_image must be at least 1, but got 0'),
     (dict(tokens_per_image=4), "tokens_per_image is for samples='tokens', but got samples='pooled'"),
-    (dict(queue_size=4), 'a queue needs queue_size >= 0 and embedding_dim, got queue_size=4 and embedding_dim=None')])
+    (dict(queue_size=4),
+     'a queue needs queue_size >= 0 and embedding_dim, but got queue_size=4 and embedding_dim=None')])
 def test_options_out_of_range(options, message):
     for name in ('CORALLoss', 'MeanCovarianceLoss', 'MMDLoss'):
         with pytest.raises(ValueError, match=f'{name}: {message}'):

@@ -72,7 +72,7 @@ def test_reductions_agree(function):
     none, sample = (function(pred, target, reduction=reduction) for reduction in ('none', 'sample'))
     torch.testing.assert_close(none.mean(dim=(1, 2, 3)), sample)
     torch.testing.assert_close(sample.mean(), function(pred, target))
-    with pytest.raises(ValueError, match="reduction must be one of 'mean', 'sample', 'none', got 'sum'"):
+    with pytest.raises(ValueError, match="reduction must be one of 'mean', 'sample', 'none', but got 'sum'"):
         function(pred, target, reduction='sum')
 
 
@@ -98,5 +98,5 @@ def test_half_precision_predictions_are_compared_in_float32():
 
 
 def test_charbonnier_needs_a_positive_eps():
-    with pytest.raises(ValueError, match='eps must be positive, got 0; for eps=0 use L1Loss'):
+    with pytest.raises(ValueError, match='eps must be positive, but got 0; for eps=0 use L1Loss'):
         MODELS.build({'type': 'CharbonnierLoss', 'eps': 0})

@@ -56,6 +56,7 @@ def _worker(rank, port_file, folder):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     (tmp_path / 'parts').mkdir()
     mp.spawn(_worker, (str(tmp_path / 'rendezvous'), str(tmp_path / 'parts')), nprocs=2)

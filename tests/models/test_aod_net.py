@@ -39,5 +39,5 @@ def test_it_has_no_embedding_and_says_so():
 
 
 def test_channels_must_be_positive():
-    with pytest.raises(ValueError, match='positive integer, not 0'):
+    with pytest.raises(ValueError, match='positive integer, but got 0'):
         AODNet(channels=0)

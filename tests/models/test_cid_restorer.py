@@ -56,7 +56,7 @@ def restorer(network=None, **kwargs):
 
 @pytest.mark.parametrize('anchor', [0.0, 1.0, 0.5])
 def test_loss_is_the_weighted_sum_plus_the_anchor(anchor):
-    model = restorer(anchor=anchor)
+    model = restorer(anchor=anchor, reweighter=dict(type='DecorrelationReweighter'))
     model.reweighter = Fixed(clip=None)
     x, samples, y = batch()
     losses = model.loss(x, samples)
@@ -158,7 +158,7 @@ def test_a_network_without_embedding_is_an_error(ingredient):
 
 
 def test_negative_anchor_is_an_error():
-    with pytest.raises(ValueError, match='anchor must be at least 0, but is -1'):
+    with pytest.raises(ValueError, match='anchor must be at least 0, but got -1'):
         restorer(anchor=-1)
 
 
@@ -219,5 +219,5 @@ def test_teacher_round_trips_with_the_training_state():
 
 
 def test_momentum_out_of_range_is_an_error():
-    with pytest.raises(ValueError, match=r'momentum must be in \[0, 1\), but is 1'):
+    with pytest.raises(ValueError, match=r'momentum must be in \[0, 1\), but got 1'):
         MeanTeacherConsistency(HAZE, momentum=1)

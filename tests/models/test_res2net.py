@@ -1,9 +1,9 @@
-import sys
 import types
 
 import pytest
 import torch
 
+from restorekit import checkpoint
 from restorekit.models import Res2Net
 
 torch.set_num_threads(1)
@@ -16,11 +16,9 @@ def tiny(**overrides):
 @pytest.fixture
 def loader(monkeypatch):
     """Stand-in for the checkpoint reader: returns what the test puts into it."""
-    module = types.ModuleType('restorekit.checkpoint')
-    module.content = None
-    module.load_checkpoint_file = lambda path, map_location: module.content
-    monkeypatch.setitem(sys.modules, 'restorekit.checkpoint', module)
-    return module
+    holder = types.SimpleNamespace(content=None)
+    monkeypatch.setattr(checkpoint, 'load_checkpoint_file', lambda path, map_location: holder.content)
+    return holder
 
 
 def randomise(module, seed=0):

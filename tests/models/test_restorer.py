@@ -79,7 +79,7 @@ def test_tensor_mode_is_the_raw_output_and_unknown_modes_are_named():
     model = restorer()
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     assert torch.equal(model(x), model.network(x))
-    with pytest.raises(ValueError, match="mode must be 'loss', 'predict' or 'tensor', but is 'los'"):
+    with pytest.raises(ValueError, match="mode must be 'loss', 'predict' or 'tensor', but got 'los'"):
         model(x, mode='los')
 
 

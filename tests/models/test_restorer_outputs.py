@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from restorekit.messages import InputError
-from restorekit.models import RestorationNetwork, Restorer
+from restorekit.models import CIDRestorer, RestorationNetwork, Restorer
 from restorekit.registry import MODELS
 from restorekit.structures import RestoreSample
 
@@ -37,6 +37,15 @@ class Asks(nn.Module):
     def forward(self, pred, target, weight=None, *, input, embedding):
         self.got = dict(pred=pred, input=input, embedding=embedding)
         return (pred - target).abs().mean()
+
+
+class WeighsTheFirst(nn.Module):
+    """A reweighter that puts all weight on the first sample."""
+
+    log = {}
+
+    def forward(self, embedding):
+        return torch.eye(len(embedding))[0]
 
 
 def batch(height=12, width=16):
@@ -81,7 +90,7 @@ def test_padded_outputs_meet_a_truth_that_is_padded_alike():
 def test_a_loss_gets_what_it_names():
     network = TwoOutputs()
     network.embedding_dim = 4
-    network.forward_features = lambda x: (network(x), x.new_ones(len(x), 4, 1, 1))
+    network.embed = lambda x: x.new_ones(len(x), 4, 1, 1)
     with pytest.raises(InputError, match='TwoOutputs has no embedding, which a loss asks for'):
         Restorer(TwoOutputs(), losses=dict(feature=dict(type='AsksForTests')))
     restorer = Restorer(network, losses=dict(feature=dict(type='AsksForTests')))
@@ -90,6 +99,24 @@ def test_a_loss_gets_what_it_names():
     got = restorer.losses.feature.got
     assert torch.allclose(got['input'], hazy, atol=1e-6) and got['pred'].shape == hazy.shape
     assert got['embedding'].shape == (2, 4, 1, 1) and set(losses) == {'loss_feature'}
+
+
+def test_cid_weights_every_output_and_aligns_beside_them():
+    network = TwoOutputs()
+    network.embedding_dim = 3
+    network.embed = lambda x: network.gain[0] * F.avg_pool2d(x, 4)
+    restorer = CIDRestorer(network, losses=dict(pixel=dict(type='L1Loss')), anchor=0.0, share_interval=1,
+                           alignment=dict(type='CORALLoss', loss_weight=0.1))
+    restorer.reweighter = WeighsTheFirst()
+    data, (hazy, clear) = batch(16, 16)
+    data['target'] = dict(inputs=[image // 2 for image in data['inputs']], data_samples=data['data_samples'])
+    losses = restorer(**restorer.data_preprocessor(data, True), mode='loss')
+    assert {'loss_pixel', 'loss_pixel_0', 'loss_align'} <= set(losses) and restorer.network.calls == ['all']
+    small = (0.5 * F.avg_pool2d(2 * hazy - 1, 2) + 1) / 2
+    expected = (small - F.avg_pool2d(clear, 2)).abs()[0].mean()  # all weight on the first sample
+    assert torch.allclose(losses['loss_pixel_0'], expected)
+    restorer.parse_losses(losses)[0].backward()
+    assert network.gain.grad.ne(0).all() and 0 < losses['align_grad_share'] < 1
 
 
 @pytest.fixture(autouse=True)

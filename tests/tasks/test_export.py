@@ -15,7 +15,6 @@ from restorekit.cli.main import main
 from restorekit.files.image_io import read_image
 from restorekit.inference import RestorationPipeline
 from restorekit.models import AODNet
-from restorekit.models.graph import RestorationGraph
 from restorekit.registry import MODELS
 from restorekit.tasks.export import ExportError, export
 
@@ -80,8 +79,7 @@ def test_pads_and_ranges_are_in_the_graph(tmp_path, input):
     export(path, tmp_path / 'm.onnx', input=input)
     import onnxruntime
     session = onnxruntime.InferenceSession(tmp_path / 'm.onnx')
-    graph = RestorationGraph(restorekit.load_network(path), uint8=True).eval()
-    for size in ((33, 41), (64, 64), (17, 100)):
+    for size in ((1, 1), (33, 41), (64, 64), (17, 100)):
         image = picture(*size)
         expected = RestorationPipeline(path)(image)
         if input == 'uint8':
@@ -89,8 +87,6 @@ def test_pads_and_ranges_are_in_the_graph(tmp_path, input):
         else:
             x = (image.astype(np.float32) / 255).transpose(2, 0, 1)[None]
             got = np.rint(session.run(None, dict(image=x))[0][0].transpose(1, 2, 0) * 255).astype(np.uint8)
-        if min(size) < 32:  # the graph pads small sides to 64, the pipeline only to what the network needs
-            expected = graph(torch.from_numpy(image)[None])[0].numpy()
         assert got.shape == image.shape and np.abs(got.astype(int) - expected).max() <= 1
     kinds = {node.op_type for node in onnx.load(tmp_path / 'm.onnx').graph.node}
     assert 'BatchNormalization' not in kinds, 'folded into the convolutions'
@@ -195,3 +191,15 @@ def test_restoring_with_onnxruntime_imports_no_torch(model, tmp_path):
     done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert np.array_equal(read_image(tmp_path / 'out.png'), restorekit.load(model)(tmp_path / 'a.png'))
+
+
+def test_an_exported_file_is_not_exported_again(model, tmp_path):
+    with pytest.raises(ValueError, match='aod.onnx is exported already; give the checkpoint'):
+        export(model, tmp_path / 'again.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+def test_info_says_what_an_exported_file_is(model, capsys):
+    assert main(['info', str(model)]) == 0
+    text = capsys.readouterr().out
+    assert 'onnxruntime' in text and 'fp32' in text

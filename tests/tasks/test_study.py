@@ -14,7 +14,14 @@ from tiny import fork
 
 from restorekit.cli.main import main
 from restorekit.config import ConfigError
-from restorekit.evaluation.statistics import detectable_difference, holm, sign_flip_test, student_t_test
+from restorekit.evaluation.statistics import (
+    detectable_difference,
+    holm,
+    images_needed,
+    sign_flip_test,
+    student_t_test,
+    variance_parts,
+)
 from restorekit.evaluation.study_summary import summarise_study
 from restorekit.files.lock import lock_folder
 from restorekit.messages import InputError, MissingFileError
@@ -216,6 +223,9 @@ def test_the_numbers_of_the_report(file, tmp_path, no_training):
     together = found['power'][2]
     assert together['sd'] == pytest.approx(deviation) and together['standard_error'] == pytest.approx(deviation)
     assert together['detectable'] == pytest.approx(detectable_difference(deviation, 2)) and together['images'] == 10
+    haze = np.array([np.random.default_rng(seed).normal(20, 1, (2, 5))[0] for seed in (0, 1)])
+    assert found['power'][0]['parts'] == variance_parts(haze) and together['parts'] is None
+    assert found['power'][0]['images_needed'] == images_needed(*variance_parts(haze), 2, 0.2)
 
 
 def test_holm_and_the_worst_of_two_tests_decide(file):

@@ -49,7 +49,7 @@ def test_options_of_every_shape(tmp_path, option):
     (dict(model=dict(type=3)), "model.type must be a component's name, but got 3"),
     (dict(custom_hooks=dict(type='StripHook')), 'custom_hooks must be a list'),
     (dict(custom_hooks=['StripHook']), r"custom_hooks\[0\] must be a dict with a 'type', but got 'StripHook'"),
-    (dict(custom_hooks=[dict(type='L1Loss')]), r'custom_hooks\[0\]: L1Loss is no hook'),
+    (dict(custom_hooks=[dict(type='L1Loss')]), r'custom_hooks\[0\]: L1Loss is not a hook'),
     (dict(param_scheduler=[dict(gamma=3)]), r"param_scheduler\[0\] needs a 'type', the name of a component"),
     (dict(load_from=3), 'load_from must be text, but got 3'),
     (dict(load_from='.'), 'load_from names .*, which is not there'),

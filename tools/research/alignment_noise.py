@@ -9,7 +9,8 @@ import json
 import statistics
 import sys
 
-from restorekit.cli.common import OptionAction, prepare_process, run_guarded
+from restorekit.cli.common import prepare_process, run_guarded
+from restorekit.cli.option_action import OptionAction
 from restorekit.config import load_config
 from restorekit.messages import InputError
 

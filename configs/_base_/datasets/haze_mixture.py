@@ -3,16 +3,22 @@
 # Clear photos that should stay as they are. tools/research/split_lists.py writes lists/.
 view = dict(type='RandomResizedCrop', size=[144, 192], scale=[0.5, 1.0])
 flip = dict(type='RandomFlip')
-indoor_haze = dict(type='Degrade', transmission=True, degradation=dict(type='OneOf', weights=[0.75, 0.25], children=[
-    dict(type='AtmosphericScattering', beta=(0.4, 1.8), airlight=1.0),
-    dict(type='AtmosphericScattering', beta=(0.4, 2.0), airlight=(0.7, 1.0), airlight_jitter=0.04)]))
+# where haze is thick and thin in places, the layout of 30 scenes cannot be learnt by heart
+indoor_haze = dict(type='Degrade', transmission=True, degradation=dict(
+    type='OneOf', weights=[0.65, 0.2, 0.15], children=[
+        dict(type='AtmosphericScattering', beta=(0.4, 1.8), airlight=1.0),
+        dict(type='AtmosphericScattering', beta=(0.4, 2.0), airlight=(0.7, 1.0), airlight_jitter=0.04),
+        dict(type='NonHomogeneousHaze', beta=(0.5, 1.8), contrast=(0.1, 0.6), depth_floor=(0., 0.2), airlight=1.0)]))
 outdoor_haze = dict(type='Degrade', transmission=True, degradation=dict(type='OneOf', weights=[0.6, 0.4], children=[
     dict(type='AtmosphericScattering', beta=(0.4, 3.0), airlight=(0.65, 1.0), airlight_jitter=0.05),
     dict(type='NonHomogeneousHaze', beta=(0.5, 2.5), airlight=(0.65, 1.0), airlight_jitter=0.05)]))
-still = dict(type='RandomColour', exposure=[0.85, 1.05], gain=0.04)
+still = dict(type='RandomColour', exposure=[0.75, 1.1], gain=0.06, saturation=[0.7, 1.4])
 colourful = dict(type='RandomColour', exposure=[0.6, 1.1], gain=0.06, saturation=[0.8, 1.5])
 # a light tint of a clear photo is the light of the scene: it stays
 warm = dict(type='RandomColour', exposure=[0.5, 1.1], gain=0.05, warmth=[-0.15, 0.35], saturation=[0.8, 1.6])
+# lamplight at night is the colour of the scene
+lamplight = dict(type='RandomColour', exposure=[0.4, 1.1], warmth=[-0.1, 0.85])
+night_glow = dict(type='Degrade', degradation=dict(type='Maybe', p=0.8, child=dict(type='NightGlow')))
 tint = dict(type='OneOf', weights=[0.7, 0.3], children=[
     dict(type='ColourGain', red=(1.3, 1.9), blue=(0.1, 0.6)), dict(type='ColourGain', red=(0.7, 1.2), blue=(0.6, 1.3))])
 imagenet = dict(type='ClearDepthDataset', clear_dir='clear_photos/imagenet', ann_file='lists/imagenet_train.txt',
@@ -27,20 +33,20 @@ train_dataloader = dict(
     batch_size=8, num_workers=0, sampler=dict(type='CounterSampler'),
     dataset=dict(
         type='ConcatDataset',
-        weights=dict(sots=0.25, rooms=0.20, city=0.03, highland=0.02, proxy=0.05, ohaze=0.09, ohaze_tinted=0.05, sand=0.08,
-                     field=0.07, field_bsds=0.04, road=0.04, dust=0.02, clear=0.03, clear_bsds=0.01, glow_pairs=0.01,
+        weights=dict(sots=0.38, rooms=0.04, city=0.01, highland=0.01, proxy=0.03, ohaze=0.10, ohaze_tinted=0.03, sand=0.09,
+                     field=0.07, field_bsds=0.03, road=0.03, dust=0.02, clear=0.10, clear_bsds=0.02, glow_pairs=0.01,
                      glow=0.02, city_night=0.01),
         datasets=dict(
             sots=dict(type='ClearDepthDataset', clear_dir='sots_indoor/clear', depth_dir='sots_indoor/depth', cache=True,
                       include='14[012]?.png', pipeline=[view, flip, still, indoor_haze]),
-            rooms=dict(type='ProceduralScenes', style='room', length=500, height=192, width=256, scene_seed=11,
+            rooms=dict(type='ProceduralScenes', style='room', length=300, height=192, width=256, scene_seed=11,
                        cache=True, pipeline=[view, flip, still, indoor_haze]),
             city=dict(type='ProceduralScenes', style='city', length=60, height=192, width=256, scene_seed=12, cache=True,
                       pipeline=[view, flip, still, outdoor_haze]),
             highland=dict(type='ProceduralScenes', style='highland', length=40, height=192, width=256, scene_seed=13,
                           cache=True, pipeline=[view, flip, still, outdoor_haze]),
             proxy=dict(imagenet, pipeline=[view, flip, colourful, outdoor_haze]),
-            ohaze=dict(ohaze, pipeline=[view, flip, colourful]),
+            ohaze=dict(ohaze, pipeline=[view, flip, colourful, dict(type='MixDensity', prob=0.4)]),
             ohaze_tinted=dict(ohaze, pipeline=[view, flip, dict(type='RandomColour', keys=['inputs'], gain=0.1,
                                                                 warmth=[0.3, 0.85])]),
             sand=dict(type='PairedDataset', input_dir='sand_pairs/hazy', gt_dir='sand_pairs/clear', cache=True,
@@ -63,11 +69,9 @@ train_dataloader = dict(
             glow_pairs=dict(type='PairedDataset', input_dir='night_glow_pairs/glow', gt_dir='night_glow_pairs/clear',
                             ann_file='lists/glow_train.txt', cache=True, pipeline=[view, flip]),
             glow=dict(type='ClearDepthDataset', clear_dir='lowlight_real', ann_file='lists/lowlight_train.txt', cache=True,
-                      pipeline=[view, flip, dict(type='RandomColour', exposure=[0.5, 1.2]), dict(
-                          type='Degrade', degradation=dict(type='Maybe', p=0.8, child=dict(type='NightGlow')))]),
+                      pipeline=[view, flip, lamplight, night_glow]),
             city_night=dict(type='ProceduralScenes', style='city_night', length=60, height=192, width=256,
-                            scene_seed=14, cache=True, pipeline=[view, flip, dict(
-                                type='Degrade', degradation=dict(type='NightGlow', glow=(0.5, 3.5)))]))))
+                            scene_seed=14, cache=True, pipeline=[view, flip, lamplight, night_glow]))))
 pairs = dict(
     sots=dict(type='PairedDataset', input_dir='sots_indoor/hazy', gt_dir='sots_indoor/clear', pairing='prefix',
               domain='sots'),

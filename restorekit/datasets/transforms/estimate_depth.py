@@ -26,7 +26,7 @@ class EstimateDepth:
         self.estimator = DepthEstimator(**estimator) if isinstance(estimator, dict) else estimator
         if not callable(self.estimator):
             raise InputTypeError(f'EstimateDepth.estimator must be a dict of DepthEstimator arguments or a callable, '
-                                 f'got {estimator!r}')
+                                 f'but got {estimator!r}')
         self.overwrite = overwrite
 
     def __call__(self, results):

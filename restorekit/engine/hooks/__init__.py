@@ -9,7 +9,8 @@ from .metric_facts import MetricFactsHook
 from .per_image import PerImageHook
 from .progress import ProgressHook
 from .runtime_info import MeanRuntimeInfoHook
+from .schedule_free import ScheduleFreeHook
 
 __all__ = ['AdaptiveBatchNormHook', 'BrokenFilesHook', 'DirectedEarlyStoppingHook', 'EmbeddingMonitorHook',
            'GradientGuardHook', 'MeanRuntimeInfoHook', 'MetricFactsHook', 'PerImageHook', 'ProgressHook',
-           'SafeCheckpointHook']
+           'SafeCheckpointHook', 'ScheduleFreeHook']

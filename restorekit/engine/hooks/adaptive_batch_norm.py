@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from restorekit.distributed import world_size
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.random import derive_seed
 from restorekit.registry import DATASETS, HOOKS
 
@@ -41,6 +41,8 @@ class AdaptiveBatchNormHook(Hook):
         if batches < 1 or batch_size < 1 or not 0 < share <= 1 or (dataset is None and share != 1):
             raise InputError('AdaptiveBatchNormHook: batches and batch_size must be at least 1 and share in (0, 1] (1 '
                              f'without a dataset), but got {batches}, {batch_size} and {share}')
+        if dataset is None:
+            refuse_unused(self, dict(batches=batches, batch_size=batch_size), 'a dataset', 'dataset=None')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.batches, self.batch_size, self.share = batches, batch_size, share
         self._saved = None

@@ -14,7 +14,7 @@ from restorekit.checkpoint import plain, restore_history
 from restorekit.config import ConfigError
 from restorekit.engine.monitors import monitored
 from restorekit.files.atomic import atomic_write_text, remove_temporaries
-from restorekit.messages import InputError
+from restorekit.messages import InputError, did_you_mean, refuse_unused
 from restorekit.registry import HOOKS
 
 from ..stored_paths import stored_hub, stored_info
@@ -41,18 +41,33 @@ class SafeCheckpointHook(CheckpointHook):
         save_best (str | list[str], optional): Keys of the validation (``'val/PSNR@rgb'``), plain names of metrics
             (``'PSNR'``), or ``'auto'``, the first key. One that the validation does not give is refused before the
             first iteration.
-        rule (str | list[str], optional): ``'greater'`` or ``'less'``; default: as the metric says.
+        rule (str | list[str], optional): ``'greater'`` or ``'less'``, with ``save_best``; default: as
+            ``greater_keys`` and ``less_keys`` say, otherwise as the metric says.
+        greater_keys, less_keys (list[str], optional): Names in ``save_best`` of which more, or less, is better.
         **kwargs: See MMEngine.
     """
 
-    def __init__(self, interval=-1, by_epoch=False, save_best=None, rule=None, **kwargs):
+    def __init__(self, interval=-1, by_epoch=False, save_best=None, rule=None, greater_keys=None, less_keys=None,
+                 **kwargs):
         super().__init__(interval=interval, by_epoch=by_epoch, **kwargs)
+        if not save_best:
+            refuse_unused(self, dict(rule=rule, greater_keys=greater_keys, less_keys=less_keys), 'save_best', 'none')
         self.wanted = [save_best] if isinstance(save_best, str) else list(save_best or ())
         rules = [rule] if rule is None or isinstance(rule, str) else list(rule)
         self.wanted_rules = rules * len(self.wanted) if len(rules) == 1 else rules
         if len(self.wanted_rules) != len(self.wanted):
             raise InputError(f'default_hooks.checkpoint: rule must be one for all of save_best={save_best}, or one for '
                              f'each, but got {rule}')
+        for key, better in ((greater_keys, 'greater'), (less_keys, 'less')):
+            for name in [key] if isinstance(key, str) else key or ():
+                if name not in self.wanted:
+                    raise InputError(f'default_hooks.checkpoint: {better}_keys names {name!r}, which save_best='
+                                     f'{save_best} does not; ' + did_you_mean(name, self.wanted, 'drop it'))
+                at = self.wanted.index(name)
+                if self.wanted_rules[at] not in (None, better):
+                    raise InputError(f'default_hooks.checkpoint: {better}_keys has {name!r}, but its rule is '
+                                     f'{self.wanted_rules[at]!r}; keep one')
+                self.wanted_rules[at] = better
 
     def before_train(self, runner):
         """Find the folder, the keys of the best, and what an earlier part of this run kept.
@@ -85,7 +100,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.keep_ckpt_ids = deque(kept[len(old):])
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if get_world_size() > 1 and self.interval > 0 and self.interval % counts:
-            raise InputError(f'default_hooks.checkpoint.interval={self.interval} is no multiple of '
+            raise InputError(f'default_hooks.checkpoint.interval={self.interval} is not a multiple of '
                              f'optim_wrapper.accumulative_counts={counts}: what the other processes have accumulated '
                              f'would be lost on resume; use {self.interval // counts * counts + counts}')
         if info('last_ckpt') and self.file_backend.isfile(info('last_ckpt')):

@@ -79,7 +79,7 @@ class EmbeddingMonitorHook(Hook):
 
     def __init__(self, fraction=0.1, window=20):
         if not 0 < fraction < 1 or window < 1:
-            raise InputError('EmbeddingMonitorHook: fraction must be in (0, 1) and window at least 1, got '
+            raise InputError('EmbeddingMonitorHook: fraction must be in (0, 1) and window at least 1, but got '
                              f'{fraction} and {window}')
         self.fraction, self.window = fraction, window
 

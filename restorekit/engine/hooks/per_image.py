@@ -15,6 +15,7 @@ from restorekit.engine.evaluation_loop import encode_strip
 from restorekit.evaluation import ImageMetric
 from restorekit.files.atomic import atomic_write_bytes, atomic_write_text
 from restorekit.files.names import file_name
+from restorekit.files.reader import read_json
 from restorekit.registry import HOOKS
 
 FILE = 'per_image.json'
@@ -65,20 +66,26 @@ class PerImageHook(Hook):
         if not is_main_process():
             return
         path = Path(runner.work_dir, FILE)
-        curve = json.loads(path.read_text())['curve'] if path.is_file() else []
+        curve = read_json(path, 'the curve of a run').get('curve', []) if path.is_file() else []
         curve = [entry for entry in curve if entry[0] < runner.iter]
         curve.append([runner.iter, {key: float(value) for key, value in (metrics or {}).items()}])
-        found = {}
-        for metric in runner.val_loop.evaluator.metrics:
-            if isinstance(metric, ImageMetric):
-                seen, sets = Counter(), {}
-                for row in metric.last_results:
-                    domain = row['domain'] or 'val'
-                    name = _numbered(_stem(row['img_path']), domain, seen)
-                    sets.setdefault(domain, {})[name] = [row['value'], row['baseline']]
-                found[metric.label] = dict(higher_is_better=metric.higher_is_better, unit=metric.unit, sets=sets)
+        found = per_image_numbers(runner.val_loop.evaluator.metrics)
         record = dict(iteration=runner.iter, metrics=found, curve=curve, logged=logged_scalars(runner.message_hub))
         atomic_write_text(json.dumps(record), path)
+
+
+def per_image_numbers(metrics: Sequence) -> dict[str, dict]:
+    """Return what metrics last measured on each image, as in ``per_image.json``; they have been evaluated."""
+    found = {}
+    for metric in metrics:
+        if isinstance(metric, ImageMetric):
+            seen, sets = Counter(), {}
+            for row in metric.last_results:
+                domain = row['domain'] or 'val'
+                name = _numbered(_stem(row['img_path']), domain, seen)
+                sets.setdefault(domain, {})[name] = [row['value'], row['baseline']]
+            found[metric.label] = dict(higher_is_better=metric.higher_is_better, unit=metric.unit, sets=sets)
+    return found
 
 
 def logged_scalars(message_hub):

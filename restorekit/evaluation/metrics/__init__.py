@@ -3,8 +3,8 @@
 from .base import ImageMetric
 from .fidelity import CIEDE2000, MAE, MSSSIM, PSNR, SSIM, ChromaError, FidelityMetric
 from .natural import BRISQUE, NIQE
-from .no_reference import FADE, PyIQA
+from .no_reference import FADE, HazeDensity, PyIQA
 from .perceptual import LPIPS
 
-__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'ImageMetric', 'LPIPS', 'MAE', 'MSSSIM',
-           'NIQE', 'PSNR', 'PyIQA', 'SSIM']
+__all__ = ['BRISQUE', 'CIEDE2000', 'ChromaError', 'FADE', 'FidelityMetric', 'HazeDensity', 'ImageMetric', 'LPIPS',
+           'MAE', 'MSSSIM', 'NIQE', 'PSNR', 'PyIQA', 'SSIM']

@@ -1,4 +1,4 @@
-"""Metrics of the restored image alone, each by a library that the user installs."""
+"""Metrics of the restored image alone, most by a library that the user installs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from restorekit.functional.haze_prior import haze_density
 from restorekit.functional.image_quality import unit_float
 from restorekit.messages import InputError, unknown_name_message
 from restorekit.registry import METRICS
@@ -101,3 +102,27 @@ class FADE(LibraryMetric):
     def measure(self, pred: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
         images = (pred * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return torch.tensor([float(self.fade(image)) for image in images], dtype=torch.float64)
+
+
+@METRICS.register_module()
+class HazeDensity(LibraryMetric):
+    """Mean dark channel (He et al., CVPR 2009) in [0, 1], by restorekit's own code; smaller is less haze.
+
+    As with :class:`FADE`, a dark or over-contrasted image scores low too: never report it without a metric of quality.
+
+    Args:
+        **kwargs: As in :class:`ImageMetric`.
+
+    Example:
+        >>> metric = HazeDensity()
+        >>> metric.update(torch.full((3, 16, 16), 0.6))
+        >>> round(metric.compute(), 3)
+        0.6
+    """
+
+    quantity = 'HazeDensity'
+    source = 'restorekit'
+    higher_is_better = False
+
+    def measure(self, pred: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
+        return haze_density(pred)

@@ -2,10 +2,10 @@
 
 from .affine_decoder import AffineDecoder
 from .base import Decoder
-from .blocks import ChannelAttention, DehazeBlock, PixelAttention, PyramidEnhancer
+from .blocks import PyramidEnhancer
 from .cid_decoder import CIDDecoder
 from .grid_affine_decoder import GridAffineDecoder
 from .skip_decoders import FPNDecoder, UNetSkipDecoder
 
-__all__ = ['AffineDecoder', 'CIDDecoder', 'ChannelAttention', 'Decoder', 'DehazeBlock', 'FPNDecoder',
-           'GridAffineDecoder', 'PixelAttention', 'PyramidEnhancer', 'UNetSkipDecoder']
+__all__ = ['AffineDecoder', 'CIDDecoder', 'Decoder', 'FPNDecoder', 'GridAffineDecoder', 'PyramidEnhancer',
+           'UNetSkipDecoder']

@@ -1,11 +1,11 @@
 """What every decoder is: an encoder's feature maps in, image and embedding out."""
 
-from mmengine.model import BaseModule
 
 from restorekit.messages import InputError
+from restorekit.models.module import Module
 
 
-class Decoder(BaseModule):
+class Decoder(Module):
     """Base of every decoder.
 
     A decoder is built with ``in_channels`` and ``strides``, the encoder's ``channels`` and ``strides``, shallow to

@@ -4,10 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from restorekit.models.blocks import ChannelAttention, DehazeBlock, PixelAttention
-
-__all__ = ['ChannelAttention', 'DehazeBlock', 'PixelAttention', 'PyramidEnhancer']
-
 
 class PyramidEnhancer(nn.Module):
     """Mix a full-resolution map with averages of itself over squares of several sizes.

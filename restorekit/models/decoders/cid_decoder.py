@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from restorekit.messages import InputError
+from restorekit.models.blocks import DehazeBlock
 from restorekit.registry import MODELS
 
 from .base import Decoder, check_feature_maps
-from .blocks import DehazeBlock, PyramidEnhancer
+from .blocks import PyramidEnhancer
 
 
 @MODELS.register_module()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 
 @MODELS.register_module()
-class PatchDiscriminator(BaseModule):
+class PatchDiscriminator(Module):
     """PatchGAN: one score for every patch, of 70 pixels with three layers.
 
     Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017: 4x4 convolutions, the

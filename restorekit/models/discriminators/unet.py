@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 
@@ -15,7 +15,7 @@ def _conv(inputs, outputs, kernel_size=3, stride=1):
 
 
 @MODELS.register_module()
-class UNetDiscriminator(BaseModule):
+class UNetDiscriminator(Module):
     """A U-Net that gives every pixel a score, with spectral normalisation.
 
     Schönfeld et al., "A U-Net based discriminator for generative adversarial networks", CVPR 2020, in the form of

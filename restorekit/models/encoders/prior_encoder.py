@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 
 from restorekit.functional.haze_prior import CANDIDATES, MAP_CHANNELS, STRIDE, haze_prior
 from restorekit.functional.precision import no_autocast
+from restorekit.messages import refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 
 @MODELS.register_module()
-class PriorEncoder(BaseModule):
+class PriorEncoder(Module):
     """The haze prior at stride 4, with the maps of another encoder beside it.
 
     The first map (stride 4, 95 channels) holds, in this order: the airlight (3 channels, constant over the image), the
@@ -41,6 +42,8 @@ class PriorEncoder(BaseModule):
         super().__init__(init_cfg)
         if not 0 < feature_scale <= 1:
             raise ValueError(f'PriorEncoder: feature_scale must be in (0, 1], but got {feature_scale}')
+        if features is None:
+            refuse_unused(self, dict(feature_scale=feature_scale), 'an encoder in features', 'no features')
         self.feature_scale = feature_scale
         self.features = MODELS.build(features) if features is not None else None
         channels, strides = [self.prior_channels + MAP_CHANNELS + 3 * STRIDE ** 2], [STRIDE]

@@ -2,12 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.files.download import download, is_url
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 STAGE_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -54,7 +54,7 @@ class Bottle2neck(nn.Module):
 
 
 @MODELS.register_module()
-class Res2Net(BaseModule):
+class Res2Net(Module):
     """Res2Net v1b ("deep stem, average down") as an encoder.
 
     Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021. Parameters are named as in the authors'
@@ -98,8 +98,10 @@ class Res2Net(BaseModule):
         for name, value in (('base_width', base_width), ('scale', scale), ('base_channels', base_channels),
                             ('stem_channels', stem_channels)):
             if not isinstance(value, int) or value < 1:
-                raise InputError(f'Res2Net: {name} must be a positive integer, not {value!r}')
+                raise InputError(f'Res2Net: {name} must be a positive integer, but got {value!r}')
         self.pretrained = pretrained
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
 
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, stem_channels, 3, 2, 1, bias=False), nn.BatchNorm2d(stem_channels), nn.ReLU(inplace=True),
@@ -148,9 +150,9 @@ class Res2Net(BaseModule):
         Keys of stages that were not built and of the classifier are ignored; ``num_batches_tracked`` may be missing;
         anything else missing, unexpected or of the wrong shape is a ValueError.
         """
-        from restorekit.checkpoint import load_checkpoint_file
+        from restorekit.checkpoint import load_checkpoint_file, network_state
         content = load_checkpoint_file(download(source) if is_url(source) else source, map_location='cpu')
-        state = content.get('state_dict', content)  # a .safetensors file is read as a dict with a state dict in it
+        state = network_state(content, source)
         built = self.out_indices[-1] + 1
         foreign = ('fc.', *(f'layer{stage + 1}.' for stage in range(built, 4)))
         expected = self.state_dict()
@@ -166,7 +168,7 @@ class Res2Net(BaseModule):
 def _check_out_indices(out_indices):
     indices = tuple(out_indices)
     if not indices or any(i not in range(4) for i in indices) or list(indices) != sorted(set(indices)):
-        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, not {indices}')
+        raise InputError(f'Res2Net: out_indices must be ascending and among 0, 1, 2, 3, but got {indices}')
     return indices
 
 
@@ -178,7 +180,7 @@ def _check_stage_blocks(depth, stage_blocks, out_indices):
     if stage_blocks is None:
         depth = 101 if depth is None else depth
         if depth not in STAGE_BLOCKS:
-            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, not {depth!r}; '
+            raise InputError(f'Res2Net: depth must be one of {sorted(STAGE_BLOCKS)}, but got {depth!r}; '
                              'for another net give stage_blocks, for example stage_blocks=(1, 1, 1)')
         return STAGE_BLOCKS[depth]
     blocks = tuple(stage_blocks)

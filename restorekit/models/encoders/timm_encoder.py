@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 
-from restorekit.messages import InputError, MissingDependencyError, did_you_mean
+from restorekit.messages import InputError, MissingDependencyError, did_you_mean, refuse_unused
+from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
 #: Height and width are tried as multiples of the largest stride times one of these: some windows must fill the map.
@@ -20,7 +20,7 @@ _ANY_SIZE = "'resnet18', 'convnext_atto' or 'swin_tiny_patch4_window7_224'"
 
 
 @MODELS.register_module()
-class TimmEncoder(BaseModule):
+class TimmEncoder(Module):
     """A backbone of timm (Wightman, PyTorch Image Models) that returns its feature maps.
 
     Input (N, 3, H, W); output a tuple of (N, C_i, H / s_i, W / s_i), shallow to deep; transformers too, whose maps may
@@ -59,6 +59,8 @@ class TimmEncoder(BaseModule):
                  init_cfg: dict | None = None, **kwargs: Any):
         super().__init__(init_cfg)
         self.name, self.pretrained, self.kwargs = name, pretrained, kwargs
+        if pretrained:  # every weight comes from there
+            refuse_unused(self, dict(init_cfg=init_cfg), 'weights to be drawn', f'pretrained={pretrained!r}')
         self.out_indices = None if out_indices is None else tuple(out_indices)
         timm = _import_timm()
         if not timm.is_model(name):

@@ -4,7 +4,7 @@ from .adversarial import AdversarialLoss, discriminator_loss, generator_loss, gr
 from .alignment import Alignment
 from .chroma import ChromaLoss, chroma_loss
 from .colour import ColourLoss, colour_loss
-from .conditional_coral import DensityConditionalCORAL, haze_density
+from .conditional_coral import DensityConditionalCORAL
 from .consistency import MeanTeacherConsistency
 from .coral import CORALLoss, coral_loss
 from .decorrelation import DecorrelationReweighter
@@ -34,7 +34,7 @@ __all__ = [
     'MeanCovarianceLoss', 'MeanTeacherConsistency', 'PSNRLoss', 'PerceptualLoss', 'RehazeLoss', 'Reweighter',
     'SSIMLoss', 'TVLoss', 'TeacherLoss', 'TeacherOutput', 'VGGFeatures', 'charbonnier_loss', 'chroma_loss',
     'colour_loss', 'contrastive_loss', 'coral_loss', 'dark_channel_loss', 'discriminator_loss', 'edge_loss',
-    'frequency_loss', 'generator_loss', 'gradient_penalty', 'haze_density', 'l1_loss', 'lpips_loss',
+    'frequency_loss', 'generator_loss', 'gradient_penalty', 'l1_loss', 'lpips_loss',
     'mean_covariance_loss', 'mmd_loss', 'ms_ssim_loss', 'mse_loss', 'psnr_loss', 'rehaze_loss', 'reverse_gradient',
     'ssim_loss', 'teacher_loss', 'tv_loss',
 ]

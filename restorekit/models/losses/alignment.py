@@ -37,17 +37,17 @@ class Alignment(nn.Module):
         super().__init__()
         name = type(self).__name__
         if samples not in SAMPLES:
-            raise InputError(f'{name}: samples must be one of {", ".join(map(repr, SAMPLES))}, got {samples!r}')
+            raise InputError(f'{name}: samples must be one of {", ".join(map(repr, SAMPLES))}, but got {samples!r}')
         if tokens_per_image is not None and samples != 'tokens':
             raise InputError(f"{name}: tokens_per_image is for samples='tokens', but got samples={samples!r} and "
                              f'tokens_per_image={tokens_per_image}')
         tokens_per_image = 16 if tokens_per_image is None else tokens_per_image
         if tokens_per_image < 1:
-            raise InputError(f'{name}: tokens_per_image must be at least 1, got {tokens_per_image}')
+            raise InputError(f'{name}: tokens_per_image must be at least 1, but got {tokens_per_image}')
         if queue_size < 0 or (queue_size and not embedding_dim):
-            raise InputError(f'{name}: a queue needs queue_size >= 0 and embedding_dim, got queue_size={queue_size} '
-                             f"and embedding_dim={embedding_dim}; embedding_dim is the network's attribute of that "
-                             'name')
+            raise InputError(f'{name}: a queue needs queue_size >= 0 and embedding_dim, but got '
+                             f"queue_size={queue_size} and embedding_dim={embedding_dim}; embedding_dim is the "
+                             "network's attribute of that name")
         self.loss_weight, self.samples, self.tokens_per_image = loss_weight, samples, tokens_per_image
         self.queue_size, self.embedding_dim = queue_size, embedding_dim
         if queue_size:
@@ -80,22 +80,22 @@ class Alignment(nn.Module):
             target (Tensor): (m, d).
         """
         if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1] or source.shape[1] == 0:
-            raise InputError(f'alignment takes source (n, d) and target (m, d), got {tuple(source.shape)} and '
+            raise InputError(f'alignment takes source (n, d) and target (m, d), but got {tuple(source.shape)} and '
                              f'{tuple(target.shape)}; make rows of a map with alignment.rows(embedding)')
+        if self.embedding_dim not in (None, target.shape[1]):
+            raise InputError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
+                             f'has {target.shape[1]} dimensions')
         with no_autocast(source):
             source, target = at_least_float32(gather_rows(source), gather_rows(target))
             if min(len(source), len(target)) < self.smallest_batch:
                 raise InputError(f'{type(self).__name__} needs at least {self.smallest_batch} samples of each domain '
-                                 f'over all processes, got {len(source)} source and {len(target)} target; raise '
+                                 f'over all processes, but got {len(source)} source and {len(target)} target; raise '
                                  'train_dataloader.batch_size')
             if self.queue_size:
                 target = self._with_queue(target)
             return self.loss_weight * self.distance(source, target)
 
     def _with_queue(self, target):
-        if target.shape[1] != self.embedding_dim:
-            raise InputError(f'{type(self).__name__} was built with embedding_dim={self.embedding_dim}, the embedding '
-                             f'has {target.shape[1]} dimensions')
         queued = self.queue[self.queue_size - int(self.queue_count):].to(target)
         new = target.detach()
         if self.training and bool(new.isfinite().all()):

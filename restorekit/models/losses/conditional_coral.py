@@ -5,33 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 
+from restorekit.functional.haze_prior import haze_density
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .coral import CORALLoss, coral_loss
-
-
-def haze_density(image: torch.Tensor, window: int = 7) -> torch.Tensor:
-    """Return the mean dark channel of images, a label-free measure of haze (He et al., CVPR 2009).
-
-    The dark channel is the minimum over the colours and over windows of ``window`` x ``window`` pixels; it is near 0
-    for clear photos and near the airlight in dense haze.
-
-    Args:
-        image (Tensor): (N, 3, H, W) in [0, 1].
-        window (int): Odd side of the windows.
-
-    Returns:
-        Tensor: (N,) in [0, 1].
-
-    Example:
-        >>> haze_density(torch.full((1, 3, 8, 8), 0.5)).item()
-        0.5
-    """
-    dark = image.amin(dim=1, keepdim=True)
-    return -F.max_pool2d(-dark, window, 1, window // 2).mean(dim=(1, 2, 3))
 
 
 @MODELS.register_module()

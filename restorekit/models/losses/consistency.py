@@ -31,7 +31,7 @@ class MeanTeacherConsistency(nn.Module):
     def __init__(self, perturbation, momentum=0.999, loss=None, loss_weight=1.0):
         super().__init__()
         if not 0 <= momentum < 1:
-            raise InputError(f'momentum must be in [0, 1), but is {momentum}')
+            raise InputError(f'momentum must be in [0, 1), but got {momentum}')
         self.perturbation = DEGRADATIONS.build(perturbation) if isinstance(perturbation, dict) else perturbation
         self.momentum, self.loss_weight = momentum, loss_weight
         self.loss = MODELS.build(loss or dict(type='L1Loss'))

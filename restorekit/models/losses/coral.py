@@ -4,6 +4,7 @@ import torch
 
 from restorekit.functional.covariance import (
     CENTERS,
+    covariance,
     covariance_distance,
     covariance_factor,
     covariance_products,
@@ -14,13 +15,16 @@ from restorekit.registry import MODELS
 
 from .alignment import Alignment
 
-ESTIMATORS = ('biased', 'unbiased', 'relative')
+ESTIMATORS = ('biased', 'unbiased', 'relative', 'whitened')
+RIDGE = 1e-3
 
 
 def coral_loss(source, target, bounded=True, center='true', estimator='biased'):
     """Return the CORAL loss of two batches of embeddings; arguments as in :class:`CORALLoss`."""
     if estimator == 'biased':
         loss = covariance_distance(source, target, center) / (4 * source.shape[1] ** 2)
+    elif estimator == 'whitened':
+        loss = _whitened(covariance(source, center), covariance(target, center))
     else:
         factors = covariance_factor(source, center), covariance_factor(target, center)
         ss, tt, st = covariance_products(*factors)
@@ -35,6 +39,14 @@ def coral_loss(source, target, bounded=True, center='true', estimator='biased'):
     return -torch.expm1(-loss.clamp_min(0)) if bounded else loss
 
 
+def _whitened(source, target):
+    pooled = (source + target) / 2
+    floor = RIDGE * pooled.diagonal().mean() + torch.finfo(pooled.dtype).tiny ** 0.5
+    factor = torch.linalg.cholesky(pooled + floor * torch.eye(len(pooled)).to(pooled))
+    half = torch.linalg.solve_triangular(factor, source - target, upper=False)
+    return torch.linalg.solve_triangular(factor, half.mT, upper=False).square().sum() / (4 * len(pooled))
+
+
 @MODELS.register_module()
 class CORALLoss(Alignment):
     """Distance between the covariances of source and target embeddings.
@@ -45,14 +57,17 @@ class CORALLoss(Alignment):
 
     For two batches of one law E[u] is about 1 / (2 (n - 1)) at unit variance, whatever d: at n = 16 most of 'biased'
     is noise, whose gradient shrinks the embedding where it can be trained. ``samples='tokens'`` and a target queue
-    lower it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away.
+    lower it; 'unbiased' takes it away on average; 'relative' takes the gain of shrinking away; 'whitened' counts every
+    direction alike, which needs several times as many rows as dimensions.
 
     Args:
         bounded (bool): Return 1 - exp(-u) instead of u; a negative (unbiased) u counts as 0.
         center (str): 'true', or 'upstream': C + mu mu^T as CID's released code, which aligns means too.
         estimator (str): 'biased' as above; 'unbiased', with U-statistics for ||C_s||^2 and ||C_t||^2: zero on average
             for equal laws, can be negative, needs center='true' and 4 samples per domain; 'relative', ||C_s - C_t||^2
-            / (||C_s||^2 + ||C_t||^2), in [0, 1], unchanged by scale, so that a vanishing embedding does not lower it.
+            / (||C_s||^2 + ||C_t||^2), in [0, 1], unchanged by scale, so that a vanishing embedding does not lower it;
+            'whitened', ||W (C_s - C_t) W^T||^2 / (4 d) with W^T W the inverse of (C_s + C_t) / 2, to whose diagonal a
+            thousandth of its mean is added: in [0, 1], unchanged by (nearly) any linear map of the embedding.
         **kwargs: ``loss_weight``, ``samples``, ``tokens_per_image``, ``queue_size``: see :class:`Alignment`.
 
     Forward:
@@ -71,10 +86,10 @@ class CORALLoss(Alignment):
     def __init__(self, bounded=True, center='true', estimator='biased', **kwargs):
         super().__init__(**kwargs)
         if center not in CENTERS:
-            raise InputError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, got {center!r}')
+            raise InputError(f'CORALLoss: center must be one of {", ".join(map(repr, CENTERS))}, but got {center!r}')
         if estimator not in ESTIMATORS:
             raise InputError(f'CORALLoss: estimator must be one of {", ".join(map(repr, ESTIMATORS))}, '
-                             f'got {estimator!r}')
+                             f'but got {estimator!r}')
         if estimator == 'unbiased' and center != 'true':
             raise InputError("CORALLoss: estimator='unbiased' is defined for center='true' only")
         self.options = {'bounded': bounded, 'center': center, 'estimator': estimator}

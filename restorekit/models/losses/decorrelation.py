@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from restorekit.messages import InputError, unknown_name_message
+from restorekit.messages import InputError, refuse_unused, unknown_name_message
 from restorekit.random import derive_seed
 from restorekit.registry import MODELS
 
@@ -122,8 +122,8 @@ class DecorrelationReweighter(Reweighter):
         num_maps (int): Number of maps ('stablenet' makes a cosine and a sine of each).
         dims (int | None): Dimensions used; None or as many as there are: all. With far more dimensions than samples a
             few hundred tell as much, at a cost that falls with them.
-        reduction (str): How they become ``dims``: 'subset', drawn without replacement at each call, or 'projection' on
-            a random orthonormal basis, the same at every call.
+        reduction (str): How they become ``dims``, and only with it: 'subset', drawn without replacement at each call,
+            or 'projection' on a random orthonormal basis, the same at every call.
         steps (int): Steps of gradient descent.
         lr (float): Step size; a tenth of it in the second half.
         momentum (float): Momentum, in [0, 1).
@@ -161,27 +161,30 @@ class DecorrelationReweighter(Reweighter):
             raise InputError('DecorrelationReweighter: mapping '
                              + unknown_name_message(mapping, _MAPPINGS, 'list of mappings'))
         if resample not in ('call', 'step'):
-            raise InputError(f"DecorrelationReweighter: resample must be 'call' or 'step', got {resample!r}")
+            raise InputError(f"DecorrelationReweighter: resample must be 'call' or 'step', but got {resample!r}")
         for name, number in (('num_maps', num_maps), ('steps', steps), ('dims', dims)):
             if number is not None and number < 1:
-                raise InputError(f'DecorrelationReweighter: {name} must be at least 1, got {number}')
+                raise InputError(f'DecorrelationReweighter: {name} must be at least 1, but got {number}')
         if not (lr > 0 and 0 <= momentum < 1):
-            raise InputError(f'DecorrelationReweighter: lr must be positive and momentum in [0, 1), got {lr} and '
+            raise InputError(f'DecorrelationReweighter: lr must be positive and momentum in [0, 1), but got {lr} and '
                              f'{momentum}')
         if penalty is not None and target_ess is not None:
             raise InputError('DecorrelationReweighter: give penalty or target_ess, not both; target_ess searches the '
                              'penalty')
         if penalty is not None and not penalty > 0:
-            raise InputError(f'DecorrelationReweighter: penalty must be positive, got {penalty}')
+            raise InputError(f'DecorrelationReweighter: penalty must be positive, but got {penalty}')
         if target_ess is not None and not 0 < target_ess < 1:
-            raise InputError('DecorrelationReweighter: target_ess is a fraction of the batch in (0, 1), got '
+            raise InputError('DecorrelationReweighter: target_ess is a fraction of the batch in (0, 1), but got '
                              f'{target_ess}')
         if bank_size < 0 or (bank_size and not embedding_dim):
-            raise InputError(f'DecorrelationReweighter: a bank needs bank_size >= 0 and embedding_dim, got '
+            raise InputError(f'DecorrelationReweighter: a bank needs bank_size >= 0 and embedding_dim, but got '
                              f'bank_size={bank_size} and embedding_dim={embedding_dim}; embedding_dim is the '
                              "network's attribute of that name")
         if reduction not in ('subset', 'projection'):
-            raise InputError(f"DecorrelationReweighter: reduction must be 'subset' or 'projection', got {reduction!r}")
+            raise InputError("DecorrelationReweighter: reduction must be 'subset' or 'projection', but got "
+                             f'{reduction!r}')
+        if dims is None:
+            refuse_unused(self, dict(reduction=reduction), 'fewer dims', 'no dims')
         self.mapping, self.num_maps, self.resample = mapping, num_maps, resample
         self.dims, self.reduction, self._basis = dims, reduction, None
         self.steps, self.lr, self.momentum = steps, lr, momentum

@@ -40,9 +40,9 @@ class DensityRatioReweighter(Reweighter):
     def __init__(self, ridge=1.0, folds=4, permutations=4, clip=(0.2, 5.0), warmup_iters=0, seed=0):
         super().__init__(clip, warmup_iters, seed)
         if not ridge > 0:
-            raise InputError(f'DensityRatioReweighter: ridge must be positive, got {ridge}')
+            raise InputError(f'DensityRatioReweighter: ridge must be positive, but got {ridge}')
         if folds < 2 or permutations < 1:
-            raise InputError('DensityRatioReweighter: folds must be at least 2 and permutations at least 1, got '
+            raise InputError('DensityRatioReweighter: folds must be at least 2 and permutations at least 1, but got '
                              f'{folds} and {permutations}')
         self.ridge, self.folds, self.permutations = ridge, folds, permutations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from restorekit.checkpoint import CheckpointError, load_checkpoint_file
+from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
 from restorekit.files.download import download, is_url
 from restorekit.messages import InputError
@@ -27,8 +27,7 @@ def read_content(source: str) -> dict:
 
 def read_tensors(source: str) -> dict[str, Tensor]:
     """Return the state dict in a file, given by path or by URL with its hash."""
-    content = read_content(source)
-    return content.get('state_dict', content)
+    return network_state(read_content(source), source)
 
 
 class Frozen(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from restorekit.functional.precision import at_least_float32, no_autocast
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.registry import MODELS
 
 from .weighting import check_loss_inputs, weighted_reduce
@@ -50,7 +50,7 @@ class FrequencyLoss(nn.Module):
 
     Args:
         kind (str): See above.
-        alpha (float): Exponent of the focus.
+        alpha (float): Exponent of the focus; only with kind='focal'.
         norm (str): 'backward' (no scaling), 'ortho' or 'forward', as in ``torch.fft``.
         loss_weight (float): Factor of the whole loss.
 
@@ -58,7 +58,7 @@ class FrequencyLoss(nn.Module):
         pred, target, weight: As in :class:`L1Loss`.
 
     Raises:
-        InputError: For another kind.
+        InputError: For another kind, or an alpha without focus.
 
     Example:
         >>> FrequencyLoss()(torch.full((1, 1, 2, 2), 3.0), torch.zeros(1, 1, 2, 2)).item()  # 12 at one of 4, halved
@@ -69,6 +69,8 @@ class FrequencyLoss(nn.Module):
         super().__init__()
         if kind not in KINDS:
             raise InputError(f'FrequencyLoss: kind must be one of {", ".join(map(repr, KINDS))}, but got {kind!r}')
+        if kind != 'focal':
+            refuse_unused(self, dict(alpha=alpha), "kind='focal'", f'kind={kind!r}')
         self.kind, self.alpha, self.norm, self.loss_weight = kind, alpha, norm, loss_weight
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

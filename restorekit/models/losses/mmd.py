@@ -53,7 +53,7 @@ class MMDLoss(Alignment):
     def __init__(self, scales=(0.25, 0.5, 1.0, 2.0, 4.0), **kwargs):
         super().__init__(**kwargs)
         if not len(scales) or not all(scale > 0 for scale in scales):
-            raise InputError(f'MMDLoss: scales must be positive multiples of the median distance, got {scales}')
+            raise InputError(f'MMDLoss: scales must be positive multiples of the median distance, but got {scales}')
         self.scales = tuple(scales)
 
     def distance(self, source, target):

@@ -10,7 +10,7 @@ from restorekit.functional.image_quality import MS_SSIM_WEIGHTS, check_ssim_opti
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
-from .weighting import check_loss_inputs, weight_at
+from .weighting import check_loss_inputs, middle, weight_at
 
 
 def ms_ssim_loss(pred: Tensor, target: Tensor, weight: Tensor | None = None, window: int = 11, sigma: float = 1.5,
@@ -30,9 +30,7 @@ def ms_ssim_loss(pred: Tensor, target: Tensor, weight: Tensor | None = None, win
         luminance, contrast = ssim_factors(pred, target, window, sigma, 'valid', data_range)
         error = 1 - (luminance * contrast if scale == scales - 1 else contrast)
         if pixels is not None:
-            # a 'valid' map starts half a window inside the image
-            inner, half = weight_at(pixels, pred.shape[-2:]), window // 2
-            error = error * inner[..., half:half + error.shape[-2], half:half + error.shape[-1]]
+            error = error * middle(weight_at(pixels, pred.shape[-2:]), error.shape[-2:])
         product = product * (1 - error.mean(dim=(2, 3))).clamp(min=1e-6) ** power
     loss = 1 - product.mean(dim=1)
     return (loss if weight is None or weight.ndim == 4 else loss * weight).mean()

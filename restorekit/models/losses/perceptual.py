@@ -44,6 +44,9 @@ class _FeatureLoss(nn.Module):
         super().__init__()
         if distance not in POWERS:
             raise InputError(f"{type(self).__name__}: distance must be 'l1' or 'l2', but got {distance!r}")
+        if not layers:
+            raise InputError(f'{type(self).__name__}: layers must be a dict of layers and weights, such as '
+                             f"{{'relu5_4': 1.0}}, but got {layers!r}")
         self.features = VGGFeatures(net, tuple(layers), pretrained)
         self.layer_weights, self.distance, self.loss_weight = tuple(layers.values()), distance, loss_weight
 
@@ -80,7 +83,7 @@ class PerceptualLoss(_FeatureLoss):
 
     def __init__(self, layers: dict[str, float] | None = None, net: str = 'vgg19', pretrained: str | None = 'imagenet',
                  distance: str = 'l1', loss_weight: float = 1.0):
-        super().__init__(layers or {'relu5_4': 1.0}, net, pretrained, distance, loss_weight)
+        super().__init__({'relu5_4': 1.0} if layers is None else layers, net, pretrained, distance, loss_weight)
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         check_loss_inputs(pred, target, weight)
@@ -133,7 +136,8 @@ class ContrastiveLoss(_FeatureLoss):
 
     def __init__(self, layers: dict[str, float] | None = None, net: str = 'vgg19', pretrained: str | None = 'imagenet',
                  loss_weight: float = 1.0):
-        layers = layers or {f'relu{i}_1': share for i, share in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0), 1)}
+        if layers is None:
+            layers = {f'relu{i}_1': share for i, share in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0), 1)}
         super().__init__(layers, net, pretrained, 'l1', loss_weight)
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None, *, input: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class CharbonnierLoss(_PixelLoss):
     def __init__(self, eps=1e-3, loss_weight=1.0):
         super().__init__(loss_weight)
         if not eps > 0:
-            raise InputError(f'CharbonnierLoss: eps must be positive, got {eps}; for eps=0 use L1Loss')
+            raise InputError(f'CharbonnierLoss: eps must be positive, but got {eps}; for eps=0 use L1Loss')
         self.eps = eps
 
     def forward(self, pred, target, weight=None):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from restorekit.functional.filters import box_filter
 from restorekit.functional.haze_prior import estimate_airlight, minimum_filter
 from restorekit.functional.precision import at_least_float32, no_autocast
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.registry import MODELS
 
 from .weighting import check_loss_inputs, weighted_reduce
@@ -54,7 +54,7 @@ class RehazeLoss(nn.Module):
 
     Args:
         kind (str): See above.
-        radius (int): Of the windows in which t is constant, in pixels.
+        radius (int): Of the windows in which t is constant, in pixels; only with kind='scattering'.
         patch_size (int): Side of the dark channel's windows in pixels, odd.
         loss_weight (float): Factor of the whole loss.
 
@@ -63,7 +63,7 @@ class RehazeLoss(nn.Module):
         input (Tensor): The hazy images (N, 3, H, W) in [0, 1].
 
     Raises:
-        InputError: For another kind.
+        InputError: For another kind, or a radius for the dark channel.
 
     Example:
         >>> hazy = torch.rand(1, 3, 16, 16)
@@ -77,6 +77,8 @@ class RehazeLoss(nn.Module):
         super().__init__()
         if kind not in KINDS:
             raise InputError(f'RehazeLoss: kind must be one of {", ".join(map(repr, KINDS))}, but got {kind!r}')
+        if kind == 'dark_channel':
+            refuse_unused(self, dict(radius=radius), "kind='scattering'", f'kind={kind!r}')
         self.kind, self.radius, self.patch_size, self.loss_weight = kind, radius, patch_size, loss_weight
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None, *, input: Tensor) -> Tensor:

@@ -36,9 +36,9 @@ class Reweighter(nn.Module):
         super().__init__()
         if clip is not None and not (len(clip) == 2 and 0 <= clip[0] <= 1 <= clip[1]):
             raise InputError(f'{type(self).__name__}: clip must be (low, high) with 0 <= low <= 1 <= high, bounds of '
-                             f'n * weight, or None; got {clip}')
+                             f'n * weight, or None, but got {clip}')
         if warmup_iters < 0:
-            raise InputError(f'{type(self).__name__}: warmup_iters must not be negative, got {warmup_iters}')
+            raise InputError(f'{type(self).__name__}: warmup_iters must not be negative, but got {warmup_iters}')
         self.clip, self.warmup_iters, self.seed = clip, warmup_iters, seed
         self.log = {}
         self.register_buffer('num_calls', torch.zeros((), dtype=torch.long))
@@ -61,7 +61,7 @@ class Reweighter(nn.Module):
             Tensor: (N,), positive, float32 or float64; over all processes they sum to one.
         """
         if embedding.ndim != 2 or embedding.numel() == 0:
-            raise InputError(f'{type(self).__name__} takes one embedding per sample, (N, d) and not empty, got '
+            raise InputError(f'{type(self).__name__} takes one embedding per sample, (N, d) and not empty, but got '
                              f'{tuple(embedding.shape)}; pool a map with embedding.mean(dim=(2, 3))')
         rows, local = gather_rows_and_slice(at_least_float32(embedding.detach()))
         weights, extra = torch.full_like(rows[:, 0], 1 / len(rows)), {}

@@ -1,14 +1,17 @@
 """Structural similarity as a loss."""
 
-from torch import nn
+from __future__ import annotations
+
+from torch import Tensor, nn
 
 from restorekit.functional.image_quality import check_ssim_options, ssim_map
 from restorekit.registry import MODELS
 
-from .weighting import check_loss_inputs, weighted_reduce
+from .weighting import check_loss_inputs, middle, weighted_reduce
 
 
-def ssim_loss(pred, target, weight=None, window=11, sigma=1.5, padding='valid', data_range=1.0, reduction='mean'):
+def ssim_loss(pred: Tensor, target: Tensor, weight: Tensor | None = None, window: int = 11, sigma: float = 1.5,
+              padding: str = 'valid', data_range: float = 1.0, reduction: str = 'mean') -> Tensor:
     """Return the mean of w (1 - SSIM).
 
     Arguments as in :class:`SSIMLoss`; reduction 'mean', 'sample' (N,) or 'none' (the map).
@@ -16,9 +19,7 @@ def ssim_loss(pred, target, weight=None, window=11, sigma=1.5, padding='valid', 
     check_loss_inputs(pred, target, weight)
     error = 1 - ssim_map(pred, target, window, sigma, padding, data_range)
     if weight is not None and weight.ndim == 4:
-        # a 'valid' map starts half a window inside the image
-        top, left = ((pred.shape[axis] - error.shape[axis]) // 2 for axis in (-2, -1))
-        weight = weight[..., top:top + error.shape[-2], left:left + error.shape[-1]]
+        weight = middle(weight, error.shape[-2:])
     return weighted_reduce(error, weight, reduction)
 
 
@@ -52,14 +53,15 @@ class SSIMLoss(nn.Module):
         tensor(0.)
     """
 
-    def __init__(self, window=11, sigma=1.5, padding='valid', data_range=1.0, loss_weight=1.0):
+    def __init__(self, window: int = 11, sigma: float = 1.5, padding: str = 'valid', data_range: float = 1.0,
+                 loss_weight: float = 1.0):
         super().__init__()
         check_ssim_options(window, sigma, padding)
         self.options = {'window': window, 'sigma': sigma, 'padding': padding, 'data_range': data_range}
         self.loss_weight = loss_weight
 
-    def forward(self, pred, target, weight=None):
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return self.loss_weight * ssim_loss(pred, target, weight, **self.options)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return ', '.join(f'{key}={value!r}' for key, value in dict(self.options, loss_weight=self.loss_weight).items())

@@ -49,12 +49,27 @@ def weighted_reduce(error, weight=None, reduction='mean'):
         0.5
     """
     if reduction not in REDUCTIONS:
-        raise InputError(f'reduction must be one of {", ".join(map(repr, REDUCTIONS))}, got {reduction!r}')
+        raise InputError(f'reduction must be one of {", ".join(map(repr, REDUCTIONS))}, but got {reduction!r}')
     if weight is not None:
         error = error * (weight.view(-1, 1, 1, 1) if weight.ndim == 1 else weight)
     if reduction == 'none':
         return error
     return error.mean() if reduction == 'mean' else error.mean(dim=(1, 2, 3))
+
+
+def middle(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return the part of a weight that lies under a 'valid' map, which starts half a window inside the image.
+
+    Args:
+        weight (Tensor): (N, C, H, W).
+        size (Sequence[int]): Height and width of the map.
+
+    Example:
+        >>> middle(torch.arange(4.0).view(1, 1, 1, 4), (1, 2)).tolist()
+        [[[[1.0, 2.0]]]]
+    """
+    top, left = (weight.shape[-2] - size[0]) // 2, (weight.shape[-1] - size[1]) // 2
+    return weight[..., top:top + size[0], left:left + size[1]]
 
 
 def weight_at(weight: torch.Tensor | None, size: Sequence[int]) -> torch.Tensor | None:

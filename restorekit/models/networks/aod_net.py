@@ -40,7 +40,7 @@ class AODNet(RestorationNetwork):
     def __init__(self, channels=3, b=1.0, init_cfg=None):
         super().__init__(init_cfg)
         if not isinstance(channels, int) or channels < 1:
-            raise InputError(f'AODNet: channels must be a positive integer, not {channels!r}')
+            raise InputError(f'AODNet: channels must be a positive integer, but got {channels!r}')
         self.b = b
         self.conv1 = nn.Conv2d(3, channels, 1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)

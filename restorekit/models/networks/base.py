@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from restorekit.messages import InputTypeError
+from restorekit.models.module import Module
 
 
-class RestorationNetwork(BaseModule):
+class RestorationNetwork(Module):
     """Base of every restoration network.
 
     A network takes (N, 3, H, W) in ``input_range`` and returns (N, 3, H, W) in ``output_range``, nothing else, so

@@ -27,7 +27,8 @@ class ColourAttenuationPrior(RestorationNetwork):
 
     with value v and saturation s of each pixel; d is then the minimum over a window, refined by a guided filter.
     The airlight A is the brightest of the ``airlight_share`` of pixels with the greatest depth. There is nothing to
-    train; gradients reach the input image. A is found on the whole image.
+    train; gradients reach the input image. A is found on the whole image. Its one buffer, theta, makes it a model with
+    a file.
 
     Args:
         theta (Sequence[float]): The coefficients as fitted by the authors.
@@ -56,7 +57,8 @@ class ColourAttenuationPrior(RestorationNetwork):
         super().__init__(init_cfg)
         if patch_size < 1 or patch_size % 2 == 0:
             raise InputError(f'ColourAttenuationPrior: patch_size must be odd and positive, but got {patch_size}')
-        self.theta, self.beta, self.patch_size = tuple(theta), beta, patch_size
+        self.register_buffer('theta', torch.tensor([float(value) for value in theta]))
+        self.beta, self.patch_size = beta, patch_size
         self.radius, self.eps, self.transmission, self.airlight_share = radius, eps, transmission, airlight_share
 
     def depth(self, x: Tensor) -> tuple[Tensor, Tensor]:

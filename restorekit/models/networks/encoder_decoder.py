@@ -40,7 +40,8 @@ class EncoderDecoder(RestorationNetwork):
         super().__init__(init_cfg)
         for name, cfg in (('encoder', encoder), ('decoder', decoder)):
             if not isinstance(cfg, dict):
-                raise InputTypeError(f"EncoderDecoder: {name} must be a config such as dict(type='...'), not {cfg!r}")
+                raise InputTypeError(f"EncoderDecoder: {name} must be a config such as dict(type='...'), but got "
+                                     f'{cfg!r}')
         stated = sorted({'in_channels', 'strides'} & set(decoder))
         if stated:
             raise InputError(f'EncoderDecoder: the decoder gets {" and ".join(stated)} from the encoder; '

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 
 from restorekit.functional.affine_grid import apply_affine_grid, apply_affine_grid_array, area_resize
+from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
@@ -117,8 +117,7 @@ class LowResolutionAffine(EncoderDecoder):
             return image.copy()
         if min(image.shape[0] / self.height, image.shape[1] / self.width) >= 1:
             image = np.ascontiguousarray(image)
-            small = cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
-            small = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+            small = torch.from_numpy(shrink(image, self.height, self.width)).permute(2, 0, 1)[None] / 255
         else:
             small = self._small(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255)
         return self.apply_coefficients_array(image, *self.decoder.coefficients(self.encoder(small)), strength=strength)

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restorekit.models.blocks import TransformerBlock, shuffle_down, shuffle_up, transformer_stage
-from restorekit.models.blocks.transformer import PUBLISHED_NAMES
+from restorekit.models.blocks import TransformerBlock, shuffle_up, transformer_stage
 from restorekit.registry import MODELS
 
-from .base import FeatureNetwork
+from .restormer import TransformerUNet
 
 
 class PromptBlock(nn.Module):
@@ -39,7 +38,7 @@ class PromptBlock(nn.Module):
 
 
 @MODELS.register_module()
-class PromptIR(FeatureNetwork):
+class PromptIR(TransformerUNet):
     """PromptIR: Restormer with prompt blocks in the decoder, the usual all-in-one baseline.
 
     Potlapalli et al., "PromptIR: Prompting for all-in-one blind image restoration", NeurIPS 2023. Attention is among
@@ -62,32 +61,21 @@ class PromptIR(FeatureNetwork):
         (1, 3, 16, 24)
     """
 
-    size_divisor = 8
-    weights_licence = 'non-commercial (Academic Public Licence)'
     published_names = (
-        (r'^patch_embed\.proj\.', 'stem.'), (r'^output\.', 'head.'),
-        *((rf'^encoder_level{i + 1}\.', f'encoder.{i}.') for i in range(3)), (r'^latent\.', 'encoder.3.'),
-        *((rf'^decoder_level{i + 1}\.', f'decoder.{i}.') for i in range(3)),
-        *((rf'^down{i + 1}_{i + 2}\.body\.', f'downs.{i}.') for i in range(3)),
-        *((rf'^up{i + 2}_{i + 1}\.body\.', f'ups.{i}.') for i in range(3)),
-        *((rf'^reduce_chan_level{i + 2}\.', f'joins.{i}.') for i in range(2)),
+        *TransformerUNet.published_names,
         *((rf'^prompt{i + 1}\.prompt_param$', f'prompts.{i}.prompts') for i in range(3)),
         *((rf'^prompt{i + 1}\.linear_layer\.', f'prompts.{i}.weigh.') for i in range(3)),
         *((rf'^prompt{i + 1}\.conv3x3\.', f'prompts.{i}.conv.') for i in range(3)),
         *((rf'^noise_level{i + 1}\.', f'prompts.{i}.block.') for i in range(3)),
         *((rf'^reduce_noise_level{i + 1}\.', f'prompts.{i}.reduce.') for i in range(3)),
         *((rf'^chnl_reduce{i + 1}\.', f'unused.{i}.') for i in range(3)),
-        *((rf'^reduce_noise_channel_{i + 1}\.', f'unused.{i + 3}.') for i in range(3)),
-        *PUBLISHED_NAMES)
+        *((rf'^reduce_noise_channel_{i + 1}\.', f'unused.{i + 3}.') for i in range(3)))
 
     def __init__(self, channels: int = 48, blocks: Sequence[int] = (4, 6, 6, 8), refinement_blocks: int = 4,
                  heads: Sequence[int] = (1, 2, 4, 8), prompt_channels: Sequence[int] = (64, 128, 320),
                  prompt_sizes: Sequence[int] = (64, 32, 16), init_cfg: dict | None = None):
-        super().__init__(init_cfg)
-        one, two, four, eight = widths = [channels * 2 ** i for i in range(4)]
-        self.stem = nn.Conv2d(3, one, 3, padding=1, bias=False)
-        self.encoder = nn.ModuleList(transformer_stage(*level) for level in zip(widths, blocks, heads, strict=True))
-        self.downs = nn.ModuleList(shuffle_down(width) for width in widths[:3])
+        super().__init__(channels, blocks, heads, init_cfg)
+        one, two, four, eight = self.widths
         self.prompts = nn.ModuleList(
             PromptBlock(width, prompt, size, out, heads[2]) for width, prompt, size, out in
             zip((two, four, eight), prompt_channels, prompt_sizes, (two, four, four), strict=True))
@@ -99,14 +87,6 @@ class PromptIR(FeatureNetwork):
         self.head = nn.Conv2d(two, 3, 3, padding=1, bias=False)
         shapes = [(64, 64), (128, 128), (320, 256), (one + 64, one), (two + 128, two), (four + 256, four)]
         self.unused = nn.ModuleList(nn.Conv2d(*shape, 1, bias=False) for shape in shapes).requires_grad_(False)
-        self.embedding_dim = eight
-
-    def encode(self, x: Tensor) -> tuple[Tensor, ...]:
-        features, skips = self.stem(x), []
-        for level, down in zip(self.encoder, self.downs, strict=False):
-            skips.append(level(features))
-            features = down(skips[-1])
-        return self.encoder[3](features), *skips
 
     def decode(self, x: Tensor, embedding: Tensor, *skips: Tensor) -> Tensor:
         features = embedding

@@ -66,6 +66,11 @@ class SpandrelNetwork(RestorationNetwork):
         super().__init__(init_cfg)
         spandrel = _import_spandrel()
         source = 'the state dict' if pretrained is None else str(pretrained)
+        if pretrained is not None and state is not None:
+            raise InputError('SpandrelNetwork takes its weights from pretrained or from state, but got both')
+        if architecture is None and hyperparameters is not None:
+            raise InputError('SpandrelNetwork: hyperparameters are those of an architecture, but got none; give it, or '
+                             'drop hyperparameters, which are read from the weights')
         if pretrained is not None:
             state = network_state(read_content(source), source)
         if architecture is None and state is None:

@@ -4,7 +4,7 @@ import torch
 
 from restorekit.distributed import world_size
 from restorekit.functional.ranges import rescale
-from restorekit.messages import InputError
+from restorekit.messages import InputError, refuse_unused
 from restorekit.registry import MODELS
 
 from .restorer import Restorer
@@ -49,7 +49,11 @@ class CIDRestorer(Restorer):
         if reweighter and group_weighting:
             raise InputError('a reweighter and group_weighting both set the weights of the samples; drop one')
         if anchor < 0:
-            raise InputError(f'anchor must be at least 0, but is {anchor}')
+            raise InputError(f'anchor must be at least 0, but got {anchor}')
+        if not reweighter:
+            refuse_unused(self, dict(anchor=anchor), 'a reweighter', 'none')
+        if not alignment:
+            refuse_unused(self, dict(align=align), 'an alignment', 'none')
         if (reweighter or alignment) and self.network.embedding_dim is None:
             raise InputError(f'{type(self.network).__name__} has no embedding, so it cannot be reweighted or aligned; '
                              'use a network with embed(x), such as EncoderDecoder, or drop both')
@@ -80,19 +84,17 @@ class CIDRestorer(Restorer):
             raise InputError('alignment and consistency look at target-domain images, but the batch has none; make '
                              "train_dataloader.dataset a DomainPairDataset (or drop them with alignment=None)")
         gt = self.ground_truth(data_samples)
-        if self.reweighter is None and self.alignment is None and 'embedding' not in self._needed:
-            output = self.network(inputs) if features is None else self.network.decoder(features, inputs)
-            embedding, weight, logged = None, None, {}
-        else:
-            output, embedding = self.network.forward_features(inputs) if features is None else \
-                self.network.decoder.forward_features(features, inputs)
-            weight, logged = self._weights(embedding)
+        embeds = self.reweighter is not None or self.alignment is not None or 'embedding' in self._needed
+        smaller, output, known = self.outputs(inputs, features, embeds)
+        embedding = known.get('embedding')
+        weight, logged = self._weights(embedding)
         pred = self.to_unit(output, data_samples)
         extras = self.extras(inputs, data_samples, embedding=embedding)
         if self.group_weighting is not None:
             weight, logged = self._group_weights(pred, gt, extras, data_samples)
         losses = self.supervised_losses(pred, gt, weight, extras)
         losses.update(logged)
+        losses.update(self.intermediate_losses(smaller, gt, weight))
         if self.consistency is not None:
             losses['loss_consistency'] = self.consistency(self.network, target)
         if self.alignment is not None:

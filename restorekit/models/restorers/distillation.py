@@ -41,8 +41,8 @@ class Teacher(Frozen):
             if checkpoint is None:
                 raise InputError('a teacher needs a network, a checkpoint, or both, but got neither')
             content = read_content(checkpoint)
-            network = build_described_network(network_description(content, checkpoint), network_state(content),
-                                              checkpoint)
+            network = build_described_network(network_description(content, checkpoint),
+                                              network_state(content, checkpoint), checkpoint)
             self.loaded = True
         self.network = MODELS.build(network) if isinstance(network, dict) else network
         self.requires_grad_(False).eval()
@@ -50,7 +50,8 @@ class Teacher(Frozen):
     def load(self) -> None:
         """Read the checkpoint, if that has not happened yet."""
         if not self.loaded:
-            load_network_weights(self.network, network_state(read_content(self.checkpoint)), str(self.checkpoint))
+            load_network_weights(self.network, network_state(read_content(self.checkpoint), self.checkpoint),
+                                 str(self.checkpoint))
             self.loaded = True
 
     @torch.no_grad()
@@ -80,7 +81,7 @@ class DistillationRestorer(Restorer):
         **kwargs: See :class:`Restorer`.
 
     Raises:
-        InputError: If the losses want an embedding that the teacher does not have.
+        InputError: If no loss asks for the teacher, or one for an embedding that the teacher does not have.
 
     Example:
         >>> restorer = DistillationRestorer(dict(type='AODNet'), dict(network=dict(type='UNet', channels=(4, 8))),
@@ -93,6 +94,10 @@ class DistillationRestorer(Restorer):
 
     def __init__(self, network, teacher, losses=None, **kwargs):
         super().__init__(network, losses=losses, **kwargs)
+        if losses and 'teacher' not in self._needed:
+            raise InputError(f'{type(self).__name__}: no loss asks for the teacher, which would have no effect; add '
+                             'one such as teacher=dict(type="TeacherLoss"), or use a Restorer, but got '
+                             f'{", ".join(self.losses)}')
         self.teacher = Teacher(**teacher) if isinstance(teacher, dict) else teacher
         if 'embedding' in self._needed and self.teacher.network.embedding_dim is None:
             raise InputError(f'the teacher {type(self.teacher.network).__name__} has no embedding, which a loss asks '

@@ -112,7 +112,7 @@ class Restorer(BaseModel):
         for name in self.frozen:
             if name not in modules:
                 near = nearest(name, modules, n=3, cutoff=0.3)
-                raise InputError(f'frozen names {name!r}, which is no module of this {type(self).__name__}; '
+                raise InputError(f'frozen names {name!r}, which is not a module of this {type(self).__name__}; '
                                  f'the nearest are {near}')
             modules[name].requires_grad_(False)
 
@@ -144,7 +144,7 @@ class Restorer(BaseModel):
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.network(inputs)
-        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but is {mode!r}")
+        raise InputError(f"mode must be 'loss', 'predict' or 'tensor', but got {mode!r}")
 
     #: Who has what a loss may ask for.
     providers = dict(input='Restorer', embedding='Restorer', teacher='DistillationRestorer',
@@ -174,23 +174,32 @@ class Restorer(BaseModel):
     def loss(self, inputs, data_samples, target=None, features=None, target_features=None):
         """Compute the named losses on a batch."""
         gt = self.ground_truth(data_samples)
-        if 'embedding' in self._needed:
-            output, embedding = self.network.forward_features(inputs) if features is None else \
-                self.network.decoder.forward_features(features, inputs)
-            return self.supervised_losses(self.to_unit(output, data_samples), gt,
-                                          extras=self.extras(inputs, data_samples, embedding=embedding))
-        if features is not None:
-            smaller, output = (), self.network.decoder(features, inputs)
-        elif hasattr(self.network, 'forward_all'):
-            *smaller, output = self.network.forward_all(inputs)
-        else:
-            smaller, output = (), self.network(inputs)
-        extras = self.extras(inputs, data_samples)
-        losses = self.supervised_losses(self.to_unit(output, data_samples), gt, extras=extras)
-        for number, image in enumerate(smaller):
-            for name, value in self.intermediate_losses(image, inputs, gt).items():
-                losses[f'{name}_{number}'] = value
+        smaller, output, known = self.outputs(inputs, features, embed='embedding' in self._needed)
+        losses = self.supervised_losses(self.to_unit(output, data_samples), gt,
+                                        extras=self.extras(inputs, data_samples, **known))
+        losses.update(self.intermediate_losses(smaller, gt))
         return losses
+
+    def outputs(self, inputs, features=None, embed=False):
+        """Run the network on a batch.
+
+        Args:
+            inputs (Tensor): (N, 3, H, W) in the network's input range, padded.
+            features (tuple[Tensor], optional): The maps of its encoder, which is not run then.
+            embed (bool): Whether the embedding is needed.
+
+        Returns:
+            tuple[list[Tensor], Tensor, dict]: The outputs before the last one, the last, and ``embedding`` if needed.
+        """
+        network = self.network if features is None else self.network.decoder
+        given = (inputs,) if features is None else (features, inputs)
+        if features is None and hasattr(network, 'forward_all'):
+            *smaller, output = network.forward_all(inputs)
+            return smaller, output, dict(embedding=network.embed(inputs)) if embed else {}
+        if not embed:
+            return [], network(*given), {}
+        output, embedding = network.forward_features(*given)
+        return [], output, dict(embedding=embedding)
 
     def _check_features(self, data_samples):
         """Refuse maps of another encoder than the network's, once; and an encoder that learns."""
@@ -221,13 +230,25 @@ class Restorer(BaseModel):
             known['input'] = self.unpadded(rescale(inputs, self.network.input_range), data_samples)
         return known
 
-    def intermediate_losses(self, image, inputs, gt):
-        """All losses that look at two images only, of an output before the last, against the truth at its size."""
-        divisor, minimum = self.network.size_divisor, self.network.min_size
-        padded, _ = pad_to_multiple(gt, divisor, minimum)
-        wanted = F.interpolate(padded, image.shape[-2:], mode='area')
-        image = rescale(image, self.network.output_range)
-        return {f'loss_{name}': loss(image, wanted) for name, loss in self.losses.items() if not self.asked[name]}
+    def intermediate_losses(self, smaller, gt, weight=None):
+        """All losses that look at two images only, of the outputs before the last, against the truth at their size.
+
+        Args:
+            smaller (list[Tensor]): These outputs, (N, 3, h, w) each, in the network's output range.
+            gt (Tensor): (N, 3, H, W) in [0, 1].
+            weight (Tensor, optional): Per sample (N,).
+
+        Returns:
+            dict[str, Tensor]: ``loss_<name>_<number>``.
+        """
+        losses = {}
+        for number, image in enumerate(smaller):
+            padded, _ = pad_to_multiple(gt, self.network.size_divisor, self.network.min_size)
+            wanted = F.interpolate(padded, image.shape[-2:], mode='area')
+            image = rescale(image, self.network.output_range)
+            losses.update((f'loss_{name}_{number}', loss(image, wanted, weight=weight))
+                          for name, loss in self.losses.items() if not self.asked[name])
+        return losses
 
     def supervised_losses(self, pred, gt, weight=None, extras=None):
         """All named losses of ``pred`` (N, 3, H, W) against ``gt``, both in [0, 1], as ``loss_<name>``.

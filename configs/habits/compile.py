@@ -1,0 +1,3 @@
+# Compile the network with torch.compile; the first iterations take minutes.
+_base_ = 'base.py'
+compile = True
