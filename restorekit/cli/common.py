@@ -102,16 +102,22 @@ def run_guarded(function, args):
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        say(f'\nerror: {sentence}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        say(f'\nerror: {_clipped(sentence)}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
         return 1
     return status
+
+
+def _clipped(sentence, width=2000, height=100):
+    """Cut what a file has put into a sentence: names of megabytes, or thousands of them."""
+    lines = [line if len(line) <= width else f'{line[:width]} ...' for line in sentence.splitlines()]
+    return '\n'.join(lines if len(lines) <= height else [*lines[:height], f'... and {len(lines) - height} lines more'])
 
 
 def user_sentence(error):
     """Return the sentence to show for an error that a user can mend, or None for a bug.
 
-    A user can mend a :class:`UserError`, what the operating system says of a file or a full disk, and too little
-    memory.
+    A user can mend a :class:`UserError`, what the operating system says of a path, a file or a full disk, and too
+    little memory.
     """
     if isinstance(error, UserError):
         return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -119,6 +125,10 @@ def user_sentence(error):
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, OSError) and error.errno in _DISK:
         return error.strerror
+    if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):  # of pathlib before Python 3.13
+        return str(error)
+    if isinstance(error, ValueError) and str(error) == 'embedded null byte':
+        return 'a path holds a NUL character'
     torch = sys.modules.get('torch')
     if isinstance(error, (MemoryError, torch.OutOfMemoryError) if torch else MemoryError):
         return f'there is too little memory; use smaller batches or images ({error})'

@@ -73,6 +73,7 @@ def check_config(cfg, where, phase=False):
     _check_clipping((cfg.get('optim_wrapper') or {}).get('clip_grad'), where)
     _check_multipliers((cfg.get('optim_wrapper') or {}), where)
     _check_randomness(cfg, where)
+    _check_loaders(cfg, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
@@ -111,6 +112,19 @@ def _check_randomness(cfg, where):
                           'rate is meant for')
 
 
+def _check_loaders(cfg, where):
+    """Check what torch's loader would refuse while it is built."""
+    for split in ('train', 'val', 'test'):
+        loader, place = cfg.get(f'{split}_dataloader') or {}, f'{where}: {split}_dataloader'
+        if loader.get('shuffle') is not None and loader.get('sampler') is not None:
+            raise ConfigError(f'{place}.shuffle={loader["shuffle"]!r} contradicts its sampler, which decides the '
+                              f'order; say sampler=dict(shuffle={loader["shuffle"]!r})')
+        for key, least in (('batch_size', 1), ('num_workers', 0)):
+            value = loader.get(key)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ConfigError(f'{place}.{key} must be a whole number of at least {least}, but got {value!r}')
+
+
 def _check_clipping(node, where):
     """Check that gradient clipping has the arguments of its type, which torch would miss in the first iteration."""
     if not isinstance(node, dict):
@@ -132,6 +146,9 @@ def _check_clipping(node, where):
 def _check_trackers(cfg, where):
     """Refuse a backend of the visualizer whose package is not installed."""
     for i, backend in enumerate((cfg.get('visualizer') or {}).get('vis_backends') or ()):
+        if isinstance(backend, str):
+            raise ConfigError(f"{where}: visualizer.vis_backends[{i}] must be a dict with a 'type', but got "
+                              f'{backend!r}')
         name = str(backend.get('type')).rpartition('.')[2] if isinstance(backend, dict) else None
         module = _TRACKERS.get(name)
         if module and module not in sys.modules and importlib.util.find_spec(module) is None:

@@ -10,7 +10,7 @@ from typing import Any
 from restorekit.messages import InputError, MissingDependencyError
 
 from .process import prepare_process
-from .study import Study, study
+from .study import Study, StudyState, study
 
 CLUSTERS = ('slurm', 'local', 'debug')
 
@@ -66,6 +66,7 @@ def submit_study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, s
         return [executor.submit(_run_share, (number, shares), *arguments) for number in range(1, shares + 1)]
 
 
-def _run_share(job, file, out, variants, data_root, options):
+def _run_share(job: tuple[int, int], file: str, out: str, variants: list[str] | None, data_root: str | None,
+               options: dict[str, Any]) -> StudyState:
     prepare_process()
     return study(file, out, job=job, variants=variants, data_root=data_root, options=options)

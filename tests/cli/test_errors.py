@@ -1,6 +1,8 @@
 """What a command shows after an error: a sentence for a mistake of the user, a traceback for a bug."""
 
 import errno
+import os
+import re
 
 import pytest
 from tiny import config, scenes
@@ -96,3 +98,20 @@ def test_little_memory_is_no_bug():
 
 def test_the_status_of_a_command_is_passed_on():
     assert run_guarded(lambda args: args, 3) == 3 and run_guarded(lambda args: None, 3) == 0
+
+
+def test_what_a_file_puts_into_a_sentence_is_cut(capsys):
+    def fail(_):
+        raise InputError('x' * 10 ** 6 + '\n' + 'name\n' * 10 ** 4)
+    assert run_guarded(fail, None) == 1
+    text = capsys.readouterr().err
+    assert len(text) < 4000 and 'xxx ...' in text and '... and 9901 lines more' in text
+
+
+def test_a_link_to_itself_and_a_nul_are_mistakes(tmp_path):
+    (tmp_path / 'loop').symlink_to('loop')
+    for path, said in ((tmp_path / 'loop', 'loop|Too many levels'), ('a\0b', 'a path holds a NUL character')):
+        with pytest.raises((RuntimeError, OSError, ValueError)) as caught:
+            os.stat(path) if isinstance(path, str) else path.resolve(strict=True)
+        assert re.search(said, user_sentence(caught.value))
+    assert user_sentence(RuntimeError('shape')) is None and user_sentence(ValueError('shape')) is None

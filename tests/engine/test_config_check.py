@@ -166,6 +166,9 @@ def test_a_tracker_without_its_package_is_named_before_training(monkeypatch):
     with pytest.raises(MissingDependencyError, match=r'vis_backends\[0\]: WandbVisBackend needs no_such_package, which '
                                                      'is not installed: pip install no_such_package'):
         check_config(cfg, 'a.py')
+    cfg.visualizer.vis_backends = ['LocalVisBackend']
+    with pytest.raises(ConfigError, match=r"vis_backends\[0\] must be a dict with a 'type', but got 'LocalVisBackend'"):
+        check_config(cfg, 'a.py')
 
 
 def test_a_tracker_gets_losses_and_metrics_by_one_line(tmp_path, monkeypatch):

@@ -79,6 +79,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('how, workers, iteration', [
     (in_an_iteration, 1, 3), (in_the_validation, 0, 3), (while_data_is_read, 0, 3)])
 def test_ctrl_c_leaves_a_checkpoint_of_its_iteration(whole, tmp_path, how, workers, iteration):

@@ -39,7 +39,7 @@ def quick(monkeypatch):
 
     def stub(function, model, size, *args):
         calls.append((model.name, size))
-        return dict(seconds=size[0] / 1000, memory=2.0**20)
+        return dict(seconds=size[0] / 1000, cpu_seconds=size[0] / 500, memory=2.0**20)
     monkeypatch.setattr(module, '_in_fresh_process', stub)
     return calls
 
@@ -61,8 +61,8 @@ def test_quality_and_cost_of_every_kind_of_model(data, quick):
     assert seen[0] == (1, 12) and seen[-1] == (12, 12)
     costs = found['costs']
     assert costs['doing_nothing']['sizes'] == costs['theirs']['sizes'] == {}
-    assert costs['dcp']['sizes'] == {'64x48': dict(seconds=0.064, memory=2**20), '128x96': dict(seconds=0.128,
-                                                                                             memory=2**20)}
+    assert costs['dcp']['sizes'] == {'64x48': dict(seconds=0.064, cpu_seconds=0.128, memory=2**20),
+                                     '128x96': dict(seconds=0.128, cpu_seconds=0.256, memory=2**20)}
     assert costs['dcp']['parameters'] == 0 and costs['dcp']['licence'] == 'Apache-2.0'
     assert quick == [('dcp', (64, 48)), ('dcp', (128, 96)), ('clahe', (64, 48)), ('clahe', (128, 96))]
     # each model has an ordinary report, with what the input scores beside it
@@ -142,5 +142,5 @@ def test_mistakes_are_explained(data, quick, capsys):
 def test_time_and_memory_are_measured_in_a_process_of_their_own(data):
     found = bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(64, 48), (1600, 1200)], repeats=1)
     small, large = found['costs']['clahe']['sizes'].values()
-    assert 0 < small['seconds'] < large['seconds']
+    assert 0 < small['seconds'] < large['seconds'] and 0 < small['cpu_seconds'] < large['cpu_seconds']
     assert large['memory'] is None or large['memory'] > 1600 * 1200 * 3
