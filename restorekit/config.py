@@ -1,6 +1,7 @@
 """Configs by name, merged by one rule, with errors that say the file and the line (no torch needed)."""
 
 import ast
+import errno
 import importlib
 import json
 import keyword
@@ -20,7 +21,7 @@ from mmengine.fileio import load
 
 from . import compat
 from .merging import join_options, lay_options, lay_over, merge, tidy
-from .messages import MissingFileError, UserError, did_you_mean, nearest, unknown_name_message
+from .messages import MissingFileError, UserError, WriteError, did_you_mean, nearest, unknown_name_message
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
 LINE = 120  # characters of a line of a written config
@@ -166,6 +167,10 @@ def load_config(name, options=None, data_root=None):
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+                tempfile.tempdir and str(error.filename).startswith(tempfile.tempdir))):
+            raise WriteError(error.errno, f'the folder of temporary files, {tempfile.tempdir}, cannot be written to '
+                             f'({error.strerror}); make room, or name another in TMPDIR') from error
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
