@@ -1,6 +1,7 @@
 """Configs by name, merged by one rule, with errors that say the file and the line (no torch needed)."""
 
 import ast
+import errno
 import importlib
 import json
 import keyword
@@ -20,7 +21,7 @@ from mmengine.fileio import load
 
 from . import compat
 from .merging import join_options, lay_options, lay_over, merge, tidy
-from .messages import MissingFileError, UserError, did_you_mean, nearest, unknown_name_message
+from .messages import MissingFileError, UserError, WriteError, did_you_mean, nearest, unknown_name_message
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
 LINE = 120  # characters of a line of a written config
@@ -166,11 +167,16 @@ def load_config(name, options=None, data_root=None):
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+                tempfile.tempdir and str(error.filename).startswith(tempfile.tempdir))):
+            raise WriteError(error.errno, f'the folder of temporary files, {tempfile.tempdir}, cannot be written to '
+                             f'({error.strerror}); make room, or name another in TMPDIR') from error
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
         raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
-    cfg.setdefault('default_scope', 'restorekit')
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = 'restorekit'
     if options:
         tree = join_options(options)
         phases, changed = cfg.get('phases') or {}, tree.get('phases') or {}
@@ -218,7 +224,8 @@ def phase_config(cfg, name):
 
 
 def _read_config(path):
-    if Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
+    marked = path.read_bytes().startswith(b'\xef\xbb\xbf')  # which MMEngine cannot look into
+    if not marked and Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
         lazy = Config.fromfile(str(path), lazy_import=True)
         cfg = RestoreConfig(lazy._cfg_dict, filename=str(path))
         object.__setattr__(cfg, '_imported_names', lazy._imported_names)

@@ -3,12 +3,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from reports import cells
 
 from restorekit.cli.main import main
 from restorekit.evaluation.report_reader import read_report
+from restorekit.evaluation.selection import join_sets
 from restorekit.files.image_io import read_image, write_image
 from restorekit.messages import InputError, UserError
+from restorekit.registry import DATASETS
 from restorekit.tasks import bench as module
 from restorekit.tasks.bench import bench
 
@@ -69,6 +72,15 @@ def test_quality_and_cost_of_every_kind_of_model(data, quick):
     _, images = read_report('out/reports/theirs')
     assert images['day', '1.png']['input_PSNR@rgb-uint8'] == pytest.approx(expected[1], abs=1e-4)
     assert json.loads((data / 'out' / 'bench.json').read_text())['rows'] == json.loads(json.dumps(found['rows']))
+
+
+def test_a_set_that_is_drawn_is_the_same_in_bench_and_in_its_own_config(tmp_path):
+    drawn = dict(type='ConcatDataset', datasets=dict(a=dict(
+        type='ProceduralScenes', length=2, height=16, width=16, domain='a',
+        pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering'))])))
+    (tmp_path / 'drawn.py').write_text(f'test_dataloader = dict(batch_size=1, dataset={drawn!r})\n')
+    ours, own = DATASETS.build(join_sets([tmp_path / 'drawn.py'], None)['dataset']), DATASETS.build(drawn)
+    assert all(torch.equal(ours[i]['inputs'], own[i]['inputs']) for i in range(2))
 
 
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
