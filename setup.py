@@ -34,7 +34,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
     package_data={'restorekit.evaluation': ['*.html.j2', 'metrics/*.npz'], 'restorekit.zoo': ['weights/*.safetensors']},
-    install_requires=[  # the lower bounds are those of tools/research/lowest_versions.txt, which are tested
+    install_requires=[  # check_versions.sh tests the lower bounds; tools/research/lowest_versions.txt has the same
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision>=0.21',
         'mmengine>=0.10.7',

@@ -1,6 +1,7 @@
 """Configs by name, merged by one rule, with errors that say the file and the line (no torch needed)."""
 
 import ast
+import errno
 import importlib
 import json
 import keyword
@@ -20,7 +21,7 @@ from mmengine.fileio import load
 
 from . import compat
 from .merging import join_options, lay_options, lay_over, merge, tidy
-from .messages import MissingFileError, UserError, did_you_mean, nearest, unknown_name_message
+from .messages import MissingFileError, UserError, WriteError, did_you_mean, nearest, unknown_name_message
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
 LINE = 120  # characters of a line of a written config
@@ -166,11 +167,16 @@ def load_config(name, options=None, data_root=None):
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+                tempfile.tempdir and str(error.filename).startswith(tempfile.tempdir))):
+            raise WriteError(error.errno, f'the folder of temporary files, {tempfile.tempdir}, cannot be written to '
+                             f'({error.strerror}); make room, or name another in TMPDIR') from error
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
         raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
-    cfg.setdefault('default_scope', 'restorekit')
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = 'restorekit'
     if options:
         tree = join_options(options)
         phases, changed = cfg.get('phases') or {}, tree.get('phases') or {}
@@ -186,6 +192,9 @@ def load_config(name, options=None, data_root=None):
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
+    for key in ('data_root', 'work_dir', 'load_from'):
+        if isinstance(cfg.get(key), str):
+            cfg[key] = os.path.expanduser(cfg[key])
     if isinstance(cfg.get('phases'), dict):
         base = {key: value for key, value in dict.items(cfg._cfg_dict) if key != 'phases'}
         cfg.phases = {name: tidy(phase, base) for name, phase in dict.items(cfg.phases)}
@@ -215,7 +224,8 @@ def phase_config(cfg, name):
 
 
 def _read_config(path):
-    if Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
+    marked = path.read_bytes().startswith(b'\xef\xbb\xbf')  # which MMEngine cannot look into
+    if not marked and Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
         lazy = Config.fromfile(str(path), lazy_import=True)
         cfg = RestoreConfig(lazy._cfg_dict, filename=str(path))
         object.__setattr__(cfg, '_imported_names', lazy._imported_names)
@@ -229,6 +239,8 @@ def _read_chain(path):
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, path.name))
         Config._substitute_predefined_vars(str(path), copy)
+        text = Path(copy).read_text(encoding='utf-8')
+        Path(copy).write_text(text.removeprefix('\ufeff'), encoding='utf-8')  # the mark that Windows editors write
         variables = Config._substitute_env_variables(copy, copy)
         placeholders = Config._pre_substitute_base_vars(copy, copy)
         own = None if path.suffix == '.py' else _read_data(copy, path)  # before MMEngine, which runs tags of YAML
@@ -348,7 +360,7 @@ def _check_bases(path, files):
         return keys
     files[path] = None  # until its bases are done
     try:
-        tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
+        tree = ast.parse(path.read_text(encoding='utf-8-sig'), str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
         line = f', line {error.lineno}: {(error.text or "").strip()[:200]}' if getattr(error, 'lineno', None) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error

@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from restorekit import config
+from restorekit.messages import WriteError
 
 
 @pytest.fixture
@@ -306,3 +307,9 @@ def test_a_deep_config_is_written_in_time_that_grows_with_its_size():
 def test_text_that_python_cannot_compile_is_no_config(tmp_path, text):
     with pytest.raises(config.ConfigError, match='not valid Python'):
         config.load_config(write(tmp_path / 'c.py', text))
+
+
+def test_a_folder_of_temporary_files_that_fails_is_named(root, tmp_path, monkeypatch):
+    monkeypatch.setattr('tempfile.tempdir', str(write(tmp_path / 'file', '')))
+    with pytest.raises(WriteError, match='the folder of temporary files, .*file, cannot be written to .*TMPDIR'):
+        config.load_config('cid/cid_quickstart')

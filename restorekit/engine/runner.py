@@ -33,6 +33,7 @@ from restorekit.checkpoint import (
 )
 from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.evaluation import ImageMetric
 from restorekit.files.names import TerminalFilter
 from restorekit.messages import UserError
 from restorekit.models.restorers import NonFiniteWeightsError
@@ -40,6 +41,7 @@ from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
+from .evaluation_loop import distinct
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
@@ -143,6 +145,16 @@ class RestoreRunner(Runner):
             optim_wrapper.setdefault('constructor', default)
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
+
+    def build_val_loop(self, loop):
+        """Build the validation; of metrics that give one key the first is kept, or they are refused if they differ."""
+        loop = super().build_val_loop(loop)
+        evaluator = getattr(loop, 'evaluator', None)
+        if evaluator is not None:
+            ours = [metric for metric in evaluator.metrics if isinstance(metric, ImageMetric)]
+            kept = distinct(ours)
+            evaluator.metrics = [metric for metric in evaluator.metrics if metric in kept or metric not in ours]
+        return loop
 
     def build_param_scheduler(self, scheduler):
         """Build the schedulers; one that watches a metric learns its key and its direction."""
