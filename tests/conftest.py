@@ -31,7 +31,7 @@ def pytest_cmdline_main(config):
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if cores > 1:
-        option.numprocesses, option.dist = min(cores, 8), 'worksteal'
+        option.numprocesses, option.dist = min(cores, 8), option.dist if option.dist != 'no' else 'worksteal'
 
 
 @pytest.fixture

@@ -451,6 +451,8 @@ def _check_state(state):
     if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
             or 'phases' not in state:
         raise InputError("it is not a dict with dicts 'phases' and 'configs'")
+    for name, cfg in state.get('configs', {}).items():
+        check_kinds(cfg if isinstance(cfg, dict) else dict(model=cfg), f'config {name!r}')
     for name, record in state['phases'].items():
         if not isinstance(record, dict):
             raise InputError(f'its phase {name!r} is not a dict')

@@ -23,8 +23,8 @@ def folder(tmp_path, make_images):
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr('restorekit.datasets.scanner.print_log',
-                        lambda text, logger, level: lines.append((level, text)))
+    monkeypatch.setattr('restorekit.datasets.scanner.log',
+                        lambda text, level=logging.WARNING: lines.append((level, text)))
     return lines
 
 

@@ -52,6 +52,7 @@ def test_the_generator_follows_its_loss_and_the_discriminator_its_own():
     assert pred.grad is None and any(p.grad.any() for p in restorer.discriminator.parameters())
 
 
+@pytest.mark.slow
 def test_it_trains_through_phases_and_resumes_to_the_same_bits(tmp_path):
     whole = run(tmp_path / 'whole')
     assert set(whole['second']['optimizer']) == {'network', 'discriminator'}

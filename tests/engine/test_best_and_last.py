@@ -112,6 +112,7 @@ def test_the_summary_names_the_best_and_the_config_of_ones_own_network(tmp_path)
                for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_phases_are_never_dropped_without_a_word(tmp_path):
     cfg = Config(config(tmp_path, phases=PHASES))
     for kind in (Runner, RestoreRunner):

@@ -36,6 +36,7 @@ def chain(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_one_schedule_runs_over_all_of_them(chain, tmp_path):
     whole = run_config(tmp_path)
     whole.train_cfg.max_iters = 8
@@ -81,6 +82,7 @@ def test_one_schedule_runs_over_phases_that_count_epochs(tmp_path, monkeypatch):
     assert [int(state[0]['step']) for _, state in found] == [3, 6, 8, 10, 13]  # of Adam, whose moments are carried
 
 
+@pytest.mark.slow
 def test_a_cut_phase_that_continues_is_resumed_bit_for_bit(chain, tmp_path, monkeypatch):
     real = ResumableIterLoop.run_iter
 

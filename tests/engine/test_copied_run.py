@@ -1,5 +1,6 @@
 """What a run removes lies in its own folder, whatever its checkpoints say; one folder has one run."""
 
+import copy
 import json
 import os
 import shutil
@@ -63,19 +64,26 @@ def test_a_resumed_copy_leaves_the_original_alone(tmp_path, monkeypatch, phases)
     assert [path.name for path in folder.glob('best_*')] == ['best_source_PSNR@rgb_iter_4.pth']  # its own old ones went
 
 
-@pytest.mark.parametrize('hook', ['SafeCheckpointHook', 'CheckpointHook'])
+@pytest.fixture(scope='module', params=['SafeCheckpointHook', 'CheckpointHook'])
+def short(request, tmp_path_factory):
+    """The config of a run of one iteration with one of the hooks, and its folder, to be copied."""
+    folder = tmp_path_factory.mktemp('short') / 'run'
+    cfg = best_config(folder, iters=1)
+    cfg['default_hooks']['checkpoint']['type'] = request.param
+    if request.param == 'CheckpointHook':
+        cfg['default_hooks']['checkpoint']['by_epoch'] = False
+    train(cfg)
+    return cfg, folder
+
+
 @pytest.mark.parametrize('best, steps', [('{victim}', ['/../../victim'] * 4), ('../victim.pth', '{victim}'),
                                          ('run_state.json', {'{victim}': 1}), (['{victim}'], [3.5, None, -1])])
-def test_a_crafted_checkpoint_has_nothing_removed(tmp_path, monkeypatch, hook, best, steps):
+def test_a_crafted_checkpoint_has_nothing_removed(tmp_path, short, best, steps):
     (tmp_path / 'iter_').mkdir()  # iter_/../../victim.pth
     victim = tmp_path / 'victim.pth'
     victim.write_text('precious')
-    cfg = best_config(tmp_path / 'run', iters=1)
-    cfg['custom_hooks'] = []
-    cfg['default_hooks']['checkpoint']['type'] = hook
-    if hook == 'CheckpointHook':
-        cfg['default_hooks']['checkpoint']['by_epoch'] = False
-    train(cfg)
+    cfg = copy.deepcopy(short[0])
+    cfg['work_dir'] = str(shutil.copytree(short[1], tmp_path / 'run'))
     path = tmp_path / 'run' / 'iter_1.pth'
     checkpoint = load_checkpoint_file(path)
     hostile = json.loads(json.dumps(dict(best_ckpt=best, last_ckpt=best, keep_ckpt_ids=steps, cut_ckpt_ids=steps))

@@ -42,6 +42,7 @@ def test_epochs_end_validate_and_save(tmp_path, monkeypatch, sampler):
     assert last['message_hub']['log_scalars']['train/lr']['log'].tolist() == pytest.approx([1e-3] * 3 + [1e-4] * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sampler', ['CounterSampler', 'DefaultSampler'])
 @pytest.mark.parametrize('at', [2, 4])
 def test_a_run_cut_within_an_epoch_is_resumed_bit_for_bit(tmp_path, monkeypatch, sampler, at):

@@ -121,6 +121,7 @@ def test_save_best_of_a_metric_that_is_not_measured(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 def test_compile_compiles_the_network_and_not_the_training_step(tmp_path):
     cfg = quick(tmp_path / 'compiled', iters=2)
     cfg['train_dataloader']['dataset'] = PAIR

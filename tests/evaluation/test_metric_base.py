@@ -104,7 +104,7 @@ def test_a_metric_that_cannot_measure_an_image_names_the_file():
 
 def test_an_image_too_small_for_a_metric_is_left_out_and_counted(monkeypatch):
     said = []
-    monkeypatch.setattr(base, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(base, 'log', said.append)
     metric = METRICS.build({'type': 'MSSSIM'})
     images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in ((176, 180), (175, 300), (200, 176))]
     samples = [{'pred': image / 255, 'gt': image, 'test_index': i} for i, image in enumerate(images)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from remembered import remembered  # noqa: F401
 from tiny import config
 
 from restorekit import registry

@@ -58,7 +58,7 @@ def test_a_jpeg_without_its_end_marker_is_read_with_a_warning(tmp_path, kind, ca
     whole = encode('.jpg', RGB, *KINDS[kind])
     (tmp_path / 'a.jpg').write_bytes(whole[:-2])
     said = []
-    monkeypatch.setattr('restorekit.files.image_io.print_log', lambda text, *rest: said.append(text))
+    monkeypatch.setattr('restorekit.files.image_io.log', said.append)
     assert np.array_equal(read_image(tmp_path / 'a.jpg'), decode_image(whole, 'whole'))
     assert said == [f'{tmp_path}/a.jpg lacks the end marker of a JPEG file; its pixels are all there, so it is read']
     read_image(tmp_path / 'a.jpg')

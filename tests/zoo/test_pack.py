@@ -81,4 +81,4 @@ def test_the_models_of_the_index_have_a_file_inside_the_package_that_loads_and_f
 def test_an_unknown_model_is_named_with_the_nearest():
     with pytest.raises(KeyError, match="'haze'"):
         index.find_model('hase')
-    assert index.list_models('d*') == ['dcp']
+    assert index.list_models('d*') == ['dcp'] and index.list_models() == ['cap', 'dcp', 'haze']

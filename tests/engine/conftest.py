@@ -1,0 +1,1 @@
+from remembered import remembered  # noqa: F401
