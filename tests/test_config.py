@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from restorekit import config
+from restorekit.messages import WriteError
 
 
 @pytest.fixture
@@ -275,3 +276,40 @@ def test_options_stay_with_the_config(root, tmp_path):
         assert config.phase_config(again, 'adapt').seed == 1 and 'phases' not in config.phase_config(again, 'adapt')
     with pytest.raises(config.ConfigError, match="'adpt' is not in the phases of this config; did you mean 'adapt'"):
         config.phase_config(cfg, 'adpt')
+
+
+@pytest.mark.parametrize('name, text, message', [
+    ('c.yaml', "a: !!python/object/apply:os.mkdir ['made']", 'not valid YAML'),
+    ('c.yaml', 'a: [', 'not valid YAML'), ('c.json', '[' * 100000, 'not valid JSON'), ('c.yaml', '[1]', 'holds a list'),
+    ('c.yaml', 'a: &a [*a]', 'more than 100000 values'),
+    ('c.yml', ''.join(f'{b}: &{b} [{", ".join(["*" + a] * 9)}]\n' for a, b in zip('abcdefg', 'bcdefgh', strict=True)),
+     'not valid YAML|more than 100000 values')])
+def test_configs_of_data_are_read_as_data(tmp_path, monkeypatch, name, text, message):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / name, ('a: &a [x]\n' if name == 'c.yml' else '') + text)
+    for path in (name, write(tmp_path / 'child.py', f"_base_ = './{name}'\n")):
+        with pytest.raises(config.ConfigError, match=message) as caught:
+            config.load_config(path)
+        assert name in str(caught.value) and not (tmp_path / 'made').exists()
+
+
+def test_a_deep_config_is_written_in_time_that_grows_with_its_size():
+    value = 1
+    for _ in range(150):
+        value = [value]
+    text = config.RestoreConfig(dict(a=value)).pretty_text
+    names = {}
+    exec(text, names)
+    assert names['a'] == value
+
+
+@pytest.mark.parametrize('text', ['a = "\0"', 'a = ' + '-' * 100000 + '1', 'a = ' + '9' * 5000])
+def test_text_that_python_cannot_compile_is_no_config(tmp_path, text):
+    with pytest.raises(config.ConfigError, match='not valid Python'):
+        config.load_config(write(tmp_path / 'c.py', text))
+
+
+def test_a_folder_of_temporary_files_that_fails_is_named(root, tmp_path, monkeypatch):
+    monkeypatch.setattr('tempfile.tempdir', str(write(tmp_path / 'file', '')))
+    with pytest.raises(WriteError, match='the folder of temporary files, .*file, cannot be written to .*TMPDIR'):
+        config.load_config('cid/cid_quickstart')

@@ -127,7 +127,8 @@ LAYOUTS = dict(  # files of a download; of the small sets all
     sie=['SIE_Dataset/Synthetic_images/Sand_dust_images/001.jpg', 'SIE_Dataset/Synthetic_images/Ground_truth/001.jpg'],
     sie_real=['SIE_Dataset/Real_world_images/Sandstorm/001.jpg', 'SIE_Dataset/Real_world_images/Floating_dust/001.jpg'])
 WHOLE = {'o_haze', 'i_haze', 'dense_haze', 'nh_haze', 'hazerd'}
-OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture'}
+OWN = {'aio3', 'aio5', 'cdd11', 'paired_folders', 'multi_domain_haze', 'procedural', 'domains', 'haze_mixture',
+       'haze_bench'}
 
 
 def write_layout(root, files):
@@ -261,6 +262,13 @@ def test_metafile_names_configs_that_exist(path):
     for model in models:
         assert (ROOT / model['Config']).is_file(), f'{path}: there is no {model["Config"]} ({model["Name"]})'
         assert '_base_' not in model['Config']
+
+
+def test_every_config_of_a_method_is_in_a_metafile():
+    named = {model['Config'].removeprefix('configs/') for path in METAFILES
+             for model in yaml.safe_load(path.read_text())['Models']}
+    examples = {name for name in CONFIGS if name.startswith('habits/')} | {'cid/cid_ablation.py'}  # of the study
+    assert set(CONFIGS) - examples == named
 
 
 def test_model_index_imports_every_metafile():

@@ -29,9 +29,12 @@ def parts(tmp_path_factory):
 def test_configs_pass_the_check(parts, block):
     if 'MLflow' in block:
         pytest.importorskip('mlflow')
+    if 'ScheduleFree' in block:
+        pytest.importorskip('schedulefree')
     if 'TimmEncoder' in block:
         pytest.importorskip('timm')
-    base = 'baselines/aod_net_1xb8-20k_paired' if 'EpochBased' in block or 'OneLayer' in block else 'cid/cid_small_real'
+    plain = re.search('EpochBased|OneLayer|continue_training', block)
+    base = 'baselines/aod_net_1xb8-20k_paired' if plain else 'cid/cid_small_real'
     path = parts / f'child_{CONFIGS.index(block)}.py'
     path.write_text(f"_base_ = 'restorekit::{base}.py'\n{block}", encoding='utf-8')
     cfg = load_config(path)

@@ -14,7 +14,7 @@ from restorekit.messages import InputError, InputTypeError, UserError, unknown_n
 from restorekit.registry import MODELS
 
 from .read import CheckpointError
-from .state_dict import state_dict_problems
+from .state_dict import is_weight, state_dict_problems
 
 #: Under which keys other tools keep the weights, averaged ones first, and what they put before each name.
 _WRAPPERS = ('params_ema', 'params-ema', 'ema', 'params', 'model_state_dict', 'state_dict', 'model', 'net', 'generator',
@@ -51,10 +51,15 @@ def network_state(checkpoint, source='the checkpoint'):
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     inner = {key.removeprefix('network.'): value for key, value in state.items() if key.startswith('network.')}
     state = inner or state
+    for key, value in state.items():
+        if isinstance(value, torch.Tensor) and not is_weight(value):
+            raise CheckpointError(f'{source}: {key[:200]} is a sparse, quantized, complex or empty tensor, which no '
+                                  'network has')
     other = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
     if other or not state:
+        keys = ', '.join(sorted(str(key)[:60] for key in checkpoint)[:10])
         raise CheckpointError(f'{source} has no network: it is neither a state dict nor a dict with one under '
-                              f"'state_dict'; its keys are {', '.join(sorted(map(str, checkpoint))[:10]) or 'none'}")
+                              f"'state_dict'; its keys are {keys or 'none'}")
     return state
 
 

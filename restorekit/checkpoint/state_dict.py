@@ -26,9 +26,9 @@ def state_dict_problems(given, expected, limit=None):
         >>> state_dict_problems({'bais': torch.zeros(2)}, {'bias': torch.zeros(2)})
         ["1 missing: 'bias'", "1 unexpected: 'bais'"]
     """
-    missing = [repr(key) for key in expected if key not in given]
-    unexpected = [repr(key) for key in given if key not in expected]
-    shapes = [f'{key!r} is {_shape(given[key])}, not {_shape(expected[key])}'
+    missing = [_named(key) for key in expected if key not in given]
+    unexpected = [_named(key) for key in given if key not in expected]
+    shapes = [f'{_named(key)} is {_shape(given[key])}, not {_shape(expected[key])}'
               for key in expected if key in given and _shape(given[key]) != _shape(expected[key])]
     kinds = {'missing': missing, 'unexpected': unexpected, 'of the wrong shape': shapes}
     return [_line(kind, found, limit) for kind, found in kinds.items() if found]
@@ -48,6 +48,24 @@ def weights_digest(module: nn.Module) -> str:
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
         digest.update(value.flatten().numpy().tobytes())
     return digest.hexdigest()
+
+
+def is_weight(value: object) -> bool:
+    """Return whether a value is an ordinary tensor of real numbers: not sparse, quantized, complex or without content.
+
+    Example:
+        >>> import torch
+        >>> is_weight(torch.ones(2)), is_weight(torch.ones(2, device='meta')), is_weight(torch.ones(2).to_sparse())
+        (True, False, False)
+    """
+    import torch
+    return isinstance(value, torch.Tensor) and value.layout is torch.strided and not (
+        value.is_quantized or value.is_complex() or value.is_meta or value.is_nested)
+
+
+def _named(key):
+    text = repr(key)
+    return text if len(text) <= 200 else f'{text[:200]}...'
 
 
 def _shape(value):

@@ -1,6 +1,7 @@
 """What the commands share: options, and errors that read as sentences."""
 
 import argparse
+import contextlib
 import errno
 import json
 import math
@@ -14,7 +15,10 @@ from restorekit.files.names import terminal_text
 from restorekit.messages import UserError
 from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
-_DISK = [getattr(errno, name, -1) for name in ('ENOSPC', 'EDQUOT', 'EROFS')]  # full, over quota, read-only
+#: What the system says without naming a file, and a user can mend: a disk that is full, over quota or read-only, a
+#: limit of sizes or of open files, a terminal that is gone.
+_SYSTEM = [getattr(errno, name, -1)
+           for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EFBIG', 'EMFILE', 'ENFILE', 'EBADF', 'EIO')]
 
 
 def say(*values: object, sep: str = ' ', file: IO[str] | None = None, flush: bool = False) -> None:
@@ -86,40 +90,68 @@ def run_guarded(function, args):
     """
     try:
         status = function(args) or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
     except KeyboardInterrupt as error:
-        say(f'\nInterrupted{": " if error.args else ""}{error}.', file=sys.stderr)
+        _complain(f'\nInterrupted{": " if error.args else ""}{error}.')
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+                continue
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1
     except Exception as error:  # the one place where every error ends
         sentence = user_sentence(error)
         if sentence is None:
-            say(traceback.format_exc().rstrip(), file=sys.stderr)
-            say('\nThis is a bug, not a mistake of yours: of restorekit, unless the last lines above are in code of '
-                'your own. Please report it, with the command and all of the text above.', file=sys.stderr)
+            _complain(traceback.format_exc() + '\nThis is a bug, not a mistake of yours: of restorekit, unless the '
+                      'last lines above are in code of your own. Please report it, with the command and all of the '
+                      'text above.')
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        say(f'\nerror: {sentence}\n(RESTOREKIT_TRACEBACK=1 shows where)', file=sys.stderr)
+        _complain(f'\nerror: {_clipped(sentence)}\n(RESTOREKIT_TRACEBACK=1 shows where)')
         return 1
     return status
+
+
+def _complain(text):
+    """Say on stderr why a command ends; the exit status says it too, where nobody can be told."""
+    with contextlib.suppress(OSError, ValueError):
+        say(text, file=sys.stderr, flush=True)
+
+
+def _clipped(sentence, width=2000, height=100):
+    """Cut what a file has put into a sentence: names of megabytes, or thousands of them."""
+    lines = [line if len(line) <= width else f'{line[:width]} ...' for line in sentence.splitlines()]
+    return '\n'.join(lines if len(lines) <= height else [*lines[:height], f'... and {len(lines) - height} lines more'])
+
+
+def _is_out_of_memory(error):
+    from restorekit.inference.memory import is_out_of_memory
+    return is_out_of_memory(error)
 
 
 def user_sentence(error):
     """Return the sentence to show for an error that a user can mend, or None for a bug.
 
-    A user can mend a :class:`UserError`, what the operating system says of a file or a full disk, and too little
-    memory.
+    A user can mend a :class:`UserError`, what the operating system says of a path, a file or a full disk, and too
+    little memory.
     """
     if isinstance(error, UserError):
         return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if isinstance(error, OSError) and error.errno in _SYSTEM:
         return error.strerror
-    torch = sys.modules.get('torch')
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError) if torch else MemoryError):
+    if isinstance(error, FileNotFoundError):  # os.getcwd's, which names none
+        return 'the working directory is not there any more; change to one that is'
+    if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):  # of pathlib before Python 3.13
+        return str(error)
+    if isinstance(error, ValueError) and str(error) == 'embedded null byte':
+        return 'a path holds a NUL character'
+    if isinstance(error, MemoryError) or ('torch' in sys.modules and _is_out_of_memory(error)):
         return f'there is too little memory; use smaller batches or images ({error})'
     return None

@@ -5,7 +5,8 @@ from .common import say
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.add_argument('file', metavar='FILE', help='checkpoint or image, or a name that restorekit models lists')
+    parser.add_argument('file', metavar='FILE', help='checkpoint, .onnx file or image, or a name that '
+                        'restorekit models lists')
 
 
 def run(args):

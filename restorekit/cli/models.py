@@ -9,7 +9,7 @@ def add_arguments(parser):
                         help='only what contains NAME; a glob such as gunet_* is matched whole (default: everything)')
     parser.add_argument('--kind', action='append', choices=('network', 'config', 'weights'),
                         help='only this kind; can be given several times (default: all three)')
-    parser.add_argument('--markdown', action='store_true', help='write the tables in Markdown')
+    parser.add_argument('--markdown', action='store_true', help='write the tables in Markdown, as a page of its own')
 
 
 def run(args):
@@ -20,16 +20,20 @@ def run(args):
     layout = markdown_table if args.markdown else text_table
     titles = dict(network='Networks (the type in a config; restorekit info NAME shows the options)',
                   config='Configs (restorekit train NAME)', weights='Weights (restorekit restore --model NAME)')
-    parts = []
+    parts = [_PAGE] if args.markdown else []
+    start = len(parts)
     for kind, title in titles.items():
         rows = [_row(entry) for entry in entries if entry.kind == kind]
         if rows:
             heading = f'## {title}\n' if args.markdown else f'{title}:'
             parts.append(f'{heading}\n{layout([_HEADERS[kind], *rows], left=_LEFT[kind])}')
-    say('\n\n'.join(parts) if parts else f'nothing is called {args.pattern!r}; restorekit models lists everything')
-    return 0 if parts else 1
+    found = len(parts) > start
+    say('\n\n'.join(parts) if found else f'nothing is called {args.pattern!r}; restorekit models lists everything')
+    return 0 if found else 1
 
 
+_PAGE = ('# All networks, configs and weights\n\nWritten by `restorekit models --markdown`. Multiply-adds (GMACs) are '
+         'of an image of 256x256.')
 _HEADERS = dict(network=('network', "licence of the authors' weights", 'tiling', 'what it is'),
                 config=('config', 'parameters', 'GMACs', 'trained on', "licence of the authors' weights", 'results'),
                 weights=('weights', 'parameters', 'licence', 'what they are for'))

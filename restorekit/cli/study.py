@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "baseline's first")
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes, each on cores of its own '
                         '(default: 1)')
+    parser.add_argument('--cluster', choices=('slurm', 'local'), help='submit --workers shares of the jobs to a '
+                        'scheduler (or, local, to processes on this machine) and return; needs restorekit[cluster]')
+    parser.add_argument('--cluster-options', nargs='+', action=OptionAction, metavar='K=V', default={},
+                        help="for the scheduler, by submitit's names, e.g. slurm_partition=cpu timeout_min=60 "
+                        'cpus_per_task=2')
     parser.add_argument('--report', metavar='DIR', help='write the report of what is finished in DIR, and run nothing')
     parser.add_argument('--data-root', metavar='DIR', help='folder joined before the relative paths of the datasets')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='K=V', default={},
@@ -32,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from restorekit.tasks.study import study, study_report
     if args.report:
         options = {'STUDY.py': args.study, '--out': args.out, '--job': args.job, '--variants': args.variants,
-                   '--data-root': args.data_root, '--cfg-options': args.cfg_options}
+                   '--cluster': args.cluster, '--data-root': args.data_root, '--cfg-options': args.cfg_options}
         unused = [name for name, value in options.items() if value]
         if unused:
             raise InputError('--report writes the report of a finished study and runs nothing, so that '
@@ -41,6 +46,16 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.study or not args.out:
         raise InputError('a study needs STUDY.py and --out DIR (or --report DIR alone)')
+    if args.cluster:
+        from restorekit.tasks.submit_study import submit_study
+        if args.job:
+            raise InputError('--cluster makes the shares itself; leave out --job, and give their number as --workers')
+        jobs = submit_study(args.study, args.out, shares=args.workers, cluster=args.cluster,
+                            parameters=args.cluster_options, variants=args.variants, data_root=args.data_root,
+                            options=args.cfg_options)
+        say(f'Submitted: {", ".join(job.job_id for job in jobs)}; logs in {args.out}/cluster')
+        say(f'Report of what is finished: restorekit study --report {args.out}')
+        return 0
     state = study(args.study, args.out, job=args.job, variants=args.variants, workers=args.workers,
                   data_root=args.data_root, options=args.cfg_options, progress=lambda text: say(text, flush=True))
     say(f'{state.finished} of {state.total} jobs are finished')

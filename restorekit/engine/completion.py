@@ -1,10 +1,12 @@
 """What a config leaves unsaid: units that follow from its loop, and what follows from a part that is None."""
 
 import inspect
+import math
 
 import torch
 from mmengine.hooks import EMAHook
 from mmengine.runner import EpochBasedTrainLoop as EpochLoop
+from mmengine.runner import Priority, get_priority
 
 from restorekit.config import ConfigError
 from restorekit.registry import HOOKS, LOOPS, MODELS, PARAM_SCHEDULERS
@@ -36,6 +38,9 @@ def complete_config(cfg, where, schedule_length=None):
     by_epoch = _counts_epochs(cfg, where)
     _check_length(cfg, where)
     hooks = cfg.get('default_hooks') or {}
+    if hooks.get('param_scheduler', True) is None and cfg.get('param_scheduler'):
+        raise ConfigError(f'{where}: default_hooks.param_scheduler=None: without this hook param_scheduler has no '
+                          'effect; leave it, or set param_scheduler=None too')
     cfg['default_hooks'] = {'checkpoint': dict(type='SafeCheckpointHook'), **hooks}
     for name, hook in cfg['default_hooks'].items():
         _complete_hook(hook, f'default_hooks.{name}', by_epoch, where)
@@ -53,7 +58,7 @@ def _check_length(cfg, where):
     for key in ('max_iters', 'max_epochs'):
         value = cfg['train_cfg'].get(key)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (number and value >= 1 and value == int(value)):
+        if value is not None and not (number and 1 <= value < math.inf and value == int(value)):
             raise ConfigError(f'{where}: train_cfg.{key} must be a whole number of at least 1, but got {value!r}')
 
 
@@ -116,6 +121,11 @@ def _complete_hook(hook, place, by_epoch, where):
     if not isinstance(hook, dict) or not isinstance(hook.get('type'), (str, type)):
         return
     kind = HOOKS.get(hook['type']) if isinstance(hook['type'], str) else hook['type']
+    try:
+        get_priority(hook.get('priority', 'NORMAL'))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f'{where}: {place}.priority must be a number from 0 to 100 or one of '
+                          f'{", ".join(Priority.__members__)}, but got {hook["priority"]!r}') from error
     arguments = _arguments(kind)
     if 'by_epoch' in arguments:
         _set_unit(hook, place, by_epoch, where)
@@ -131,7 +141,7 @@ def _complete_hook(hook, place, by_epoch, where):
 def _check_average(hook, kind, place, where):
     """Build the moving average of a hook of weights, whose arguments MMEngine reads after the start."""
     own = set(inspect.signature(EMAHook.__init__).parameters) | set(inspect.signature(kind.__init__).parameters)
-    options = {key: value for key, value in hook.items() if key == 'ema_type' or key not in {*own, 'type'}}
+    options = {key: value for key, value in hook.items() if key == 'ema_type' or key not in {*own, 'type', 'priority'}}
     name = options.pop('ema_type', 'ExponentialMovingAverage')
     try:
         MODELS.build(dict(options, type=name), default_args=dict(model=torch.nn.Linear(1, 1)))

@@ -1,7 +1,8 @@
-"""Ctrl-C in a training run: what is running ends whole, and a checkpoint of it is left."""
+"""Ctrl-C in a training run, or a terminal that closes: what is running ends whole, and a checkpoint of it is left."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -16,13 +17,15 @@ from .hooks.checkpoint import SafeCheckpointHook
 
 _SWAPPING = (EMAHook, AdaptiveBatchNormHook)
 _TEXT = b'\nInterrupted: stopping after this iteration; Ctrl-C again stops at once.\n'
+_SIGNALS = [getattr(signal, name) for name in ('SIGINT', 'SIGHUP') if hasattr(signal, name)]  # Windows has no second
 _AGAIN = 1.0  # seconds from which another signal is a second wish; launchers hand on what the terminal sent already
 
 
 class Interruption:
     """Makes of Ctrl-C a wish that the training loop fulfils between iterations, where its state is whole.
 
-    A second Ctrl-C acts as usual. In a distributed run all processes stop at the same iteration. Used as a context;
+    A second Ctrl-C acts as usual. A terminal that closes (SIGHUP, unless ``nohup`` has it ignored) is the same wish. In
+    a distributed run all processes stop at the same iteration. Used as a context;
     outside the main thread, where Python has no signals, it does nothing.
 
     Args:
@@ -31,18 +34,19 @@ class Interruption:
 
     def __init__(self, runner):
         self.runner, self.wished, self.waiting = runner, 0.0, False
-        self._previous, self._hook = None, _StopValidation(self)
+        self._previous, self._hook = {}, _StopValidation(self)
 
     def __enter__(self):
-        if threading.current_thread() is threading.main_thread() \
-                and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._previous = signal.signal(signal.SIGINT, self._wish)
+        if threading.current_thread() is threading.main_thread():
+            for sign in _SIGNALS:
+                if signal.getsignal(sign) in (signal.default_int_handler, signal.SIG_DFL):
+                    self._previous[sign] = signal.signal(sign, self._wish)
         self.runner.register_hook(self._hook, priority='LOWEST')
         return self
 
     def __exit__(self, *_):
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for sign, handler in self._previous.items():
+            signal.signal(sign, handler)
         self.runner.hooks.remove(self._hook)
 
     def _wish(self, *_):
@@ -53,7 +57,8 @@ class Interruption:
             self.wished = now
             if self.waiting and get_world_size() == 1:
                 raise KeyboardInterrupt
-            os.write(2, _TEXT)
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                os.write(2, _TEXT)
 
     def weights_are_swapped(self):
         """Whether a validation is under way for which hooks have changed the weights."""

@@ -44,7 +44,7 @@ def _collect(module: nn.Module, layers: list[list[nn.Parameter]], open_layer: bo
         if not list(child.children()):  # a convolution, a norm
             layers[-1].extend(parameters) if open_layer and layers else layers.append(parameters)
             open_layer = True
-        elif _holds_layers(child) or len([c for c in module.children() if any(True for _ in c.parameters())]) == 1:
+        elif _holds_layers(child) or _is_wrapper(module):
             open_layer = _collect(child, layers, open_layer)
         else:
             layers.append(parameters)
@@ -56,6 +56,12 @@ def _holds_layers(module: nn.Module) -> bool:
     if isinstance(module, (nn.Sequential, nn.ModuleList)):
         return not _is_plain(module)
     return any(isinstance(getattr(module, name, None), nn.Module) for name in ('blocks', 'layers', 'backbone'))
+
+
+def _is_wrapper(module: nn.Module) -> bool:
+    """Whether a module that is no list of others has one only."""
+    inner = [child for child in module.children() if next(child.parameters(), None) is not None]
+    return not isinstance(module, (nn.Sequential, nn.ModuleList)) and len(inner) == 1
 
 
 def _is_plain(module: nn.Module) -> bool:

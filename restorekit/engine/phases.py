@@ -1,6 +1,7 @@
 """Training in phases: a chain of plain runners, each continued where it was cut."""
 
 import copy
+import json
 import logging
 import shutil
 import time
@@ -13,11 +14,12 @@ from mmengine.hooks import Hook
 
 from restorekit.config import ConfigError, RestoreConfig, phase_config
 from restorekit.distributed import broadcast_object, init_distributed, run_on_main
-from restorekit.files.atomic import remove_temporaries
+from restorekit.files.atomic import atomic_write_text, remove_temporaries
 from restorekit.files.lock import lock_folder, unlock_folder
 from restorekit.files.names import log
 from restorekit.messages import (
     ExistingFileError,
+    InputError,
     MissingFileError,
     UserError,
     WriteError,
@@ -30,13 +32,13 @@ from .config_check import PHASE_KEYS, TOP_LEVEL_KEYS
 from .config_diff import differences, relevant
 from .hooks import SafeCheckpointHook
 from .prepare import prepare
-from .run_state import STATE_FILE, read_state, write_state
 from .runner import RestoreRunner
 from .stored_paths import last_name
 from .summary import describe_model
 from .unread_keys import check_phase
 from .value_check import check_kinds, check_trainable
 
+STATE_FILE = 'run_state.json'
 SINGLE_PHASE = 'train'
 
 
@@ -101,7 +103,7 @@ class MultiPhaseRunner:
             raise ConfigError(f'{self.where}: ' + unknown_name_message(phase, self.phases, 'phases of this config'))
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
-        self.state = read_state(self.state_path)
+        self.state = self._read_state()
         self.recorded, self.models, self.extended = {}, {}, []
         self.begun = False  # whether an iteration has been trained
         self.configs = {name: self.phase_config(name) for name in self.phases}
@@ -355,7 +357,7 @@ class MultiPhaseRunner:
         if there:
             lock_folder(self.work_dir)
         try:
-            self.state = read_state(self.state_path)  # as the run that had the folder until now has left it
+            self.state = self._read_state()  # as the run that had the folder until now has left it
             self._check_run()
             try:
                 self.work_dir.mkdir(parents=True, exist_ok=True)
@@ -426,12 +428,42 @@ class MultiPhaseRunner:
         if lines:
             self._say(text)
 
+    def _read_state(self):
+        if not self.state_path.is_file():
+            return dict(phases={})
+        try:
+            state = json.loads(self.state_path.read_text(encoding='utf-8'))
+            _check_state(state)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f'{self.state_path} is not the state of a run ({error}); restore it, or start in '
+                              'another --work-dir') from error
+        return state
+
     def _write_state(self):
-        write_state(self.state, self.state_path)
+        atomic_write_text(json.dumps(self.state, indent=2) + '\n', str(self.state_path))
 
     def _say(self, text):
         if is_main_process():
             self.announce(text)
+
+
+def _check_state(state):
+    if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
+            or 'phases' not in state:
+        raise InputError("it is not a dict with dicts 'phases' and 'configs'")
+    for name, cfg in state.get('configs', {}).items():
+        check_kinds(cfg if isinstance(cfg, dict) else dict(model=cfg), f'config {name!r}')
+    for name, record in state['phases'].items():
+        if not isinstance(record, dict):
+            raise InputError(f'its phase {name!r} is not a dict')
+        for key in ('checkpoint', 'best_checkpoint'):
+            if not isinstance(record.get(key), (str, type(None))):
+                raise InputError(f'{key} of its phase {name!r} is not a name')
+        numbers = [record.get(key) for key in ('iterations', 'seconds', 'align_grad_share', 'align_loss')]
+        metrics = record.get('metrics', {})
+        numbers += metrics.values() if isinstance(metrics, dict) else ['']
+        if not all(isinstance(number, (int, float, type(None))) for number in numbers):
+            raise InputError(f'its phase {name!r} has figures that are not numbers')
 
 
 def _log(text):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapperDict
 
 from restorekit.checkpoint import CheckpointError
+from restorekit.checkpoint.state_dict import is_weight
+
+from .value_check import check_kinds
 
 _LIMIT = 2 ** 53
 _SHAPED = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg', 'sum')  # as their parameter
@@ -34,6 +38,11 @@ def check_resumable(checkpoint: dict, runner: Any, model: torch.nn.Module, sourc
     need(meta.get('seed') is None or _whole(meta['seed'], 2 ** 32), f'meta.seed is {_kind(meta.get("seed"))}, no seed')
     record = meta.get('restorekit', {})
     need(isinstance(record, dict) and isinstance(record.get('config', ''), str), f'meta.restorekit is {_kind(record)}')
+    try:
+        config = json.loads(record.get('config', '{}'))
+        check_kinds(config if isinstance(config, dict) else dict(model=config), source)
+    except (ValueError, RecursionError) as error:
+        need(False, f'meta.restorekit.config is not a config as JSON ({str(error)[:200]})')
     hub = checkpoint['message_hub']
     for key in ('log_scalars', 'runtime_info', 'resumed_keys'):
         need(isinstance(hub.get(key), dict) and all(isinstance(name, str) for name in hub[key]),
@@ -44,14 +53,14 @@ def check_resumable(checkpoint: dict, runner: Any, model: torch.nn.Module, sourc
         if key.startswith('early_stopping_'):
             need(isinstance(value, list) and len(value) == 3 and all(isinstance(x, (int, float)) for x in value),
                  f'message_hub.runtime_info.{key} is {_kind(value)}, not three numbers')
-    need(all(isinstance(key, str) and isinstance(value, torch.Tensor)
-             for key, value in checkpoint['state_dict'].items()), "'state_dict' holds what is no tensor with a name")
+    need(all(isinstance(key, str) and is_weight(value) for key, value in checkpoint['state_dict'].items()),
+         "'state_dict' holds what is no ordinary tensor with a name")
     shapes = {name: value.shape for name, value in model.state_dict().items()}
     for key, prefix in (('gradients', ''), ('ema_state_dict', 'module.')):
         part = checkpoint.get(key, {})
         need(isinstance(part, dict), f'{key!r} is {_kind(part)}, not a dict')
         for name, value in part.items():
-            need(isinstance(name, str) and isinstance(value, torch.Tensor), f'{key!r} holds what is no tensor')
+            need(isinstance(name, str) and is_weight(value), f'{key!r} holds what is no ordinary tensor')
             own = shapes.get(name.removeprefix(prefix), value.shape)
             need(value.shape == own, f'{key}[{name!r}] has the shape {tuple(value.shape)}, not {tuple(own)}')
     if 'optimizer' in checkpoint:

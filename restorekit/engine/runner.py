@@ -33,6 +33,7 @@ from restorekit.checkpoint import (
 )
 from restorekit.config import ConfigError
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.evaluation import ImageMetric
 from restorekit.files.names import TerminalFilter
 from restorekit.messages import UserError
 from restorekit.models.restorers import NonFiniteWeightsError
@@ -40,9 +41,11 @@ from restorekit.registry import HOOKS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
+from .evaluation_loop import distinct
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
+from .recompute import recompute
 from .resume_check import check_resumable
 from .schedule import TrainingSchedule
 from .stored_paths import last_name, portable_config, stored_hub
@@ -62,6 +65,7 @@ class RestoreRunner(Runner):
     - ``launcher='pytorch'`` works without a GPU (gloo).
     - Only trainable parameters are given to the optimizer.
     - ``compile`` compiles the network, not the training step.
+    - ``activation_checkpointing`` leaves BatchNorm's statistics as they would be without.
     - What a config leaves unsaid is completed (:func:`complete_config`).
     - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
     - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
@@ -122,6 +126,11 @@ class RestoreRunner(Runner):
         hub._log_scalars = Histories(hub.log_scalars)
         return hub
 
+    def train(self):
+        """Train; modules of ``activation_checkpointing`` are left to :func:`recompute`, not to MMEngine."""
+        self._recomputed = self.cfg.pop('activation_checkpointing', None)
+        return super().train()
+
     def _init_model_weights(self):
         """Initialise, unless a checkpoint is about to fill the network (pretrained weights need not be there then)."""
         if self._resume or (self._load_from and not self.cfg.get('load_matching')):
@@ -137,6 +146,16 @@ class RestoreRunner(Runner):
         with compat.runner_building():
             return super().build_optim_wrapper(optim_wrapper)
 
+    def build_val_loop(self, loop):
+        """Build the validation; of metrics that give one key the first is kept, or they are refused if they differ."""
+        loop = super().build_val_loop(loop)
+        evaluator = getattr(loop, 'evaluator', None)
+        if evaluator is not None:
+            ours = [metric for metric in evaluator.metrics if isinstance(metric, ImageMetric)]
+            kept = distinct(ours)
+            evaluator.metrics = [metric for metric in evaluator.metrics if metric in kept or metric not in ours]
+        return loop
+
     def build_param_scheduler(self, scheduler):
         """Build the schedulers; one that watches a metric learns its key and its direction."""
         for place, node in schedulers(scheduler, 'param_scheduler'):
@@ -151,6 +170,11 @@ class RestoreRunner(Runner):
 
     def load_or_resume(self):
         """Load or resume as the config says; then take over the optimizer of the phase that is continued."""
+        if getattr(self, '_recomputed', None):
+            self.cfg.activation_checkpointing, self._recomputed = self._recomputed, None
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            recompute(model, self.cfg.activation_checkpointing)
+            self.logger.info(f'Computed again in the backward pass: {self.cfg.activation_checkpointing}')
         if self._has_loaded:
             return
         resuming = self._resume

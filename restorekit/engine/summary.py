@@ -76,7 +76,8 @@ def _crop(node):
     if isinstance(node, dict):
         size = node.get('size')
         if node.get('type') in ('RandomCrop', 'CenterCrop') and size is not None:
-            return (size, size) if isinstance(size, int) else tuple(size)
+            pair = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+            return pair if len(pair) == 2 and all(isinstance(x, int) for x in pair) else None  # which it refuses
         found = [_crop(value) for value in node.values()]
     elif isinstance(node, (list, tuple)):
         found = [_crop(value) for value in node]

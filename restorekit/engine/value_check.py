@@ -114,7 +114,7 @@ def check_trainable(cfg: Any, where: str) -> None:
         if cfg.get(keys[0], ()) is None:  # which drops the other two
             continue
         given = [key for key in keys if cfg.get(key) is not None]
-        if given and len(given) < 3:
+        if given and len(given) < 3 and cfg.get(keys[0], ()) is not None:  # None says: without validation
             raise ConfigError(f'{where}: {", ".join(key for key in keys if key not in given)} is missing beside '
                               f'{" and ".join(given)}; give all three, or none')
     for split in ('train', 'val', 'test'):

@@ -125,7 +125,8 @@ def study_page(summary: dict[str, Any], out: str | Path) -> str:
                               keep_trailing_newline=True, loader=FileSystemLoader(Path(__file__).parent))
     names = list(summary['cells'])
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
-    charts = [(domain, _chart(lines, colours)) for domain, lines in summary['curves'].items()]
+    charts = [(domain, _chart(lines, colours)) for domain, lines in summary['curves'].items()
+              if any(len(points) > 1 for points in lines.values())]  # one validation is no course
     figures = [figure for entry in summary['regressions'] if (figure := _figure(entry, Path(out), summary))]
     return environment.get_template('study_page.html.j2').render(
         summary=summary, study=summary['study'], tables=_tables(summary), notes=NOTES, colours=colours, charts=charts,

@@ -12,6 +12,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _CONVOLUTIONS = ('convolution', 'convolution_overrideable', 'mkldnn_convolution', '_convolution')
+_NORMS = ('native_layer_norm', 'native_group_norm')
 
 
 class _Live(TorchDispatchMode):
@@ -37,6 +38,8 @@ class _Live(TorchDispatchMode):
         scratch = 0
         if func.overloadpacket.__name__ in _CONVOLUTIONS:  # oneDNN and cuDNN copy input and output to their layouts
             scratch = sum(x.numel() * x.element_size() for x in (args[0], *tensors))
+        elif func.overloadpacket.__name__ in _NORMS and not args[0].is_contiguous():  # they copy it first
+            scratch = args[0].numel() * args[0].element_size()
         self.peak = max(self.peak, self.now + scratch)
         return result
 

@@ -34,7 +34,7 @@ _Object = TypeVar('_Object', np.ndarray, 'torch.Tensor', 'Image.Image')
 #: Images up to this many pixels are restored whole where the memory allows it.
 WHOLE_PIXELS = 2 ** 22
 #: Larger ones are tiled as soon as a pass takes more than this, however much is free.
-TILE_MEMORY = 2 ** 29
+TILE_MEMORY = 640 * 2 ** 20
 _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
 #: Size of the copy from which global averages of a film's frames are taken.

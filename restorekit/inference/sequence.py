@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Mean difference of two small copies, in [0, 1], from which on a new scene begins.
 _CUT = 0.12
+#: The same from the average of the last frames: from here on the scene moves, and follows in the usual time; the less
+#: it moves, the longer that takes, up to so many times.
+_MOVES, _SLOWEST = 0.02, 20
 
 
 class SequenceRestorer:
@@ -29,8 +32,9 @@ class SequenceRestorer:
 
     A network that looks at the whole image (at its airlight, its colour) answers a little differently to every frame,
     which shows as flicker. What it sees, its coefficients or global averages, is averaged over the last frames with
-    weights that fall off exponentially, and begins anew where a new scene does. Networks that see no more than their
-    receptive field do not need that and restore frames one by one.
+    weights that fall off exponentially, and begins anew where a new scene does. While the scene stands still, so that
+    only the noise of the camera is seen, it is averaged over up to twenty times as many. Networks that see no more than
+    their receptive field do not need that and restore frames one by one.
 
     Args:
         pipeline (RestorationPipeline): The model.
@@ -46,6 +50,7 @@ class SequenceRestorer:
         self.pipeline, self.frames = pipeline, frames
         self.held: Sequence[Tensor] | None = None
         self.small: np.ndarray | None = None
+        self.usual: np.ndarray | None = None
 
     @property
     def backend(self) -> TorchBackend | OnnxBackend:
@@ -61,11 +66,14 @@ class SequenceRestorer:
         small = shrink(pixels, min(32, pixels.shape[0]), min(32, pixels.shape[1]))
         small = small / (np.iinfo(pixels.dtype).max if pixels.dtype.kind == 'u' else 1)
         cut = self.small is None or small.shape != self.small.shape or np.abs(small - self.small).mean() > _CUT
-        if self.held is None or cut:
-            self.held = seen
+        if self.held is None or self.usual is None or cut:
+            self.held, self.usual = seen, small
         else:
-            weight = 1 - np.exp(-1 / self.frames)
-            self.held = [old + (new - old) * float(weight) for old, new in zip(self.held, seen, strict=True)]
+            weight = 1 - float(np.exp(-1 / self.frames))
+            moves = float(np.abs(small - self.usual).mean()) / _MOVES
+            self.usual = self.usual + (small - self.usual) * weight
+            weight *= min(1.0, max(moves, 1 / _SLOWEST))
+            self.held = [old + (new - old) * weight for old, new in zip(self.held, seen, strict=True)]
         self.small = small
         return self.pipeline.restore_pixels(pixels, name=name, held=self.held, **options)
 
@@ -79,14 +87,15 @@ class SequenceRestorer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what is carried from frame to frame, as arrays."""
-        if self.held is None or self.small is None:
+        if self.held is None or self.small is None or self.usual is None:
             return {}
-        return dict(small=self.small, **{f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)})
+        held = {f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)}
+        return dict(small=self.small, usual=self.usual, **held)
 
     def restore_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`state` returned."""
         if not state:
             return
         import torch
-        self.small = state['small']
-        self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(len(state) - 1)]
+        self.small, self.usual = state['small'], state['usual']
+        self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(len(state) - 2)]

@@ -67,8 +67,9 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
     Returns:
         dict: As :func:`~restorekit.evaluation.method_table.tabulate_reports` (``methods``, ``rows`` with means,
         intervals and the paired test of the best against the second), and ``costs``, by method: ``parameters``,
-        ``macs`` (multiply-adds at the first size), ``licence``, ``sha256`` and ``sizes``, by 'WxH': ``seconds`` and
-        ``memory`` (bytes that a pass takes beyond the loaded model; None where the system does not say); ``machine``.
+        ``macs`` (multiply-adds at the first size), ``licence``, ``sha256`` and ``sizes``, by 'WxH': ``seconds``,
+        ``cpu_seconds`` (over all threads; other work on the machine hardly changes them) and ``memory`` (bytes that a
+        pass takes beyond the loaded model; None where the system does not say); ``device``; ``machine``.
 
     Raises:
         InputError: Without models, for names given twice, or sizes that make no sense.
@@ -106,7 +107,7 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
             write_report(_report(out, model.name), summary, rows, {})
             costs[model.name] = _costs(model, sizes, repeats, device, out)
         result = dict(**tabulate_reports({model.name: [_report(out, model.name)] for model in found}), costs=costs,
-                      machine=environment())
+                      device=device, machine=environment())
         atomic_write_text(json.dumps(result, indent=2) + '\n', out / 'bench.json')
         atomic_write_text(format_bench(result) + '\n', out / 'bench.md')
         atomic_write_text(format_table(result, 'csv', extra=_cost_columns(result)) + '\n', out / 'bench.csv')
@@ -129,6 +130,7 @@ def _cost_columns(found: dict[str, Any]) -> dict[str, dict[str, str]]:
     for method, cost in found['costs'].items():
         for size, one in cost['sizes'].items():
             columns.setdefault(f's at {size}', {})[method] = f'{one["seconds"]:.3f}'
+            columns.setdefault(f'CPU s at {size}', {})[method] = f'{one["cpu_seconds"]:.3f}'
             columns.setdefault(f'MiB at {size}', {})[method] = \
                 '-' if one['memory'] is None else f'{one["memory"] / 2**20:.0f}'
         for title, key, scale in (('parameters (M)', 'parameters', 1e6), ('multiply-adds (G)', 'macs', 1e9)):
@@ -262,7 +264,7 @@ def _costs(model: _Model, sizes: Sequence[tuple[int, int]], repeats: int, device
     kept = _read_json(file)
     for size in sizes:
         key = f'{model.sha256[:32]} {size[0]}x{size[1]} {device} {torch.get_num_threads()} {repeats} {__version__}'
-        if key not in kept:
+        if 'cpu_seconds' not in kept.get(key, ()):
             kept[key] = _in_fresh_process(_time, model, size, repeats, device, torch.get_num_threads())
             atomic_write_text(json.dumps(kept, indent=2) + '\n', file)
         found['sizes'][f'{size[0]}x{size[1]}'] = kept[key]
@@ -284,7 +286,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threads: int) -> dict[str, float | None]:
-    """Seconds of a pass, the median, and the memory that it takes beyond what was there before."""
+    """Seconds of a pass by the clock and of the CPU, medians, and the memory it takes beyond what was there before."""
     from restorekit.tasks.process import prepare_process
     prepare_process()
     torch.set_num_threads(threads)
@@ -292,9 +294,9 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
     random = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (3, size[1], size[0]), dtype=torch.uint8, generator=random)
     restore(image[:, :64, :64], 0)  # what is imported and set up once
-    before, seconds, memory = _reset_peak(), [], None
+    before, seconds, cpu, memory = _reset_peak(), [], [], None
     for number in range(repeats + 1):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         restore(image, 0)
         if torch.device(device).type == 'cuda':
             torch.cuda.synchronize()
@@ -303,7 +305,8 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
                 _taken(before)
         else:
             seconds.append(time.perf_counter() - start)
-    return dict(seconds=float(np.median(seconds)), memory=memory)
+            cpu.append(time.process_time() - cpu_start)
+    return dict(seconds=float(np.median(seconds)), cpu_seconds=float(np.median(cpu)), memory=memory)
 
 
 def _reset_peak() -> int | None:

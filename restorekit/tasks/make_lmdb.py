@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from restorekit.files.atomic import atomic_write_bytes
 from restorekit.files.output_folder import claim_folder
-from restorekit.messages import ExistingFileError, InputError
+from restorekit.messages import ExistingFileError, InputError, WriteError
 
 from .process import Progress
 
@@ -150,6 +151,9 @@ def put(env: Any, items: Sequence[tuple[bytes, bytes]]) -> None:
             return
         except lmdb.MapFullError:
             env.set_mapsize(env.info()['map_size'] * 2)
+        except lmdb.Error as error:
+            raise WriteError(errno.EIO, f'{env.path()} cannot be written to ({error}); is the disk full, or a limit of '
+                             'the size of files set? Mend it, and run the same command again') from error
 
 
 def _verify(env: Any, sizes: Mapping[str, int]) -> int:

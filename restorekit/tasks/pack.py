@@ -23,13 +23,15 @@ class PackReport:
     sha256: str
 
 
-def pack(checkpoint: PathLike, target: PathLike, *, dtype: str = 'float16', force: bool = False) -> PackReport:
+def pack(checkpoint: PathLike, target: PathLike, *, dtype: str = 'float16', licence: str | None = None,
+         force: bool = False) -> PackReport:
     """Write the network of a checkpoint as safetensors that says what network it holds.
 
     Args:
         checkpoint (str | Path): A checkpoint of a training run of restorekit.
         target (str | Path): The file to write; ends in ``.safetensors``.
         dtype (str): ``'float16'`` (half the size), ``'bfloat16'`` or ``'float32'``.
+        licence (str, optional): Licence of the weights; the file says it in its metadata.
         force (bool): Overwrite ``target``.
 
     Returns:
@@ -46,5 +48,6 @@ def pack(checkpoint: PathLike, target: PathLike, *, dtype: str = 'float16', forc
         3912345
     """
     from restorekit.zoo.pack import pack_network
-    digest = pack_network(checkpoint, target, dtype=dtype, overwrite=force)
+    digest = pack_network(checkpoint, target, dtype=dtype, overwrite=force,
+                          metadata=None if licence is None else dict(licence=licence))
     return PackReport(Path(target), Path(target).stat().st_size, digest)

@@ -46,7 +46,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
 
     Args:
         checkpoint (str | Path): A checkpoint of a training run of restorekit.
-        name (str): Name of the model: letters, digits, ``.``, ``_`` and ``-``.
+        name (str): Name of the model: up to 200 letters, digits, ``.``, ``_`` and ``-``.
         out (str | Path): Folder to write to; it is made.
         licence (str): SPDX identifier of the licence of the weights, for example ``'Apache-2.0'``.
         summary (str): What the model is for, one line.
@@ -92,8 +92,9 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     from restorekit.messages import ExistingFileError, InputError
     from restorekit.zoo.card import data_table, figures_table, read_facts, read_notes, read_report, read_runs
     from restorekit.zoo.pack import check_packed, pack_network
-    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]*', name):
-        raise InputError(f'the name of a model is letters, digits, dots, underscores and hyphens, but got {name!r}')
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]{,199}', name):
+        raise InputError('the name of a model is up to 200 letters, digits, dots, underscores and hyphens, but got '
+                         f'{name[:250]!r}')
     if not licence.strip():
         raise InputError('say under which licence the weights may be used, for example --licence Apache-2.0')
     if compare and report is None:

@@ -159,7 +159,7 @@ def describe(path: str | os.PathLike) -> dict:
             return facts(catalogue_entry(path.as_posix()))
         except UnknownNameError as error:
             raise MissingFileError(f'there is no file {path}, and {error.args[0]}') from error
-    if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin'):
+    if path.suffix.lower() in ('.pth', '.pt', '.pk', '.pkl', '.ckpt', '.safetensors', '.bin', '.onnx'):
         from restorekit.inference.load import load
         return dict(kind='checkpoint', file=str(path), bytes=path.stat().st_size,
                     **{key: value for key, value in load(path, device='cpu').info().items()

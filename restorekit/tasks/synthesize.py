@@ -213,7 +213,10 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, list[str]]:
     if manifest.is_file():
         for number, line in enumerate(manifest.read_text(encoding='utf-8', errors='replace').splitlines(), 1):
             try:
-                lines.setdefault(json.loads(line)['clear'], []).append(line)
+                name = json.loads(line)['clear']
+                if not isinstance(name, str):
+                    raise TypeError('"clear" is not a name')
+                lines.setdefault(name, []).append(line)
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise InputError(f'{manifest}, line {number}: this is not an entry of a manifest ({error!r}); take the '
                                  'line out (its image is made again), or make the set anew in another folder'

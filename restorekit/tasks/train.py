@@ -121,7 +121,7 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
     if seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from:
-        cfg.load_from = str(load_from)
+        cfg.load_from = os.path.expanduser(load_from)
     if not resume and not cfg.get('resume') and phase is None:
         refuse_unused(train, dict(allow_config_change=allow_config_change), 'resume', 'resume=False')
     cfg.launcher = launcher
@@ -130,7 +130,8 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
     from restorekit.distributed import broadcast_object, init_distributed
     from restorekit.engine import MultiPhaseRunner
     init_distributed(launcher)
-    folder = work_dir or cfg.get('work_dir') or _default_work_dir(cfg, resume or phase is not None)
+    folder = os.path.expanduser(work_dir or '') or cfg.get('work_dir') or \
+        _default_work_dir(cfg, resume or phase is not None)
     cfg.work_dir = broadcast_object(str(folder))
     return MultiPhaseRunner(cfg, resume=resume, phase=phase, allow_config_change=allow_config_change)
 
@@ -146,7 +147,7 @@ def _report(runner: Any) -> TrainReport:
     table = results_table(runner.state)
     if table:
         atomic_write_text(table + '\n', str(runner.work_dir / 'results.md'))
-    phases = runner.state['phases']
+    phases = {name: record for name, record in runner.state['phases'].items() if name in runner.phases}  # not of old
     checkpoints = [runner.checkpoint(name) for name in phases if runner.checkpoint(name)]
     return TrainReport(work_dir=runner.work_dir, config=runner.where, phases=phases,
                        checkpoint=checkpoints[-1] if checkpoints else None, table=table,

@@ -11,6 +11,9 @@ from restorekit.messages import InputError, MissingDependencyError
 def draw_bench(found: dict[str, Any], out: str | Path) -> None:
     """Draw a panel per set for its first metric: seconds of a pass at the first size against the mean, with intervals.
 
+    Seconds of a CPU are CPU time over all threads, which other work on the machine hardly changes; those of a GPU are
+    by the clock.
+
     Models without a time, such as stored predictions, are horizontal lines.
 
     Args:
@@ -24,10 +27,13 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullFormatter
     except ImportError as error:
         raise MissingDependencyError('the chart of a bench needs matplotlib: python -m pip install '
                                      '"restorekit[plots]"') from error
     rows = list({row['set']: row for row in reversed(found['rows'])}.values())[::-1]
+    on_cpu = found['device'] == 'cpu'
+    seconds = 'cpu_seconds' if on_cpu else 'seconds'
     figure = Figure(figsize=(5.2 * len(rows), 4.2), dpi=120, layout='constrained')
     FigureCanvasAgg(figure)
     for axis, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
@@ -40,10 +46,13 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
                 axis.axhline(mean, color=f'C{number}', linestyle='--', linewidth=1, label=method)
                 continue
             errors = None if interval is None else [[mean - interval[0]], [interval[1] - mean]]
-            axis.errorbar(times[0][1]['seconds'], mean, yerr=errors, fmt='o', color=f'C{number}', capsize=3)
-            axis.annotate(method, (times[0][1]['seconds'], mean), xytext=(6, 4), textcoords='offset points', fontsize=9)
+            axis.errorbar(times[0][1][seconds], mean, yerr=errors, fmt='o', color=f'C{number}', capsize=3)
+            axis.annotate(method, (times[0][1][seconds], mean), xytext=(6, 4), textcoords='offset points', fontsize=9)
             axis.set_xscale('log')
-            axis.set_xlabel(f'seconds at {times[0][0]}')
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.set_xlabel(f'{"CPU " if on_cpu else ""}seconds at {times[0][0]}')
         unit = f' ({row["unit"]})' if row['unit'] else ''
         axis.set_ylabel(f'{row["label"]}{unit}, {"larger" if row["higher_is_better"] else "smaller"} is better')
         axis.set_title(f'{row["set"]}, {row["n"]} images', fontsize=10)

@@ -1,6 +1,10 @@
 """What a command shows after an error: a sentence for a mistake of the user, a traceback for a bug."""
 
+import contextlib
 import errno
+import os
+import re
+import sys
 
 import pytest
 from tiny import config, scenes
@@ -96,3 +100,47 @@ def test_little_memory_is_no_bug():
 
 def test_the_status_of_a_command_is_passed_on():
     assert run_guarded(lambda args: args, 3) == 3 and run_guarded(lambda args: None, 3) == 0
+
+
+def test_what_a_file_puts_into_a_sentence_is_cut(capsys):
+    def fail(_):
+        raise InputError('x' * 10 ** 6 + '\n' + 'name\n' * 10 ** 4)
+    assert run_guarded(fail, None) == 1
+    text = capsys.readouterr().err
+    assert len(text) < 4000 and 'xxx ...' in text and '... and 9901 lines more' in text
+
+
+def test_a_link_to_itself_and_a_nul_are_mistakes(tmp_path):
+    (tmp_path / 'loop').symlink_to('loop')
+    for path, said in ((tmp_path / 'loop', 'loop|Too many levels'), ('a\0b', 'a path holds a NUL character')):
+        with pytest.raises((RuntimeError, OSError, ValueError)) as caught:
+            os.stat(path) if isinstance(path, str) else path.resolve(strict=True)
+        assert re.search(said, user_sentence(caught.value))
+    assert user_sentence(RuntimeError('shape')) is None and user_sentence(ValueError('shape')) is None
+
+
+@pytest.mark.parametrize('error, sentence', [
+    (OSError(errno.EMFILE, 'Too many open files'), 'Too many open files'),
+    (OSError(errno.EBADF, 'Bad file descriptor'), 'Bad file descriptor'),
+    (FileNotFoundError(errno.ENOENT, 'No such file or directory'), 'the working directory is not there any more'),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), 'too little memory'),
+    (OSError(errno.EINVAL, 'Invalid argument'), None)])
+def test_what_the_system_says_without_a_file(error, sentence):
+    assert sentence in user_sentence(error) if sentence else user_sentence(error) is None
+
+
+@pytest.mark.parametrize('stdout, stderr', [(None, None), ('/dev/full', '/dev/full'), ('pipe', 'pipe')])
+def test_streams_that_are_closed_full_or_left_change_no_status(monkeypatch, stdout, stderr):
+    def stream(name):
+        if name == 'pipe':
+            inner, outer = os.pipe()
+            os.close(inner)
+            return os.fdopen(outer, 'w')
+        return name and open(name, 'w')
+    for name, kind in (('stdout', stdout), ('stderr', stderr)):
+        monkeypatch.setattr(f'sys.{name}', stream(kind))
+    assert main(['models', 'aod']) == (0 if stdout is None else 1)
+    assert main(['restore', 'no such file', '-o', 'out']) == 1
+    for each in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, AttributeError):
+            each.close()

@@ -7,7 +7,9 @@ import pytest
 from restorekit.cli.main import main
 from restorekit.datasets import SingleDataset
 from restorekit.files.image_io import read_image
+from restorekit.messages import WriteError
 from restorekit.tasks import make_lmdb
+from restorekit.tasks.make_lmdb import put
 
 lmdb = pytest.importorskip('lmdb')
 
@@ -182,3 +184,16 @@ def test_names_that_are_not_utf8_are_keys(source, tmp_path):
     assert packed.list_hash() == plain.list_hash()
     for index in range(len(plain)):
         assert np.array_equal(packed.load(index, 0)['inputs'], plain.load(index, 0)['inputs'])
+
+
+def test_a_disk_that_is_full_is_said(tmp_path):
+    lmdb = pytest.importorskip('lmdb')
+
+    class Full:
+        def begin(self, write):
+            raise lmdb.Error('mdb_txn_commit: Input/output error')
+
+        def path(self):
+            return 'x.lmdb'
+    with pytest.raises(WriteError, match='x.lmdb cannot be written to .*Input/output error'):
+        put(Full(), [])

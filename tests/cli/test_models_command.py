@@ -1,5 +1,7 @@
 """``restorekit models`` and ``restorekit info NAME``: what there is, from docstrings, signatures and metafiles."""
 
+from pathlib import Path
+
 import pytest
 
 import restorekit
@@ -7,6 +9,7 @@ from restorekit.cli.main import main
 from restorekit.messages import InputError
 from restorekit.models import RestorationNetwork
 from restorekit.registry import MODELS
+from restorekit.tasks import catalogue as module
 
 
 def test_the_catalogue_has_every_network_config_and_weight():
@@ -33,9 +36,19 @@ def test_models_prints_a_table_for_each_kind(capsys):
     assert 'UNet' in text and 'gunet/gunet_d_4xb16-256k_its' in text and '5,270,019' in text and '17.51' in text
     assert main(['models', '--kind', 'weights', '--markdown']) == 0
     text = capsys.readouterr().out
-    assert text.startswith('## Weights') and '| haze' in text and '| Apache-2.0' in text
+    assert text.startswith('# All networks') and '## Weights' in text and '## Networks' not in text
+    assert '| haze' in text and '| Apache-2.0' in text
     assert main(['models', 'no_such']) == 1
     assert "nothing is called 'no_such'" in capsys.readouterr().out
+
+
+def test_the_page_of_the_docs_is_what_the_command_writes(capsys, monkeypatch):
+    networks = module._networks  # other tests register networks of their own
+    monkeypatch.setattr(module, '_networks', lambda: (
+        entry for entry in networks() if entry.facts['module'].startswith('restorekit.')))
+    assert main(['models', '--markdown']) == 0
+    page = (Path(__file__).parents[2] / 'docs/catalogue.md').read_text(encoding='utf-8')
+    assert capsys.readouterr().out == page, 'write it anew: restorekit models --markdown > docs/catalogue.md'
 
 
 def test_info_knows_names(capsys):

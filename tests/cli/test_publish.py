@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -142,3 +144,67 @@ def test_models_of_the_hub_are_checked_and_cannot_hold_code(checkpoint, tmp_path
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
     with pytest.raises(MissingDependencyError, match=r'restorekit\[hub\]'):
         fetch_model('hf://me/haze')
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What the hub answers of one repository, ``me/haze``, whose only commit holds ``files``."""
+
+    files = {}
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, body):
+        path = self.path.partition('?')[0]
+        name = path.rpartition('/')[2]
+        if path.startswith('/api/models/me/haze/tree/'):
+            data = json.dumps([dict(type='file', path=name, size=len(content), oid=hashlib.sha1(content).hexdigest())
+                               for name, content in self.files.items()]).encode()
+        elif path.startswith('/me/haze/resolve/') and name in self.files:
+            data = self.files[name]
+        else:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/json' if 'api' in path else 'application/octet-stream')
+        self.send_header('Content-Length', str(len(data)))
+        self.send_header('ETag', f'"{hashlib.sha1(data).hexdigest()}"')
+        self.send_header('X-Repo-Commit', 'a' * 40)
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_model_is_fetched_from_a_hub_over_http(checkpoint, tmp_path, monkeypatch):
+    huggingface_hub = pytest.importorskip('huggingface_hub')
+    report = restorekit.publish(checkpoint, 'haze', licence='MIT', out=tmp_path / 'out')
+    monkeypatch.setattr(Hub, 'files', {'README.md': b'card', report.file.name: report.file.read_bytes()})
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f'http://127.0.0.1:{server.server_port}'
+    monkeypatch.setattr(huggingface_hub.constants, 'ENDPOINT', url)
+    monkeypatch.setattr(huggingface_hub.constants, 'HUGGINGFACE_CO_URL_TEMPLATE',
+                        url + '/{repo_id}/resolve/{revision}/{filename}')
+    monkeypatch.setattr(huggingface_hub.hf_api.api, 'endpoint', url)
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
+    try:
+        found = fetch_model('hf://me/haze')
+        assert found.is_relative_to(tmp_path / 'cache') and found.read_bytes() == report.file.read_bytes()
+        photo = np.full((20, 24, 3), 90, np.uint8)
+        assert np.array_equal(restorekit.load('hf://me/haze', device='cpu')(photo),
+                              restorekit.load(str(report.file), device='cpu')(photo))
+        Hub.files[report.file.name] += b' '  # another file under the name, which holds the hash of the first
+        monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path / 'empty'))
+        with pytest.raises(UnavailableError, match='not that in its name'):
+            fetch_model('hf://me/haze')
+        with pytest.raises(UnavailableError, match='hf://me/none cannot be had'):
+            fetch_model('hf://me/none')
+    finally:
+        server.shutdown()
+        server.server_close()

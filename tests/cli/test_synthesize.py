@@ -151,3 +151,12 @@ def test_a_bug_in_a_degradation_is_not_an_image_that_failed(clear, tmp_path, mon
     monkeypatch.setattr(AtmosphericScattering, 'draw', broken)
     with pytest.raises(KeyError, match='beta'):
         task.synthesize(dict(type='AtmosphericScattering'), clear, tmp_path / 'out', workers=1)
+
+
+@pytest.mark.parametrize('line', ['[' * 100000, '3', 'null', '[1]', '{}', '\xff', '{"clear": [1]}'])
+def test_a_manifest_of_something_else_is_refused(clear, tmp_path, capsys, line):
+    out = tmp_path / 'out'
+    assert call('day', '--clear', clear, '--out', out, '--workers', 1) == 0
+    (out / 'manifest.jsonl').write_bytes(line.encode('latin-1') + b'\n')
+    assert call('day', '--clear', clear, '--out', out, '--workers', 1) == 1
+    assert 'manifest.jsonl is not a list of degraded images' in capsys.readouterr().err

@@ -5,11 +5,14 @@ import inspect
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.optim import OptimWrapper
 
 from restorekit import testing
 from restorekit.models import Decoder, RestorationNetwork
 from restorekit.models.losses import Reweighter
 from restorekit.registry import DATASETS, DEGRADATIONS, METRICS, MODELS
+from restorekit.structures import RestoreSample
 
 ENCODER = dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16)
 HAZE = dict(type='AtmosphericScattering')
@@ -169,3 +172,34 @@ def test_contract(kind, config, folder):
     if config['type'] == 'TimmEncoder' or config.get('encoder', {}).get('type') == 'TimmEncoder':
         pytest.importorskip('timm')
     getattr(testing, f'check_{kind}')(fill_in(config, folder))
+
+
+def trained():
+    """The networks, and each encoder with a decoder."""
+    for parameter in examples():
+        kind, config = parameter.values
+        if kind == 'network':
+            yield pytest.param(config, id=parameter.id)
+        elif kind == 'encoder' and config['type'] != 'PriorEncoder':  # LowResolutionAffine has it
+            decoder = dict(type='FPNDecoder', channels=8, head_channels=4)
+            yield pytest.param(dict(type='EncoderDecoder', encoder=config, decoder=decoder), id=parameter.id)
+
+
+@pytest.mark.parametrize('config', trained())
+def test_a_training_step_changes_weights_and_keeps_them_finite(config):
+    if config.get('encoder', {}).get('type') == 'TimmEncoder':
+        pytest.importorskip('timm')
+    restorer = MODELS.build(dict(type='Restorer', network=config, losses=dict(pixel=dict(type='L1Loss')))).train()
+    weights = [p for p in restorer.parameters() if p.requires_grad]
+    if config['type'] in ('ColourAttenuationPrior', 'DarkChannelPrior') or config.get('fused'):
+        assert not weights or config.get('fused')  # nothing to train, or for inference
+        return
+    before = [p.detach().clone() for p in weights]
+    images = torch.randint(256, (2, 2, 3, 40, 36), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    samples = [RestoreSample(metainfo=dict(img_path='x')) for _ in images[1]]
+    for sample, image in zip(samples, images[1], strict=True):
+        sample.gt = image
+    logged = restorer.train_step(dict(inputs=list(images[0]), data_samples=samples),
+                                 OptimWrapper(torch.optim.Adam(weights, lr=1e-3)))
+    assert torch.isfinite(logged['loss']) and all(p.isfinite().all() for p in weights)
+    assert any(not torch.equal(p, old) for p, old in zip(weights, before, strict=True))

@@ -1,12 +1,14 @@
 """An argument that would have no effect beside another one is refused, with both named."""
 
+import sys
+
 import pytest
 import torch
 from tiny import config
 
 from restorekit import registry
 from restorekit.cli.main import main
-from restorekit.degradations import DepthEstimator, convert_depth
+from restorekit.degradations import Degradation, DepthEstimator, convert_depth
 from restorekit.engine import MultiPhaseRunner
 from restorekit.files.image_io import write_image
 from restorekit.messages import InputError, UserError, refuse_unused
@@ -110,6 +112,7 @@ def test_a_teacher_that_a_loss_asks_for_is_used():
                       b=dict(init_from='best'))), ('init_from', 'validation')),
     (dict(phases=dict(a=dict(init_from=None)), load_from='FILE'), ('init_from', 'load_from')),
     (dict(init_from='best'), ('init_from', 'first phase')),
+    (dict(default_hooks=dict(param_scheduler=None)), ('default_hooks.param_scheduler', 'no effect')),
     (dict(train_cfg=dict(max_iters=4, val_begin=5)), ('val_begin', 'run of 4')),
     (dict(train_cfg=dict(max_iters=4, val_interval=0)), ('val_interval', 'val_dataloader')),
     (dict(param_scheduler=[dict(type='MultiStepLR', milestones=[40, 60])]), ('milestones', 'run of 4')),
@@ -170,3 +173,45 @@ def test_refuse_unused_looks_up_the_default():
         Child(alpha=(1, 2))
     with pytest.raises(TypeError, match="Child has no argument 'gamma'"):
         refuse_unused(Child(), dict(gamma=1), 'b', 'c')
+
+
+def ranges(name):
+    """(lowest, highest) of every range that a degradation takes, as its constructor checks them."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for cls in registry.DEGRADATIONS.get(name).__mro__[:-1]:
+            module = sys.modules[cls.__module__]
+            if hasattr(module, 'check_range'):
+                original = module.check_range
+
+                def record(key, value, minimum=None, maximum=None, original=original):
+                    found[key] = minimum, maximum
+                    return original(key, value, minimum, maximum)
+                patch.setattr(module, 'check_range', record)
+        registry.DEGRADATIONS.build(dict(type=name))
+    return found
+
+
+#: An argument that is refused alone, and what it goes with.
+BESIDE = {'airlight_hue': dict(airlight_saturation=0.9)}
+ALONE = sorted(name for name in registry.DEGRADATIONS.names() if name != 'HazeField'
+               and registry.DEGRADATIONS.get(name).__module__.startswith('restorekit.degradations')
+               and issubclass(registry.DEGRADATIONS.get(name), Degradation)
+               and not registry.DEGRADATIONS.get(name).composite)
+
+
+@pytest.mark.parametrize('name', ALONE)
+def test_every_number_of_a_degradation_has_an_effect(name):
+    generator = torch.Generator().manual_seed(0)
+    image, depth = torch.rand(4, 3, 24, 32, generator=generator), torch.rand(4, 1, 24, 32, generator=generator)
+    for key, (low, high) in ranges(name).items():
+        beside = BESIDE.get(key, {})
+        before = registry.DEGRADATIONS.build(dict(type=name, **beside))
+        usual = getattr(before, key)
+        ends = usual if isinstance(usual, tuple) else (usual, usual)
+        results = [before(image, depth, seeds=[0, 1, 2, 3])[0]]
+        for value in (low, high, (low + ends[0]) / 2, (high + ends[1]) / 2):
+            value = int(value) if isinstance(ends[0], int) else value
+            after = registry.DEGRADATIONS.build({'type': name, **beside, key: value})
+            results.append(after(image, depth, seeds=[0, 1, 2, 3])[0])
+        assert any(not torch.equal(results[0], other) for other in results[1:]), key

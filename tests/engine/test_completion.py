@@ -3,9 +3,11 @@
 import copy
 
 import pytest
+from mmengine.config import Config
+from tiny import config
 
 from restorekit.config import ConfigError
-from restorekit.engine import check_config
+from restorekit.engine import MultiPhaseRunner, check_config
 from restorekit.engine.completion import complete_config
 from restorekit.engine.config_check import check_custom_keys
 
@@ -62,6 +64,12 @@ def test_converted_epochs_are_no_contradiction():
     assert completed(param_scheduler=[scheduler])['param_scheduler'] == [scheduler]
     warm_up = dict(type='LinearLR', by_epoch=False, end=500)
     assert completed(EPOCHS, param_scheduler=[warm_up])['param_scheduler'] == [warm_up]  # of iterations, as usual
+
+
+def test_a_run_without_validation_is_asked_for_by_none(tmp_path):
+    cfg = config(tmp_path, iters=1, val_dataloader=None)
+    MultiPhaseRunner(Config(cfg)).train()
+    assert (tmp_path / 'iter_1.pth').is_file()
 
 
 def test_none_drops_hooks_schedules_backends_and_validation():

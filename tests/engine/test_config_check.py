@@ -1,9 +1,14 @@
+import sys
+import types
+
 import pytest
 from mmengine.config import Config
 from tiny import PHASES, config
 
 from restorekit.config import ConfigError, load_config
 from restorekit.engine import MultiPhaseRunner, check_config, check_paths, join_data_root
+from restorekit.engine import config_check as module
+from restorekit.messages import MissingDependencyError
 
 
 def tiny(**changes):
@@ -153,3 +158,28 @@ def test_a_misspelt_key_of_a_dict_without_type(changes, message):
 def test_what_other_libraries_pass_on_is_not_refused():
     check_config(tiny(custom_hooks=[dict(type='EMAHook', momentum=0.1)]), 'a.py')
     check_config(tiny(**{'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'}), 'a.py')
+
+
+def test_a_tracker_without_its_package_is_named_before_training(monkeypatch):
+    cfg = Config(config('run', visualizer=dict(type='Visualizer', vis_backends=[dict(type='WandbVisBackend')])))
+    monkeypatch.setitem(module._TRACKERS, 'WandbVisBackend', 'no_such_package')
+    with pytest.raises(MissingDependencyError, match=r'vis_backends\[0\]: WandbVisBackend needs no_such_package, which '
+                                                     'is not installed: pip install no_such_package'):
+        check_config(cfg, 'a.py')
+    cfg.visualizer.vis_backends = ['LocalVisBackend']
+    with pytest.raises(ConfigError, match=r"vis_backends\[0\] must be a dict with a 'type', but got 'LocalVisBackend'"):
+        check_config(cfg, 'a.py')
+
+
+def test_a_tracker_gets_losses_and_metrics_by_one_line(tmp_path, monkeypatch):
+    logged = {}
+    wandb = types.SimpleNamespace(
+        init=lambda **kwargs: None, run=types.SimpleNamespace(log_code=lambda **kwargs: None), finish=lambda: None,
+        config=types.SimpleNamespace(update=lambda *args, **kwargs: None), join=lambda: None,
+        Image=lambda image: image, log=lambda values, commit: logged.update(values))
+    monkeypatch.setitem(sys.modules, 'wandb', wandb)
+    backends = [dict(type='LocalVisBackend'), dict(type='WandbVisBackend')]
+    cfg = Config(config(tmp_path, iters=2, visualizer=dict(type='Visualizer', vis_backends=backends)))
+    cfg.default_hooks.logger = dict(type='LoggerHook', interval=1)
+    MultiPhaseRunner(cfg).train()
+    assert {'loss', 'loss_pixel', 'lr', 'source/PSNR@rgb'} <= set(logged) and logged['lr'] > 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import ValLoop
 from tiny import config, fork
@@ -105,3 +106,19 @@ def test_the_handler_is_taken_back(tmp_path):
     cfg.train_cfg.max_iters, cfg.default_hooks.checkpoint.save_best = 1, None
     MultiPhaseRunner(cfg).train()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(signal, 'SIGHUP'), reason='Windows closes terminals otherwise')
+def test_a_terminal_that_closes_leaves_a_checkpoint(tmp_path, monkeypatch):
+    cfg = run_config(tmp_path)
+    runner = MultiPhaseRunner(cfg)
+
+    class Closes(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter == 0:
+                monkeypatch.setattr(os, 'write', lambda *_: (_ for _ in ()).throw(OSError(5, 'Input/output error')))
+                os.kill(os.getpid(), signal.SIGHUP)
+    runner.hooks.append(Closes())
+    with pytest.raises(KeyboardInterrupt, match='iter_1.pth holds iteration 1'):
+        runner.train()
+    assert (tmp_path / 'iter_1.pth').is_file() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL

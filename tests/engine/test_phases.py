@@ -206,3 +206,18 @@ def test_the_log_says_what_a_phase_trains(finished):
     macs = network_cost(model.network, 32, 32).macs
     assert f'EncoderDecoder: {macs / 1e9:.3g} G multiply-adds at 32 x 32' in text and 'receptive field' not in text
     assert 'receptive field 15 pixels' in describe_model(torch.nn.ModuleDict(dict(network=AODNet())), {})
+
+
+def test_the_state_of_a_phase_that_is_no_more_is_left(tmp_path):
+    import restorekit
+    cfg = config(tmp_path / 'run', iters=1, interval=1)
+    (tmp_path / 'c.py').write_text(''.join(f'{key} = {value!r}\n' for key, value in cfg.items()))
+    report = restorekit.train(tmp_path / 'c.py')
+    file = tmp_path / 'run/run_state.json'
+    record = json.loads(file.read_text())
+    record['phases'] = {**record['phases'], 'old': dict(finished=True, checkpoint='old/iter_1.pth')}
+    file.write_text(json.dumps(record))
+    assert restorekit.train(tmp_path / 'c.py', resume=True).checkpoint == report.checkpoint
+    file.write_text(json.dumps(dict(record, configs=dict(train=dict(train_cfg=3)))))
+    with pytest.raises(ConfigError, match='is not the state of a run .*train_cfg must be a dict'):
+        restorekit.train(tmp_path / 'c.py', resume=True)

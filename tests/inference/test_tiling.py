@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from restorekit.inference.blending import enlarge_rows
 from restorekit.inference.forward_memory import forward_memory
 from restorekit.inference.memory import free_memory
 from restorekit.inference.tiling import plan_axis, restore_tiles
+from restorekit.inference.torch_backend import TorchBackend
 from restorekit.models import AODNet, RestorationNetwork
 from restorekit.models.blocks import ChannelAttention
 from restorekit.registry import MODELS
@@ -235,6 +237,46 @@ def test_memory_of_a_pass_is_counted():
             return b[:, :3].clone()
     assert forward_memory(Wide(), 10, 20) == 4 * 10 * 20 * (3 + 24 + 24)
     assert forward_memory(AODNet(), 200, 100) == pytest.approx(forward_memory(AODNet(), 100, 100) * 2, rel=0.01)
+
+
+def _taken(network, side):
+    """Bytes that the system gives to a pass, by its own count of the peak, in a process that has run a small one."""
+    def status(key):
+        return next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith(key)) * 1024
+    inner, outer = os.pipe()
+    if os.fork() == 0:
+        try:
+            with torch.inference_mode():
+                network(torch.rand(1, 3, 64, 64))
+                x = torch.rand(1, 3, side, side)
+                with open('/proc/self/clear_refs', 'w') as file:
+                    file.write('5')  # the peak begins anew
+                before = status('VmRSS')
+                network(x)
+            os.write(outer, str(status('VmHWM') - before + x.nbytes).encode())
+        finally:
+            os._exit(0)
+    os.wait()
+    return int(os.read(inner, 100))
+
+
+@pytest.mark.skipif(not os.access('/proc/self/clear_refs', os.W_OK), reason='only Linux tells the peak')
+@pytest.mark.parametrize('network', [
+    dict(type='AODNet'), dict(type='GUNet', depths=(1, 1, 1, 1, 1, 1, 1)),
+    dict(type='EncoderDecoder', encoder=dict(type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16),
+         decoder=dict(type='AffineDecoder', channels=8, head_channels=4))])
+def test_the_system_takes_no_more_than_said(network):
+    network = MODELS.build(network).eval()
+    backend = TorchBackend(network, torch.device('cpu'))
+    assert backend.memory(256, 256) > 0.75 * _taken(network, 256)
+
+
+def test_a_norm_of_what_is_not_contiguous_is_counted_with_its_copy():
+    class Norm(nn.Module):
+        def forward(self, x):
+            return nn.functional.layer_norm(x.permute(0, 2, 3, 1), (3,))
+    values = 4 * 10 * 20
+    assert forward_memory(Norm(), 10, 20) == values * (3 + 3 + 3 + 2)  # input, output, copy; mean and deviation
 
 
 def test_networks_that_do_not_run_without_content_are_measured_on_a_small_image():

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,6 +7,31 @@ from hypothesis import strategies as st
 from restorekit.models.losses import DensityRatioReweighter
 
 torch.set_num_threads(1)
+
+
+def test_weights_equal_those_of_a_ridge_regression_on_explicit_features():
+    x = torch.randn(23, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64).cumsum(dim=1)
+    folds, copies, ridge = 3, 2, 0.7
+    reweighter = DensityRatioReweighter(ridge=ridge, folds=folds, permutations=copies, clip=None)
+    draws = reweighter.generator()
+    rows = ((x - x.mean(0)) / (x.std(0, correction=0) + 1e-5)).numpy()
+
+    def features(a):  # their products are (1 + a.b / d)^2
+        return np.concatenate([np.ones((len(a), 1)), np.sqrt(2 / 4) * a,
+                               (a[:, :, None] * a[:, None] / 4).reshape(len(a), -1)], axis=1)
+    part, score = torch.randperm(23, generator=draws).numpy() % folds, np.empty(23)
+    for fold in range(folds):
+        seen = rows[part != fold]
+        order = np.argsort(torch.rand(copies * len(seen), 4, generator=draws).numpy().reshape(copies, -1, 4), axis=1)
+        shuffled = np.concatenate([np.stack([seen[columns[:, j], j] for j in range(4)], axis=1) for columns in order])
+        phi, label = features(np.concatenate([seen, shuffled])), np.repeat([1.0, -1.0], [len(seen), copies * len(seen)])
+        trust = np.repeat([1 / ridge, 1 / (ridge * copies)], [len(seen), copies * len(seen)])
+        weights = np.linalg.solve(phi.T * trust @ phi + np.eye(phi.shape[1]), phi.T * trust @ label)
+        score[part == fold] = features(rows[part == fold]) @ weights
+    joint = np.clip((1 + score) / 2, 0.05, 0.95)
+    ratio = (1 - joint) / joint
+    assert reweighter(x).tolist() == pytest.approx((ratio / ratio.sum()).tolist(), rel=1e-6)
+    assert ratio.max() > 2 * ratio.min()
 
 
 def test_samples_that_break_the_correlation_get_more_weight():

@@ -179,6 +179,8 @@ def corpus():
             ('None for weights', dict(state_dict=None), 'data'), ('empty weights', dict(state_dict={}), 'data'),
             ('meta is None', dict(state_dict=dict(w=torch.ones(1)), meta=None), 'data'), ('meta is text', dict(state_dict=dict(w=torch.ones(1)), meta='x'), 'data'),
             ('config of Python', dict(state_dict=dict(w=torch.ones(1)), meta=dict(config=f"open('{MARK}','w')")), 'data'),
+            ('names of a megabyte', {f'{i}' + 'w' * 2 ** 20: torch.ones(1) for i in range(5)}, 'data'),
+            ('nested tensor', dict(w=torch.nested.nested_tensor([torch.ones(1), torch.ones(2)])), 'data'),
             ('a history with text', dict(message_hub=dict(log_scalars=dict(a=dict(type='HistoryBuffer', log='x', count='y', max_length=3)))), 'data')]:
         if obj is None:
             data = b'\x80\x02' + b']' * 2000 + b'a' * 1999 + b'.'
@@ -229,4 +231,8 @@ def training_states():
         'groups that are no dicts': dict(optimizer=dict(state={}, param_groups=[3])), 'too many groups': dict(optimizer=dict(state={}, param_groups=[{}] * 9)),
         'schedules as text': dict(param_schedulers='x'), 'a schedule that replaces a method': dict(param_schedulers=[dict(step=3)]),
         'int keys of weights': dict(state_dict={1: torch.ones(1)}), 'other weights': dict(state_dict=dict(w=torch.ones(1))),
-        'weights as a list': dict(state_dict=[1]), 'gradients as text': dict(gradients='x')}
+        'weights as a list': dict(state_dict=[1]), 'gradients as text': dict(gradients='x'),
+        'sparse weights': dict(state_dict=dict(w=torch.eye(3).to_sparse())),
+        **{f'record of a config that is {name}': dict(meta=dict(iter=1, epoch=0, restorekit=dict(config=text))) for name, text in {
+            'deep': '[' * 10 ** 5, 'a list': '[1]', 'half': '{"a"', 'of numbers': '{"optim_wrapper": 3}', 'of lists': '{"optim_wrapper": [1], "train_cfg": [2]}',
+            'without an end': '{"train_cfg": {"max_iters": 1e999}}'}.items()}}

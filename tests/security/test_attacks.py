@@ -171,19 +171,22 @@ def test_hostile_checkpoints_in_the_commands(root, quiet_process, capsys):
             for runner._resume in (False, True):
                 with pytest.raises(UserError, match='hostile'):
                     runner.load_checkpoint(path)
-            if expected == 'data' or kind not in kinds:
+            whole = expected == 'data' or kind not in kinds
+            if whole:
                 assert command('test', 'tiny.py', path) != 0, name
                 assert command('train', 'tiny.py', '--work-dir', 'out/new', '--load-from', path) != 0, name
                 command('info', path)
                 for act in (('publish', path, 'name', '--licence', 'MIT', '-o', 'out'),
                             ('pack', path, 'out/x.safetensors'), ('export', path, 'out/x.onnx')):
                     assert command(*act) != 0, (name, act)
-                resumed.unlink()
-                path.rename(resumed)
-                (root / 'out/run/run_state.json').unlink(missing_ok=True)
+        if whole:
+            resumed.unlink()
+            path.rename(resumed)
+            (root / 'out/run/run_state.json').unlink(missing_ok=True)
+            with watched(root / 'out', quiet_process):
                 assert command('train', 'tiny.py', '--work-dir', 'out/run', '--resume') != 0, name
-                resumed.rename(path)
-                shutil.copy('aod.pth', resumed)
+            resumed.rename(path)
+            shutil.copy('aod.pth', resumed)
         kinds.add(kind)
         in_sentences(capsys, name)
         remove(path)
@@ -268,10 +271,10 @@ def test_hostile_names_in_the_commands(root, quiet_process, capsys):
         for name in names:
             assert command('measure', root / 'in' / f'{name}.png', 'photo.png', *SEEN) == 0, name
             weights = root / 'weights' / f'{name}.pth'
-            assert command('restore', 'photo.png', '-o', 'out/by', '--force', '--checkpoint', weights) == 0, name
+            assert command('restore', 'photo.png', '-o', 'out/by', '--checkpoint', weights) == 0, name
             assert command('publish', weights, 'fine', '--licence', 'MIT', '-o', 'out', '--force') == 0, name
             status = command('publish', 'aod.pth', name, '--licence', 'MIT', '-o', 'out/published')
-            assert status == (0 if name in ('CON', 'NUL', 'com1', 'a.') else status or 0), name
+            assert status == (0 if name in ('CON', 'NUL', 'com1', 'a.') else 2 if name.startswith('-') else 1), name
             in_sentences(capsys, name)
     for folder in ('out/restored', 'out/report/images', 'out/hazy/hazy'):
         assert len(list((root / folder).rglob('*.png'))) == len(NAMES), folder

@@ -3,12 +3,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from reports import cells
 
 from restorekit.cli.main import main
 from restorekit.evaluation.report_reader import read_report
+from restorekit.evaluation.selection import join_sets
 from restorekit.files.image_io import read_image, write_image
 from restorekit.messages import InputError, UserError
+from restorekit.registry import DATASETS
 from restorekit.tasks import bench as module
 from restorekit.tasks.bench import bench
 
@@ -39,7 +42,7 @@ def quick(monkeypatch):
 
     def stub(function, model, size, *args):
         calls.append((model.name, size))
-        return dict(seconds=size[0] / 1000, memory=2.0**20)
+        return dict(seconds=size[0] / 1000, cpu_seconds=size[0] / 500, memory=2.0**20)
     monkeypatch.setattr(module, '_in_fresh_process', stub)
     return calls
 
@@ -61,14 +64,23 @@ def test_quality_and_cost_of_every_kind_of_model(data, quick):
     assert seen[0] == (1, 12) and seen[-1] == (12, 12)
     costs = found['costs']
     assert costs['doing_nothing']['sizes'] == costs['theirs']['sizes'] == {}
-    assert costs['dcp']['sizes'] == {'64x48': dict(seconds=0.064, memory=2**20), '128x96': dict(seconds=0.128,
-                                                                                             memory=2**20)}
+    assert costs['dcp']['sizes'] == {'64x48': dict(seconds=0.064, cpu_seconds=0.128, memory=2**20),
+                                     '128x96': dict(seconds=0.128, cpu_seconds=0.256, memory=2**20)}
     assert costs['dcp']['parameters'] == 0 and costs['dcp']['licence'] == 'Apache-2.0'
     assert quick == [('dcp', (64, 48)), ('dcp', (128, 96)), ('clahe', (64, 48)), ('clahe', (128, 96))]
     # each model has an ordinary report, with what the input scores beside it
     _, images = read_report('out/reports/theirs')
     assert images['day', '1.png']['input_PSNR@rgb-uint8'] == pytest.approx(expected[1], abs=1e-4)
     assert json.loads((data / 'out' / 'bench.json').read_text())['rows'] == json.loads(json.dumps(found['rows']))
+
+
+def test_a_set_that_is_drawn_is_the_same_in_bench_and_in_its_own_config(tmp_path):
+    drawn = dict(type='ConcatDataset', datasets=dict(a=dict(
+        type='ProceduralScenes', length=2, height=16, width=16, domain='a',
+        pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering'))])))
+    (tmp_path / 'drawn.py').write_text(f'test_dataloader = dict(batch_size=1, dataset={drawn!r})\n')
+    ours, own = DATASETS.build(join_sets([tmp_path / 'drawn.py'], None)['dataset']), DATASETS.build(drawn)
+    assert all(torch.equal(ours[i]['inputs'], own[i]['inputs']) for i in range(2))
 
 
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
@@ -110,9 +122,10 @@ def test_the_command_writes_table_and_chart(data, quick, capsys):
     printed = capsys.readouterr().out
     header, clahe, nothing = cells(printed)
     assert header[:4] == ['method', 'day PSNR@rgb ↑', 'day SSIM@rgb ↑', 'day MAE@rgb ↓']
-    assert header[4:] == ['s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)', 'licence']
-    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '1', '-', '-', 'Apache-2.0']
-    assert nothing[4:] == ['-', '-', '-', '-', '-']
+    assert header[4:] == ['s at 64x48', 'CPU s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)',
+                          'licence']
+    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '0.128', '1', '-', '-', 'Apache-2.0']
+    assert nothing[4:] == ['-', '-', '-', '-', '-', '-']
     assert cells((data / 'out' / 'bench.md').read_text()) == [header, clahe, nothing]
     with (data / 'out' / 'bench.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -142,5 +155,5 @@ def test_mistakes_are_explained(data, quick, capsys):
 def test_time_and_memory_are_measured_in_a_process_of_their_own(data):
     found = bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(64, 48), (1600, 1200)], repeats=1)
     small, large = found['costs']['clahe']['sizes'].values()
-    assert 0 < small['seconds'] < large['seconds']
+    assert 0 < small['seconds'] < large['seconds'] and 0 < small['cpu_seconds'] < large['cpu_seconds']
     assert large['memory'] is None or large['memory'] > 1600 * 1200 * 3

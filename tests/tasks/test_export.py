@@ -197,3 +197,9 @@ def test_an_exported_file_is_not_exported_again(model, tmp_path):
     with pytest.raises(ValueError, match='aod.onnx is exported already; give the checkpoint'):
         export(model, tmp_path / 'again.onnx')
     assert not list(tmp_path.iterdir())
+
+
+def test_info_says_what_an_exported_file_is(model, capsys):
+    assert main(['info', str(model)]) == 0
+    text = capsys.readouterr().out
+    assert 'onnxruntime' in text and 'fp32' in text

@@ -27,11 +27,12 @@ def checkpoint(tmp_path):
 def test_a_packed_network_says_what_it_is_and_does_nearly_the_same(checkpoint, tmp_path, capsys):
     path, network = checkpoint
     target = tmp_path / 'small.safetensors'
-    assert main(['pack', str(path), str(target)]) == 0
+    assert main(['pack', str(path), str(target), '--licence', 'research use']) == 0
     with safe_open(target, framework='pt') as file:
         record = json.loads(file.metadata()['restorekit'])
         assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
     assert json.loads(record['network']) == NETWORK and record['dtype'] == 'float16'
+    assert record['licence'] == 'research use'
     assert f'{target.stat().st_size:,} bytes' in capsys.readouterr().out
     loaded = restorekit.load_network(target)
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -80,4 +81,4 @@ def test_the_models_of_the_index_have_a_file_inside_the_package_that_loads_and_f
 def test_an_unknown_model_is_named_with_the_nearest():
     with pytest.raises(KeyError, match="'haze'"):
         index.find_model('hase')
-    assert index.list_models('d*') == ['dcp']
+    assert index.list_models('d*') == ['dcp'] and index.list_models() == ['cap', 'dcp', 'haze']

@@ -1,7 +1,8 @@
 """Seconds and peak memory of restoring, per model, image size and backend; decoding and encoding apart; start-up.
 
-Each figure is from a process of its own, so that its peak memory is its own. The yardstick is the dark channel prior
-with OpenCV (erosion and guided filter) in the same run.
+Each figure is the least of several rounds, from a process of its own, so that its peak memory is its own. The yardstick
+is the dark channel prior with OpenCV (erosion and guided filter) in the same run: ``x`` is how often its CPU time a
+model takes. Start-up is from the shell to a restored 600x400 photo, beside what importing the libraries alone takes.
 
     python tools/benchmark/inference.py [--models haze latest.pth model.onnx] [--sizes 600x400 3840x2160] [--startup]
 """
@@ -43,7 +44,7 @@ for _ in range(rounds):
     run(image)
     times.append(time.perf_counter() - start); cpu.append(time.process_time() - used)
 peak = next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))
-print(json.dumps(dict(seconds=sorted(times)[rounds // 2], cpu=sorted(cpu)[rounds // 2], peak=peak // 1024)))
+print(json.dumps(dict(seconds=min(times), cpu=min(cpu), peak=peak // 1024)))
 '''
 CODEC = '''
 import json, sys, time
@@ -69,13 +70,16 @@ def child(code, *args):
 
 def models(names, backend, sizes, rounds):
     """Print the table of models and sizes; returns the figures."""
-    rows, figures = [('model', 'size', 'seconds', 'CPU seconds', 'peak MiB')], []
+    rows, figures = [('model', 'size', 'seconds', 'CPU seconds', 'x', 'peak MiB')], []
     for size in sizes:
+        base = None
         for name in ('opencv dark channel', *names):
             found = child(CHILD, name, backend, *size.split('x'), rounds)
             figures.append(dict(model=name, size=size, **found))
-            rows.append((name, size, *([f'{found["seconds"]:.2f}', f'{found["cpu"]:.2f}', found['peak']]
-                                       if 'error' not in found else [found['error'], '', ''])))
+            base = found.get('cpu') if name == 'opencv dark channel' else base
+            rows.append((name, size, *([f'{found["seconds"]:.3f}', f'{found["cpu"]:.3f}',
+                                        f'{found["cpu"] / base:.2f}' if base else '', found['peak']]
+                                       if 'error' not in found else [found['error'], '', '', ''])))
     table(rows)
     return figures
 
@@ -95,30 +99,35 @@ def codec(sizes):
 
 def startup(names, rounds):
     """Print seconds from the shell to a restored 600x400 photo, and what importing the libraries alone takes."""
+    import resource
     import tempfile
 
     import cv2
     import numpy as np
-    rows, figures = [('start-up', 'seconds', 'CPU seconds')], {}
+    rows, times = [('start-up', 'seconds', 'CPU seconds', 'CPU time of')], {}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, 'a.png')
         cv2.imwrite(str(source), np.full((400, 600, 3), 120, np.uint8))
-        commands = {text: ['-c', text] for text in ('import torch', 'import cv2, onnxruntime')}
+        commands = {text: (['-c', text], None) for text in ('import torch', 'import cv2, onnxruntime')}
         for name in names:
             model = ['--checkpoint', name] if Path(name).is_file() else ['--model', name]
-            commands[f'restore with {name}'] = ['-m', 'restorekit.cli.main', 'restore', str(source), '-o',
-                                                str(Path(folder, 'out.png')), *model]
-        for name, command in commands.items():
-            import resource
-            times = []
-            for _ in range(rounds):
+            commands[f'restore with {name}'] = (
+                ['-m', 'restorekit.cli.main', 'restore', str(source), '-o', str(Path(folder, 'out.png')), *model],
+                'import cv2, onnxruntime' if name.endswith('.onnx') else 'import torch')
+        for _ in range(rounds):  # in turns, so that a busy machine is busy for all
+            for name, (command, _) in commands.items():
                 before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
                 subprocess.run([sys.executable, *command], check=True, capture_output=True)
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
                 used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-                times.append((time.perf_counter() - start, used))
-            figures[name] = dict(zip(('seconds', 'cpu'), sorted(times)[rounds // 2], strict=True))
-            rows.append((name, f'{figures[name]["seconds"]:.2f}', f'{figures[name]["cpu"]:.2f}'))
+                times.setdefault(name, []).append((seconds, used))
+    figures = {name: dict(zip(('seconds', 'cpu'), map(min, zip(*values, strict=True)), strict=True))
+               for name, values in times.items()}
+    for name, (_, alone) in commands.items():
+        if alone:
+            figures[name]['ratio'] = figures[name]['cpu'] / figures[alone]['cpu']
+        rows.append((name, f'{figures[name]["seconds"]:.2f}', f'{figures[name]["cpu"]:.2f}',
+                     f'{figures[name]["ratio"]:.2f} x {alone!r}' if alone else ''))
     table(rows)
     return figures
 

@@ -22,7 +22,9 @@ from pathlib import Path
 
 import torch
 
+import restorekit.engine  # noqa: F401  # imported once, before all forks
 from restorekit.checkpoint import load_checkpoint_file
+from restorekit.cli.main import main as cli
 from restorekit.config import RestoreConfig
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -63,12 +65,54 @@ def kinds(iters):
             'ema, accumulation, save_best': (accumulating, 1), 'two processes': (config(iters), 2)}
 
 
+class Fork:
+    """A command in a copy of this process, which has done its imports; used like a Popen.
+
+    Args:
+        arguments (list[str]): Of the restorekit command.
+        log (Path): Receives what it says.
+    """
+
+    def __init__(self, arguments, log):
+        self.log, self.returncode = log, None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        status = 1
+        try:
+            os.setsid()
+            with log.open('wb') as file:
+                for stream in (1, 2):
+                    os.dup2(file.fileno(), stream)
+            status = cli([*map(str, arguments)])
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
+
+    def poll(self):
+        """Return the exit status, None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def communicate(self, timeout):
+        """Wait; returns (what it said, None)."""
+        limit = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > limit:
+                raise subprocess.TimeoutExpired('train', timeout)
+            time.sleep(0.02)
+        return self.log.read_text(errors='replace'), None
+
+
 def start(file, folder, processes, resume):
-    """Start a run in a process group of its own."""
-    command = ['-m', 'restorekit.cli.main', 'train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
-    if processes > 1:
-        command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', *command,
-                   '--launcher', 'pytorch']
+    """Start a run in a process group of its own; several processes are started afresh, by torchrun."""
+    arguments = ['train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
+    if processes == 1:
+        return Fork(arguments, file.with_suffix('.log'))
+    command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', '-m',
+               'restorekit.cli.main', *arguments, '--launcher', 'pytorch']
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             start_new_session=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
 
@@ -125,13 +169,15 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
         cut = folder / f'cut{runs}'
         process = start(file, cut, processes, cut.exists())
         sign = draw.choice(SIGNALS) if len(sent) < cuts else None
+        begun = time.time()
         if sign is not None:
-            time.sleep(seconds * draw.uniform(0.2, 0.9))
+            time.sleep(seconds * draw.uniform(0.05 if processes == 1 else 0.4, 0.95))
         finished = process.poll() is not None
         said = end(process, sign)
         if process.returncode == 0:
             found += differences(folder / 'whole', cut)
             runs += 1
+            seconds = min(seconds, time.time() - begun) if sign is None or finished else seconds  # other load by now
             if len(sent) >= cuts:
                 break
             continue
@@ -153,14 +199,17 @@ def main():
     draw, found, left, figures = random.Random(args.seed), [], args.cuts, {}
     with tempfile.TemporaryDirectory() as folder:
         runs = kinds(args.iters)
+        warm = Path(folder, 'warm.py')  # what is imported when a run begins is imported once, before all forks
+        RestoreConfig(config(1)).dump(str(warm))
+        cli(['train', str(warm), '--work-dir', str(Path(folder, 'warm'))])
         for number, (name, (cfg, processes)) in enumerate(runs.items()):
             share = left // (len(runs) - number)
             left -= share
             differs, sent = trial(Path(folder, str(number)), name, cfg, processes, share, draw)
             found += differs
             figures[name] = dict(cuts={name: sent.count(name) for name in sorted(set(sent))}, differences=differs)
-    if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=1))
+            if args.json:
+                Path(args.json).write_text(json.dumps(figures, indent=1))
     print('\n'.join(found) or f'{args.cuts} cuts: every run has the bits of one that was not cut')
     return 1 if found else 0
 

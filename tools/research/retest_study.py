@@ -9,7 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from restorekit.cli.common import OptionAction, prepare_process, run_guarded
+from restorekit.cli.common import prepare_process, run_guarded
+from restorekit.cli.option_action import OptionAction
 from restorekit.messages import InputError, unknown_name_message
 from restorekit.tasks.study import RESULT_FILE, STUDY_FILE, Job, Study, study_report
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import cv2
 import numpy as np
 
 from restorekit.messages import InputError
 from restorekit.registry import TRANSFORMS
+
+from .geometry import is_span
 
 
 @TRANSFORMS.register_module()
@@ -35,12 +39,11 @@ class RandomColour:
 
     def __init__(self, exposure=(1.0, 1.0), gain=0.0, warmth=(0.0, 0.0), saturation=(1.0, 1.0),
                  keys=('inputs', 'gt')):
-        for name, (low, high), least in (('exposure', exposure, 1e-3), ('saturation', saturation, 0),
-                                         ('warmth', warmth, -1)):
-            if not least <= low <= high:
+        for name, span, least in (('exposure', exposure, 1e-3), ('saturation', saturation, 0), ('warmth', warmth, -1)):
+            if not (is_span(span) and least <= span[0]):
                 raise InputError(f'RandomColour.{name} must be (low, high) with {least} <= low <= high, '
-                                 f'but got {(low, high)}')
-        if not 0 <= gain < 1:
+                                 f'but got {span!r}')
+        if not isinstance(gain, Real) or not 0 <= gain < 1:
             raise InputError(f'RandomColour.gain must be in [0, 1), but got {gain}')
         self.keys = tuple(keys)
         if not self.keys or set(self.keys) - {'inputs', 'gt'}:

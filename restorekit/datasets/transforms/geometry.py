@@ -1,5 +1,7 @@
 """Geometric transforms; images and depth move together."""
 
+from numbers import Integral, Real
+
 import cv2
 import numpy as np
 
@@ -80,7 +82,7 @@ class RandomResizedCrop(GeometricTransform):
 
     def __init__(self, size, scale=(0.5, 1.0)):
         self.size = _pair(size, 'RandomResizedCrop.size')
-        if not 0 < scale[0] <= scale[1] <= 1:
+        if not (is_span(scale) and scale[0] > 0 and scale[1] <= 1):
             raise InputError(f'RandomResizedCrop.scale must be (low, high) with 0 < low <= high <= 1, but got {scale}')
         self.scale = scale
 
@@ -100,7 +102,7 @@ class RandomFlip(GeometricTransform):
     """
 
     def __init__(self, prob=0.5):
-        if not 0 <= prob <= 1:
+        if not isinstance(prob, Real) or not 0 <= prob <= 1:
             raise InputError(f'RandomFlip.prob must be in [0, 1], but got {prob}')
         self.prob = prob
 
@@ -128,8 +130,9 @@ class RandomResize(GeometricTransform):
     """
 
     def __init__(self, scale=(0.5, 1.0), min_size=1):
-        if not 0 < scale[0] <= scale[1]:
+        if not (is_span(scale) and scale[0] > 0):
             raise InputError(f'RandomResize.scale must be (low, high) with 0 < low <= high, but got {scale}')
+        _check_side(min_size, 'RandomResize.min_size')
         self.scale, self.min_size = scale, min_size
 
     def draw(self, height, width):
@@ -146,6 +149,7 @@ class LimitSize(GeometricTransform):
     """
 
     def __init__(self, max_size):
+        _check_side(max_size, 'LimitSize.max_size')
         self.max_size = max_size
 
     def draw(self, height, width):
@@ -172,8 +176,19 @@ def _cover(array, height, width):
     return np.pad(array, pads, mode='symmetric')
 
 
+def is_span(value):
+    """Whether a value is (low, high), two numbers in order."""
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(x, Real) for x in value) and \
+        value[0] <= value[1]
+
+
+def _check_side(side, name):
+    if not isinstance(side, Real) or not side >= 1:
+        raise InputError(f'{name} must be a number of pixels of at least 1, but got {side!r}')
+
+
 def _pair(size, name):
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or min(pair) < 1:
-        raise InputError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but got {size}')
+    pair = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+    if len(pair) != 2 or not all(isinstance(x, Integral) and not isinstance(x, bool) and x >= 1 for x in pair):
+        raise InputError(f'{name} must be one or two numbers of pixels (height, width) of at least 1, but got {size!r}')
     return pair
