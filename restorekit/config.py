@@ -175,7 +175,8 @@ def load_config(name, options=None, data_root=None):
                   if Path(frame.filename).suffix == '.py' and Path(frame.filename).resolve() in files]
         where = f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else str(path)
         raise ConfigError(f'{where}: the config cannot be read: {type(error).__name__}: {error}') from error
-    cfg.setdefault('default_scope', 'restorekit')
+    if cfg.get('default_scope') is None:
+        cfg.default_scope = 'restorekit'
     if options:
         tree = join_options(options)
         phases, changed = cfg.get('phases') or {}, tree.get('phases') or {}
@@ -223,7 +224,8 @@ def phase_config(cfg, name):
 
 
 def _read_config(path):
-    if Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
+    marked = path.read_bytes().startswith(b'\xef\xbb\xbf')  # which MMEngine cannot look into
+    if not marked and Config._is_lazy_import(str(path)):  # with read_base(): Python imports, merged by nobody
         lazy = Config.fromfile(str(path), lazy_import=True)
         cfg = RestoreConfig(lazy._cfg_dict, filename=str(path))
         object.__setattr__(cfg, '_imported_names', lazy._imported_names)

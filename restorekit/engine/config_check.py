@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import multiprocessing
 import re
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def check_config(cfg, where, phase=False):
         if key not in known_keys and near:
             raise ConfigError(f'{where}: nothing reads the top-level key {key!r}; did you mean {near[0]!r}?')
     check_unread_keys(cfg, where)
+    _check_scope(cfg.get('default_scope'), where)
     hooks = cfg.get('default_hooks') or {}
     _check_known({name: hook for name, hook in hooks.items() if hook is not None and 'type' not in hook},
                  _DEFAULT_HOOKS, 'default_hooks', where)
@@ -79,6 +81,15 @@ def check_config(cfg, where, phase=False):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
     _check_trackers(cfg, where)
     check_components(cfg, where)  # after the names, whose errors suggest the nearest
+
+
+def _check_scope(scope, where):
+    """Refuse a scope that no imported project has."""
+    known = {'mmengine', *(name for registry in vars(root_registries).values() if isinstance(registry, Registry)
+                           for name in registry.children)}
+    if scope is not None and scope not in known:
+        raise ConfigError(f'{where}: default_scope={scope!r} is the name of no project that is imported '
+                          f'({", ".join(sorted(known))}); leave it out, and name the project in custom_imports')
 
 
 def _check_multipliers(wrapper, where):
@@ -102,10 +113,14 @@ def _check_multipliers(wrapper, where):
 
 
 def _check_randomness(cfg, where):
-    """Check what MMEngine would find out while it builds the runner: the seed, and the scale of the learning rate."""
+    """Check what MMEngine would find out while it builds the runner: seed, start of workers, scale of the rate."""
     seed = (cfg.get('randomness') or {}).get('seed')
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2 ** 32):
         raise ConfigError(f'{where}: randomness.seed must be a whole number from 0 to {2 ** 32 - 1}, but got {seed!r}')
+    method = ((cfg.get('env_cfg') or {}).get('mp_cfg') or {}).get('mp_start_method')
+    if method is not None and method not in multiprocessing.get_all_start_methods():
+        raise ConfigError(f'{where}: env_cfg.mp_cfg.mp_start_method must be one of '
+                          f'{", ".join(map(repr, multiprocessing.get_all_start_methods()))}, but got {method!r}')
     scale = cfg.get('auto_scale_lr') or {}
     if scale.get('enable') and not scale.get('base_batch_size'):
         raise ConfigError(f'{where}: auto_scale_lr.enable=True needs base_batch_size, the batch size that the learning '

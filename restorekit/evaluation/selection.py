@@ -55,6 +55,8 @@ def join_sets(names: Iterable[str | Path], loader: dict[str, Any] | None) -> dic
         name_set(dataset, label, domains)
         domains.add(dataset.get('domain'))
         datasets[label] = dataset
+    if len(datasets) == 1:  # as its config has it, so that what is drawn in it is drawn as there
+        return dict(loader or {}, dataset=datasets[label])
     return dict(loader or {}, dataset=dict(type='ConcatDataset', datasets=datasets))
 
 

@@ -27,6 +27,7 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullFormatter
     except ImportError as error:
         raise MissingDependencyError('the chart of a bench needs matplotlib: python -m pip install '
                                      '"restorekit[plots]"') from error
@@ -48,6 +49,9 @@ def draw_bench(found: dict[str, Any], out: str | Path) -> None:
             axis.errorbar(times[0][1][seconds], mean, yerr=errors, fmt='o', color=f'C{number}', capsize=3)
             axis.annotate(method, (times[0][1][seconds], mean), xytext=(6, 4), textcoords='offset points', fontsize=9)
             axis.set_xscale('log')
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_xlabel(f'{"CPU " if on_cpu else ""}seconds at {times[0][0]}')
         unit = f' ({row["unit"]})' if row['unit'] else ''
         axis.set_ylabel(f'{row["label"]}{unit}, {"larger" if row["higher_is_better"] else "smaller"} is better')

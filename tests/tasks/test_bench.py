@@ -3,12 +3,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from reports import cells
 
 from restorekit.cli.main import main
 from restorekit.evaluation.report_reader import read_report
+from restorekit.evaluation.selection import join_sets
 from restorekit.files.image_io import read_image, write_image
 from restorekit.messages import InputError, UserError
+from restorekit.registry import DATASETS
 from restorekit.tasks import bench as module
 from restorekit.tasks.bench import bench
 
@@ -71,6 +74,15 @@ def test_quality_and_cost_of_every_kind_of_model(data, quick):
     assert json.loads((data / 'out' / 'bench.json').read_text())['rows'] == json.loads(json.dumps(found['rows']))
 
 
+def test_a_set_that_is_drawn_is_the_same_in_bench_and_in_its_own_config(tmp_path):
+    drawn = dict(type='ConcatDataset', datasets=dict(a=dict(
+        type='ProceduralScenes', length=2, height=16, width=16, domain='a',
+        pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering'))])))
+    (tmp_path / 'drawn.py').write_text(f'test_dataloader = dict(batch_size=1, dataset={drawn!r})\n')
+    ours, own = DATASETS.build(join_sets([tmp_path / 'drawn.py'], None)['dataset']), DATASETS.build(drawn)
+    assert all(torch.equal(ours[i]['inputs'], own[i]['inputs']) for i in range(2))
+
+
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     restored, make = [], module._restorer
 
@@ -110,9 +122,10 @@ def test_the_command_writes_table_and_chart(data, quick, capsys):
     printed = capsys.readouterr().out
     header, clahe, nothing = cells(printed)
     assert header[:4] == ['method', 'day PSNR@rgb ↑', 'day SSIM@rgb ↑', 'day MAE@rgb ↓']
-    assert header[4:] == ['s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)', 'licence']
-    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '1', '-', '-', 'Apache-2.0']
-    assert nothing[4:] == ['-', '-', '-', '-', '-']
+    assert header[4:] == ['s at 64x48', 'CPU s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)',
+                          'licence']
+    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '0.128', '1', '-', '-', 'Apache-2.0']
+    assert nothing[4:] == ['-', '-', '-', '-', '-', '-']
     assert cells((data / 'out' / 'bench.md').read_text()) == [header, clahe, nothing]
     with (data / 'out' / 'bench.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))

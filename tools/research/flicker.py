@@ -4,7 +4,8 @@ Of each photo a film of a static scene is made: noise of a sensor (sigma 3 of 25
 drift (half a pixel a frame to the right, exposure up and down by 3 % within two seconds). Flicker of a film is the mean
 change of a pixel from frame to frame, relative to its mean; of a restoration it is that of the ratio of output to
 input. ``whole`` is the same of the mean colours of the frames, from which noise is gone: what the eye sees as flicker.
-``change`` is the mean absolute difference of output and input, smoothed over time, relative to frame by frame.
+``fixed`` is what is left where the network looks at the first frame only: the film's own noise, times the contrast that
+is restored. ``change`` is the mean absolute difference of output and input, smoothed, relative to frame by frame.
 
     python tools/research/flicker.py PHOTO ... [--model haze | --checkpoint FILE] [--frames 50] [--smooth 1] [--drift]
 """
@@ -81,17 +82,20 @@ def main():
     parser.add_argument('--drift', action='store_true', help='also films that drift')
     args = parser.parse_args()
     model = restorekit.load(args.model, checkpoint=args.checkpoint)
-    table = [('film', 'photo', 'flicker', 'frame by frame', 'smoothed', 'whole', 'frame by frame', 'smoothed',
-              'change')]
+    names = 'frame by frame', 'smoothed', 'fixed'
+    table = [('film', 'photo', 'flicker', *names, 'whole', *names, 'change')]
     for drift in (False, True) if args.drift else (False,):
         for path in args.photos:
             photo = read_image(path)
             restorer = SequenceRestorer(model, args.smooth * RATE)
             own, single, change = measure(film(photo, args.frames, drift), model)
             _, smooth, smooth_change = measure(film(photo, args.frames, drift), restorer.restore_pixels)
+            held = model.look(next(film(photo, 1, drift)))
+            _, fixed, _ = measure(film(photo, args.frames, drift),
+                                  lambda frame, held=held: model.restore_pixels(frame, held=held))
             row = ['drift' if drift else 'static', path.stem[:24]]
             for kind, digits in (('of_pixels', 2), ('of_colours', 4)):
-                mine, *others = (getattr(x, kind)() for x in (own, single, smooth))
+                mine, *others = (getattr(x, kind)() for x in (own, single, smooth, fixed))
                 row += [f'{mine:.{digits}f} %', *(f'{x:.{digits}f} % ({x / mine:.2f} x)' for x in others)]
             table.append((*row, f'{smooth_change / change:.3f} x'))
     print(markdown_table(table))
