@@ -122,9 +122,10 @@ def test_the_command_writes_table_and_chart(data, quick, capsys):
     printed = capsys.readouterr().out
     header, clahe, nothing = cells(printed)
     assert header[:4] == ['method', 'day PSNR@rgb ↑', 'day SSIM@rgb ↑', 'day MAE@rgb ↓']
-    assert header[4:] == ['s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)', 'licence']
-    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '1', '-', '-', 'Apache-2.0']
-    assert nothing[4:] == ['-', '-', '-', '-', '-']
+    assert header[4:] == ['s at 64x48', 'CPU s at 64x48', 'MiB at 64x48', 'parameters (M)', 'multiply-adds (G)',
+                          'licence']
+    assert clahe[0] == 'clahe' and ' to ' in clahe[1] and clahe[4:] == ['0.064', '0.128', '1', '-', '-', 'Apache-2.0']
+    assert nothing[4:] == ['-', '-', '-', '-', '-', '-']
     assert cells((data / 'out' / 'bench.md').read_text()) == [header, clahe, nothing]
     with (data / 'out' / 'bench.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
