@@ -71,13 +71,13 @@ def test_only_stages_up_to_the_deepest_are_built_and_all_of_them_learn():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(depth=34, stage_blocks=None), r'depth must be one of \[50, 101\], not 34'),
+    (dict(depth=34, stage_blocks=None), r'depth must be one of \[50, 101\], but got 34'),
     (dict(out_indices=()), 'out_indices must be ascending'),
     (dict(out_indices=(0, 4)), 'among 0, 1, 2, 3'),
     (dict(out_indices=(2, 1)), 'ascending'),
     (dict(stage_blocks=(1, 1)), 'at least 3'),
     (dict(stage_blocks=(1, 0, 1)), 'positive number of blocks'),
-    (dict(scale=0), 'scale must be a positive integer, not 0'),
+    (dict(scale=0), 'scale must be a positive integer, but got 0'),
     (dict(base_channels=2, base_width=26), 'at least 64'),
 ])
 def test_wrong_options_say_what_is_allowed(options, message):
