@@ -35,7 +35,7 @@ class Model:
 
 _MODELS = {model.name: model for model in (
     Model('haze', 'Haze, fog and dust by day and indoors; small, fast, leaves clear photos nearly as they are',
-          protect_highlights=True),
+          licence='research use (that is what most of its training data is for)', protect_highlights=True),
     Model('dcp', 'The dark channel prior (He et al., 2009): no training, a baseline'),
     Model('cap', 'The colour attenuation prior (Zhu et al., 2015): no training, a baseline'),
 )}
