@@ -91,7 +91,7 @@ print(json.dumps([before, observe()]))
 
 
 def test_importing_restorekit_changes_nothing_for_another_project():
-    result = subprocess.run([sys.executable, '-c', PROBE], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, '-c', PROBE], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     before, after = json.loads(result.stdout.splitlines()[-1])
     assert before == after
@@ -102,7 +102,7 @@ def test_importing_restorekit_changes_nothing_for_another_project():
 def test_mmengine_finds_our_configs_also_when_it_is_imported_later():
     code = ('import sys, restorekit; assert "mmengine" not in sys.modules\n'
             'from mmengine.hub import get_config; print(get_config("restorekit::cid/cid_quickstart").filename)')
-    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.stdout.strip().endswith('cid_quickstart.py'), result.stderr
 
 

@@ -146,7 +146,7 @@ def user_sentence(error):
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, OSError) and error.errno in _SYSTEM:
         return error.strerror
-    if isinstance(error, FileNotFoundError):  # os.getcwd's, which names none
+    if isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT:  # os.getcwd's, which names none
         return 'the working directory is not there any more; change to one that is'
     if isinstance(error, RuntimeError) and str(error).startswith('Symlink loop'):  # of pathlib before Python 3.13
         return str(error)

@@ -36,7 +36,7 @@ def restored(tmp_path):
         command = [sys.executable, '-c', PROBE, json.dumps(modules), 'restore', tmp_path / 'a.png', '-o',
                    tmp_path / 'out.png', *options]
         env = dict(os.environ, PYTHONPATH=str(Path(restorekit.__file__).parents[1]))
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, env=env)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, env=env)
         assert done.returncode == 0, done.stderr
         status, imported = json.loads(done.stdout.splitlines()[-1])
         assert status == 0 and (tmp_path / 'out.png').is_file()

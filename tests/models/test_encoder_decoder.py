@@ -76,7 +76,7 @@ def test_configs_name_the_published_networks():
 @pytest.mark.parametrize('encoder, decoder, error, message', [
     (dict(TINY, out_indices=(2,)), dict(type='AffineDecoder'), ValueError, 'give the encoder more out_indices'),
     (TINY, dict(type='CIDDecoder', in_channels=(1, 2)), ValueError, 'gets in_channels from the encoder'),
-    (TINY, 'CIDDecoder', TypeError, "decoder must be a config such as dict.*, not 'CIDDecoder'"),
+    (TINY, 'CIDDecoder', TypeError, "decoder must be a config such as dict.*, but got 'CIDDecoder'"),
     (TINY, dict(type='CIDDecodr'), KeyError, "did you mean 'CIDDecoder'"),
     (dict(TINY, base_channels=10), dict(type='CIDDecoder'), ValueError, '70 channels .* must divide by 16'),
 ])

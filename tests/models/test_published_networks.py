@@ -64,7 +64,7 @@ def test_published_state_dict_gives_the_published_output(name, kwargs, shapes, v
 
 
 def test_networks_with_published_names_are_all_in_the_file():
-    classes = [value for value in vars(models).values()
+    classes = [value for value in (getattr(models, name) for name in dir(models))  # which imports all
                if isinstance(value, type) and issubclass(value, models.RestorationNetwork)]
     named = {cls.__name__ for cls in classes if cls.published_names} - {'AODNet'}  # its weights were never PyTorch's
     assert named == {param.values[0] for param in published()}
