@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def pytest_cmdline_main(config):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if cores > 1:
         option.numprocesses, option.dist = min(cores, 8), option.dist if option.dist != 'no' else 'worksteal'
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test that forks in a new process, where an earlier one had torch start threads, which no fork survives."""
+    import tiny
+    if pyfuncitem.function.__globals__.get('fork') is not tiny.fork or os.environ.get('RESTOREKIT_TEST_ALONE') \
+            or tiny.backward_survives_a_fork():
+        return None
+    done = subprocess.run([sys.executable, '-m', 'pytest', '-q', '-p', 'no:xdist', '-p', 'no:cacheprovider',
+                           pyfuncitem.nodeid], cwd=pyfuncitem.config.rootpath, capture_output=True, text=True,
+                          env=dict(os.environ, RESTOREKIT_TEST_ALONE='1'))
+    assert done.returncode == 0, done.stdout
+    return True
 
 
 @pytest.fixture

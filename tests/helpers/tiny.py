@@ -80,6 +80,17 @@ def fork(function, *args, timeout=120, ranks=None):
     return codes if ranks is not None else codes[0]
 
 
+def backward_survives_a_fork():
+    """Return whether forked children may call ``backward``: not once torch has started threads for it here."""
+    return fork(_backward) == 0
+
+
+def _backward():
+    import torch
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # an error here is the answer
+    torch.ones(1, requires_grad=True).sum().backward()
+
+
 def _in_group(function, args):
     os.setsid()
     function(*args)

@@ -196,6 +196,7 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', metavar='FILE', help='write the figures')
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored for what runs in the background
     draw, found, left, figures = random.Random(args.seed), [], args.cuts, {}
     with tempfile.TemporaryDirectory() as folder:
         runs = kinds(args.iters)
