@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from restorekit.files.names import log
 from restorekit.messages import InputError, did_you_mean
 from restorekit.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -112,6 +112,6 @@ class LayerDecayOptimWrapperConstructor(TrainableOptimWrapperConstructor):
             group['lr'] *= factor
             if 'initial_lr' in group:
                 group['initial_lr'] *= factor
-        print_log(f'{self.layers_of} has {len(layers)} layers; the learning rate of the first is multiplied by '
-                  f'{self.decay ** len(layers):.3g}', 'current', logging.INFO)
+        log(f'{self.layers_of} has {len(layers)} layers; the learning rate of the first is multiplied by '
+            f'{self.decay ** len(layers):.3g}', logging.INFO)
         return wrapper
