@@ -159,4 +159,4 @@ def test_a_manifest_of_something_else_is_refused(clear, tmp_path, capsys, line):
     assert call('day', '--clear', clear, '--out', out, '--workers', 1) == 0
     (out / 'manifest.jsonl').write_bytes(line.encode('latin-1') + b'\n')
     assert call('day', '--clear', clear, '--out', out, '--workers', 1) == 1
-    assert 'manifest.jsonl is not a list of degraded images' in capsys.readouterr().err
+    assert 'manifest.jsonl, line 1: this is not an entry of a manifest' in capsys.readouterr().err

@@ -82,7 +82,8 @@ EXAMPLES = dict(
         Sequential=dict(children=[HAZE, dict(type='PoissonGaussianNoise'), dict(type='JPEG')]),
         Shuffle=dict(children=[dict(type='Blur'), dict(type='PoissonGaussianNoise')])),
     metric=dict(
-        CIEDE2000=[{}, dict(protocol='size-256')], ChromaError={}, MAE=dict(protocol='y-matlab'), MSSSIM={},
+        CIEDE2000=[{}, dict(protocol='size-256')], ChromaError={}, HazeDensity={},
+        MAE=dict(protocol='y-matlab'), MSSSIM={},
         PSNR=[dict(protocol=name) for name in ('rgb', 'rgb-uint8', 'y-matlab', 'size-256', 'crop16')],
         SSIM=[dict(protocol=name) for name in ('rgb', 'ffa', 'dehazeformer', 'skimage7')]),
     dataset=dict(  # DIR is a folder with images in hazy/ and clear/ and depth maps in depth/

@@ -144,7 +144,7 @@ class GridAffineDecoder(Decoder):
         else:
             airlight, candidates = 0.5, torch.zeros_like(weights)
         log_gain = (weights * candidates).sum(dim=1, keepdim=True)
-        gain = torch.exp((log_gain + 1.5 * torch.tanh(local[:, -6:-3])).clamp(-1, self.max_log_gain))
+        gain = torch.exp((log_gain + 1.5 * torch.tanh(local[:, -6:-3])).clamp(-1.0, self.max_log_gain))
         inner, outer = (0.6 * torch.tanh(shift[:, i:i + 3])[..., None, None] for i in (0, 3))
         bias = (airlight + outer) - gain * (airlight + inner) + 0.5 * torch.tanh(local[:, -3:])
         matrix = torch.eye(3, device=shift.device) + 0.5 * torch.tanh(shift[:, 6:].unflatten(1, (3, 3)))

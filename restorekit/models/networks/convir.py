@@ -16,17 +16,15 @@ POOLS = (8, 4, 2)
 GROUPS = 8
 
 
-def _split_bands(x, weights, kernel, dilation, pad, mean, inside, low, high):
+def _split_bands(x, weights, offsets, pad, mean, inside, low, high):
     """Filter a map by kernels (N, groups, taps, 1) computed from it, and weigh what passed and what it had.
 
-    One convolution, in which each channel of each image has the kernel of its group: tap by tap, an exported graph
-    would have thousands of nodes.
+    The taps lie ``offsets`` apart (rows, columns) on the map after reflection by ``pad``.
     """
-    number, channels = x.shape[:2]
-    kernels = weights.expand(-1, -1, -1, channels // weights.shape[1]).transpose(2, 3)
-    kernels = kernels.reshape(number * channels, 1, *kernel).to(x.dtype)
-    padded = F.pad(x, pad, mode='reflect').flatten(0, 1)[None]
-    passed = F.conv2d(padded, kernels, dilation=dilation, groups=number * channels)[0].unflatten(0, (number, channels))
+    height, width = x.shape[-2:]
+    padded = F.pad(x, pad, mode='reflect').unflatten(1, (weights.shape[1], -1))
+    passed = sum(weights[:, :, i, :, None, None] * padded[..., top:top + height, left:left + width]
+                 for i, (top, left) in enumerate(offsets)).flatten(1, 2)
     passed = passed * (inside + 1) - inside * mean
     return passed * low[:, None, None] + x * (high[:, None, None] + 1)
 
@@ -53,11 +51,11 @@ class SquareFilter(_Filter):
         super().__init__(channels, 9, norm=True)
         nn.init.kaiming_normal_(self.conv.weight, mode='fan_out', nonlinearity='relu')
         self.pad = (dilation,) * 4
-        self.kernel, self.dilation = (3, 3), dilation
+        self.offsets = [(row * dilation, column * dilation) for row in range(3) for column in range(3)]
 
     def forward(self, x: Tensor) -> Tensor:
-        return _split_bands(x, self.taps(x), self.kernel, self.dilation, self.pad, x.mean((2, 3), keepdim=True),
-                            self.inside, self.low, self.high)
+        return _split_bands(x, self.taps(x), self.offsets, self.pad, x.mean((2, 3), keepdim=True), self.inside,
+                            self.low, self.high)
 
 
 class StripFilter(_Filter):
@@ -66,12 +64,12 @@ class StripFilter(_Filter):
     def __init__(self, channels: int, dilation: int, row: bool):
         super().__init__(channels, 3, norm=False)
         self.pad = (dilation, dilation, 0, 0) if row else (0, 0, dilation, dilation)
-        self.kernel, self.dilation = ((1, 3), (1, dilation)) if row else ((3, 1), (dilation, 1))
+        self.offsets = [(0, i * dilation) if row else (i * dilation, 0) for i in range(3)]
         self.axis = 3 if row else 2
 
     def forward(self, x: Tensor) -> Tensor:
-        return _split_bands(x, self.taps(x), self.kernel, self.dilation, self.pad, x.mean(self.axis, keepdim=True),
-                            self.inside, self.low, self.high)
+        return _split_bands(x, self.taps(x), self.offsets, self.pad, x.mean(self.axis, keepdim=True), self.inside,
+                            self.low, self.high)
 
 
 class MultiShapeFilter(nn.Module):
