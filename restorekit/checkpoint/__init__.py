@@ -11,6 +11,7 @@ from .network import (
     load_network_weights,
     network_config_from_json,
     network_description,
+    network_differences,
     network_json,
     network_state,
 )
@@ -21,6 +22,6 @@ from .state_dict import state_dict_problems, weights_digest
 __all__ = [
     'HISTORY', 'CheckpointError', 'CheckpointWriteError', 'atomic_save', 'build_described_network',
     'checkpoint_record', 'load_checkpoint_file', 'load_from_http', 'load_matching_weights', 'load_network_weights',
-    'network_config_from_json', 'network_description', 'network_json', 'network_state', 'plain', 'restore_history',
-    'state_dict_problems', 'weights_digest',
+    'network_config_from_json', 'network_description', 'network_differences', 'network_json', 'network_state', 'plain',
+    'restore_history', 'state_dict_problems', 'weights_digest',
 ]

@@ -150,6 +150,44 @@ def checkpoint_record(checkpoint, source):
     return record if isinstance(record, dict) else {}
 
 
+def network_differences(checkpoint, cfg, source):
+    """Return where a network's config differs from what a checkpoint says of its own, one text for each setting.
+
+    Weights of one network fit another whose settings have no weights (a bound, a dilation), and give other images.
+
+    Args:
+        checkpoint (dict): As :func:`~restorekit.checkpoint.load_checkpoint_file` returns it.
+        cfg (dict): The network's config.
+        source (str | Path): The file, for errors.
+
+    Returns:
+        list[str]: Empty if they agree, the checkpoint says nothing, or either is no config of registered parts.
+
+    Example:
+        >>> network_differences(checkpoint, dict(type='AODNet', channels=4), 'aod.pth')  # doctest: +SKIP
+        ['channels is 4 in the config and 3 in the checkpoint']
+    """
+    said = checkpoint_record(checkpoint, source).get('network')
+    if not isinstance(said, str):
+        return []
+    try:
+        own, said = dict(_settings(json.loads(network_json(cfg)))), dict(_settings(network_config_from_json(said)))
+    except (ValueError, TypeError):  # a network that only its user's program knows
+        return []
+    return [f'{key} is {own.get(key, "not set")} in the config and {said.get(key, "not set")} in the checkpoint'
+            for key in sorted({*own, *said}) if own.get(key, _NOTHING) != said.get(key, _NOTHING)]
+
+
+def _settings(value, place=''):
+    """Yield (dotted key, value) of all that is no dict."""
+    for key, item in value.items():
+        key = f'{place}.{key}' if place else key
+        if isinstance(item, dict):
+            yield from _settings(item, key)
+        else:
+            yield key, item
+
+
 def network_description(checkpoint, source):
     """Return the config of the network that a checkpoint says it holds.
 
@@ -230,6 +268,7 @@ def _registration_limit(limit):
 
 
 #: Keys that a network's description may not have: they name files, or are instructions of the config system.
+_NOTHING = object()
 _DROPPED = ('_scope_', '_base_', '_delete_', 'init_cfg', 'pretrained', 'checkpoint', 'weights')
 _PARTS = tuple(f'restorekit.models.{folder}.' for folder in ('networks', 'encoders', 'decoders', 'blocks'))
 _MAX_TEXT, _MAX_ITEMS, _MAX_NUMBER = 1 << 20, 4096, 1 << 20

@@ -26,6 +26,7 @@ from restorekit.checkpoint import (
     load_from_http,
     load_matching_weights,
     load_network_weights,
+    network_differences,
     network_json,
     network_state,
     plain,
@@ -78,6 +79,8 @@ class RestoreRunner(Runner):
     #: Of a phase that continues the training of others: the checkpoint whose optimizer it takes over, and the
     #: iterations (epochs) of the schedule that are behind it.
     continued_from, schedule_offset = None, 0
+    #: Where the config sets the network otherwise than the checkpoint that was loaded says of its own.
+    network_differences = ()
 
     @classmethod
     def from_cfg(cls, cfg):
@@ -252,6 +255,8 @@ class RestoreRunner(Runner):
             check_resumable(checkpoint, self, model, str(filename))
         else:
             network, state = getattr(model, 'network', model), network_state(checkpoint, filename)
+            if 'network' in (self.cfg.get('model') or {}):
+                self.network_differences = network_differences(checkpoint, self.cfg.model.network, filename)
             if self.cfg.get('load_matching'):
                 self.logger.info(load_matching_weights(network, state, str(filename)))
             else:

@@ -31,7 +31,8 @@ class EvaluationReport:
             ([value, value of the input] by metric, in the order of ``summary['definitions']``). Empty where ``out``
             held this report already.
         out (Path | None): Folder of the report.
-        warnings (list[str]): What deserves attention: numbers that are not finite, a report that was finished before.
+        warnings (list[str]): What deserves attention: numbers that are not finite, a report that was finished before, a
+            network set otherwise than that of the checkpoint.
     """
 
     metrics: dict[str, float]
@@ -138,6 +139,9 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
                 if progress is not None:
                     runner.register_hook(ProgressHook(progress, len(rows)))
                 runner.test()
+                warnings += [f'{checkpoint} was trained with another network: {text}; the config was used. What '
+                             'one phase sets is not in the config without phases: give it by options'
+                             for text in runner.network_differences]
                 rows = loop.rows
                 summary = summarise(rows, measured, hashes, provenance, identity)
                 if out and is_main_process():

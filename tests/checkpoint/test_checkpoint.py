@@ -532,3 +532,17 @@ def test_descriptions_name_networks_only(cfg, message):
 def test_a_file_without_a_network_is_named():
     with pytest.raises(ck.CheckpointError, match="^a.pth has no network: .*its keys are epoch"):
         ck.network_state(dict(epoch=1), 'a.pth')
+
+
+def test_settings_without_weights_are_compared():
+    from restorekit.checkpoint import network_differences, network_json
+    network = dict(type='AODNet', channels=3, encoder=dict(type='Res2Net', stages=(1, 2)))
+    checkpoint = dict(meta=dict(restorekit=dict(network=network_json(network))))
+    assert network_differences(checkpoint, dict(network, init_cfg=dict(type='X')), 'a.pth') == []
+    other = dict(network, channels=4, encoder=dict(type='Res2Net', dilation=2))
+    assert network_differences(checkpoint, other, 'a.pth') == [
+        'channels is 4 in the config and 3 in the checkpoint',
+        'encoder.dilation is 2 in the config and not set in the checkpoint',
+        'encoder.stages is not set in the config and [1, 2] in the checkpoint']
+    assert network_differences({}, network, 'a.pth') == []
+    assert network_differences(checkpoint, dict(type='Mine'), 'a.pth') == []

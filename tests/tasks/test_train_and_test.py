@@ -75,6 +75,14 @@ def test_test_measures_what_training_did(trained, tmp_path, capfd):
     assert again.metrics == report.metrics and 'finished' in again.warnings[0] and again.rows == []
 
 
+def test_a_network_set_otherwise_is_said(trained):
+    path, trained_report, _, _ = trained
+    report = restorekit.test(path, trained_report.checkpoint, options={
+        'val_dataloader.dataset.length': 1, 'model.network.decoder.embedding_channels': 128})
+    assert len(report.warnings) == 1 and 'adapt/iter_2.pth was trained with another network: ' \
+        'decoder.embedding_channels is 128 in the config and not set in the checkpoint' in report.warnings[0]
+
+
 def test_protocols_and_sets_by_name_need_no_file(trained):
     path, trained_report, _, _ = trained
     report = restorekit.test(path, predictions='input', protocols=['rgb', 'y-matlab'], metrics=['MAE'])
