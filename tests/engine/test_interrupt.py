@@ -103,7 +103,8 @@ def test_the_handler_is_taken_back(tmp_path):
     cfg = run_config(tmp_path)
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg.pop(key)
-    cfg.train_cfg.max_iters, cfg.default_hooks.checkpoint.save_best = 1, None
+    cfg.train_cfg.max_iters = 1
+    cfg.default_hooks.checkpoint.update(save_best=None, rule=None)
     MultiPhaseRunner(cfg).train()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

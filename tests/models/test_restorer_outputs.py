@@ -105,9 +105,9 @@ def test_cid_weights_every_output_and_aligns_beside_them():
     network = TwoOutputs()
     network.embedding_dim = 3
     network.embed = lambda x: network.gain[0] * F.avg_pool2d(x, 4)
-    restorer = CIDRestorer(network, losses=dict(pixel=dict(type='L1Loss')), anchor=0.0, share_interval=1,
+    restorer = CIDRestorer(network, losses=dict(pixel=dict(type='L1Loss')), share_interval=1,
                            alignment=dict(type='CORALLoss', loss_weight=0.1))
-    restorer.reweighter = WeighsTheFirst()
+    restorer.reweighter, restorer.anchor = WeighsTheFirst(), 0.0
     data, (hazy, clear) = batch(16, 16)
     data['target'] = dict(inputs=[image // 2 for image in data['inputs']], data_samples=data['data_samples'])
     losses = restorer(**restorer.data_preprocessor(data, True), mode='loss')
