@@ -90,6 +90,7 @@ print(json.dumps([before, observe()]))
 '''
 
 
+@pytest.mark.slow
 def test_importing_restorekit_changes_nothing_for_another_project():
     result = subprocess.run([sys.executable, '-c', PROBE], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
@@ -99,6 +100,7 @@ def test_importing_restorekit_changes_nothing_for_another_project():
     assert 'NoSuchModel is not in the' in before['unknown']
 
 
+@pytest.mark.slow
 def test_mmengine_finds_our_configs_also_when_it_is_imported_later():
     code = ('import sys, restorekit; assert "mmengine" not in sys.modules\n'
             'from mmengine.hub import get_config; print(get_config("restorekit::cid/cid_quickstart").filename)')

@@ -59,6 +59,7 @@ def test_pair_has_an_independent_unlabelled_target():
     assert torch.equal(again['target']['inputs'], items[3]['target']['inputs'])
 
 
+@pytest.mark.slow
 def test_concat_in_order_and_weighted():
     plain = DATASETS.build(dict(type='ConcatDataset', datasets=[SOURCE, TARGET]))
     assert len(plain) == 12

@@ -58,6 +58,7 @@ def by_epochs(folder, phases=None, epochs=2):
     return cfg
 
 
+@pytest.mark.slow
 def test_one_schedule_runs_over_phases_that_count_epochs(tmp_path, monkeypatch):
     phases = dict(small={}, large=dict(continue_training=True, train_dataloader=dict(batch_size=3)),
                   last=dict(continue_training=True, train_cfg=dict(max_epochs=1)))

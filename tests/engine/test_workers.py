@@ -54,6 +54,7 @@ def test_a_killed_worker_is_a_sentence(tmp_path):
         train(tmp_path, 'killed')
 
 
+@pytest.mark.slow
 def test_a_silent_worker_is_waited_for_so_long_only(tmp_path):
     with pytest.raises(UnavailableError, match=r'given nothing for 0.05 minutes: .*train_dataloader.timeout'):
         train(tmp_path, 'silent', timeout=3)

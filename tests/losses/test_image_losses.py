@@ -22,6 +22,7 @@ def images(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_vgg_features_are_those_of_torchvision(tmp_path):
     from torchvision.models import vgg16
     torch.manual_seed(0)

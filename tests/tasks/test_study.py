@@ -118,6 +118,7 @@ def test_some_variants_can_be_run_alone(file, tmp_path, no_training):
         study(file, tmp_path / 'out', variants=['er'])
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_folder_run_each_job_once(file, tmp_path, no_training):
     out = tmp_path / 'out'
     assert fork(lambda rank: study(file, out), ranks=3) == [0, 0, 0]
@@ -179,6 +180,7 @@ def test_what_was_to_be_written_before_the_first_run_cannot_change(file, tmp_pat
     assert study(file, out, job=(1, 12)).finished == 1
 
 
+@pytest.mark.slow
 def test_the_report_does_not_depend_on_the_order(file, tmp_path, no_training):
     study(file, tmp_path / 'a')
     jobs = json.loads((tmp_path / 'a' / 'study.json').read_text())['jobs']

@@ -18,6 +18,7 @@ config_fuzz = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(config_fuzz)
 
 
+@pytest.mark.slow
 def test_a_hundred_mistakes_end_in_sentences(tmp_path):
     fuzz = config_fuzz.Fuzz(tmp_path, configs=['domains/tiny', 'cid/cid_quickstart'], seed=7)
     outcomes = []

@@ -154,6 +154,7 @@ def convert(capsys, *args):
     return output.out
 
 
+@pytest.mark.slow
 def test_files_there_and_back(network, published, tmp_path, capsys):
     checkpoint = pytest.importorskip('restorekit.checkpoint')
     source, ours, back = tmp_path / 'cid.pk', tmp_path / 'cid.pth', tmp_path / 'back.pk'
