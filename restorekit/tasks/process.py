@@ -40,7 +40,8 @@ def prepare_process(launcher: str = 'none', workers: int = 0) -> None:
 def _quiet_opencv() -> None:
     import cv2
     cv2.setNumThreads(0)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors name the broken files
+    logs = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4 has it one floor up
+    logs.setLogLevel(0)  # silent: our errors name the broken files
 
 
 def _start_worker() -> None:
