@@ -51,7 +51,7 @@ def check_unread_keys(cfg: Any, where: str) -> None:
 
 
 def check_option_keys(options: Mapping[str, Any], where: str) -> None:
-    """Refuse an option that sets a variable, which comes too late: what is made of it stands in the config already.
+    """Refuse an option that sets a variable, which comes too late: the config has used the value already.
 
     Raises:
         ConfigError: For the first one; the message says what was meant.
