@@ -1,5 +1,6 @@
 """Distributed training: launching, ranks, gathering."""
 
+import gc
 import os
 
 import torch
@@ -8,6 +9,7 @@ import torch.distributed as dist
 from restorekit.messages import InputError, UnavailableError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+_started = False  # a group, by init_distributed
 
 
 def init_distributed(launcher):
@@ -27,6 +29,7 @@ def init_distributed(launcher):
     """
     if launcher not in LAUNCHERS:
         raise InputError(f'launcher is {launcher!r}; it can be {", ".join(LAUNCHERS)}')
+    global _started
     if launcher == 'none' or dist.is_initialized():
         return
     if launcher == 'pytorch':
@@ -46,6 +49,23 @@ def init_distributed(launcher):
     else:
         raise UnavailableError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
                                "torchrun and launcher='pytorch', or one process with launcher='none'")
+    _started = True
+
+
+def end_distributed():
+    """End the process group that :func:`init_distributed` has started, if any, and the threads that serve it.
+
+    The C++ runtime may abort a process that exits while those threads run. Models wrapped for the group keep them
+    alive: call this when all processes are done with theirs.
+
+    Example:
+        >>> end_distributed()
+    """
+    global _started
+    if _started and dist.is_initialized():
+        gc.collect()  # runners and their models, which refer to each other
+        dist.destroy_process_group()
+    _started = False
 
 
 def model_wrapper_cfg():

@@ -54,7 +54,11 @@ def build_parser(only=None):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    return run_guarded(_run, argv)
+    status = run_guarded(_run, argv)
+    distributed = sys.modules.get('restorekit.distributed')
+    if distributed and not status:  # after an error the other processes may be waiting for this one
+        distributed.end_distributed()
+    return status
 
 
 def _run(argv):

@@ -69,8 +69,8 @@ class RestoreRunner(Runner):
     - ``activation_checkpointing`` leaves BatchNorm's statistics as they would be without.
     - What a config leaves unsaid is completed (:func:`complete_config`).
     - What was changed in the optimizer or the schedule since a checkpoint was written holds when it is resumed.
-    - :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook` and :class:`MetricFactsHook`
-      are default hooks.
+    - :class:`BatchNormMeanHook`, :class:`GradientGuardHook`, :class:`EmbeddingMonitorHook`, :class:`BrokenFilesHook`
+      and :class:`MetricFactsHook` are default hooks.
     - Gradients accumulated over iterations are saved and resumed.
     """
 
@@ -223,7 +223,7 @@ class RestoreRunner(Runner):
 
     def register_default_hooks(self, hooks=None):
         """Register MMEngine's default hooks and the guards; ``default_hooks=dict(gradients=None)`` drops one."""
-        guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'),
+        guards = dict(runtime_info=dict(type='MeanRuntimeInfoHook'), batch_norm=dict(type='BatchNormMeanHook'),
                       gradients=dict(type='GradientGuardHook'), embeddings=dict(type='EmbeddingMonitorHook'),
                       broken_files=dict(type='BrokenFilesHook'), metric_facts=dict(type='MetricFactsHook'),
                       schedule_free=dict(type='ScheduleFreeHook'))

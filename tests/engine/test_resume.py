@@ -1,5 +1,6 @@
 """Gradient accumulation, validation, best checkpoints and compilation, across a cut."""
 
+import os
 import uuid
 
 import pytest
@@ -12,7 +13,7 @@ from restorekit.checkpoint import atomic_save, load_checkpoint_file
 from restorekit.engine import RestoreRunner
 from restorekit.engine import runner as runner_module
 from restorekit.engine.hooks import SafeCheckpointHook
-from restorekit.engine.hooks.checkpoint import average_batch_norm
+from restorekit.engine.hooks.batch_norm import average_batch_norm
 
 
 def quick(folder, **kwargs):
@@ -160,3 +161,23 @@ def _interval_of_rank(rank, folder):
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_processes_share_statistics_and_cut_no_accumulation(tmp_path):
     assert fork(_interval_of_rank, tmp_path, ranks=2) == [0, 0]
+
+
+def _train_as_rank(rank, folder):
+    os.environ['LOCAL_RANK'] = str(rank)
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    for interval in (1, 3):
+        cfg = quick(folder / str(interval), iters=3, interval=interval)
+        model = train(cfg, launcher='pytorch').model.module
+        torch.save(model.state_dict(), folder / f'{interval}_{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+def test_statistics_are_common_and_do_not_depend_on_when_checkpoints_are_written(tmp_path):
+    assert fork(_train_as_rank, tmp_path, ranks=2) == [0, 0]
+    first, *others = (torch.load(tmp_path / f'{interval}_{rank}.pt') for interval in (1, 3) for rank in range(2))
+    assert any('running_mean' in key for key in first)
+    for other in others:
+        for key, value in first.items():
+            assert torch.equal(value, other[key]), key

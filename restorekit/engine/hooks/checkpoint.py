@@ -4,11 +4,9 @@ import os
 import os.path as osp
 from collections import deque
 
-import torch
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from restorekit.checkpoint import plain, restore_history
 from restorekit.config import ConfigError
@@ -26,8 +24,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     What a kill leaves over (half a temporary file, an old checkpoint) is removed by the resumed run. Checkpoints name
     each other by names alone, which are looked for in the folder of this run: a copy of a run, or a checkpoint from
-    elsewhere, has nothing removed but what lies there. In a distributed run BatchNorm's statistics, which each process
-    has its own of, are averaged over the processes before saving.
+    elsewhere, has nothing removed but what lies there.
 
     With any runner, it also makes what is saved plain data (loads with ``weights_only=True``) and takes Python text
     out of what is loaded, so that nothing from a checkpoint is executed.
@@ -187,7 +184,6 @@ class SafeCheckpointHook(CheckpointHook):
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self._path(step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        average_batch_norm(runner.model)
         runner.save_checkpoint(self.out_dir, filename, save_optimizer=self.save_optimizer,
                                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
                                **self.args)
@@ -247,14 +243,3 @@ class _KeepsFiles:
         return False
 
     isdir = isfile
-
-
-@torch.no_grad()
-def average_batch_norm(model):
-    """Give every process the mean of all processes' running statistics of BatchNorm; all must call."""
-    if get_world_size() == 1:
-        return
-    for module in model.modules():
-        if isinstance(module, _BatchNorm) and module.track_running_stats:
-            for statistic in (module.running_mean, module.running_var):
-                all_reduce(statistic, op='mean')
