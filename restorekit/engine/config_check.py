@@ -286,7 +286,7 @@ def _check(node, place, where, components, values):
         name = node.get('type')
         if name is not None and not isinstance(name, str) and not callable(name):
             raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
-        if isinstance(name, str):
+        if isinstance(name, str) and place != 'optim_wrapper.clip_grad':  # whose type is no component
             component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
                 kind, known = _of_the_kind(place, components)

@@ -30,6 +30,7 @@ from restorekit.registry import RUNNERS
 from .completion import loop_length, schedulers
 from .config_check import PHASE_KEYS, TOP_LEVEL_KEYS
 from .config_diff import differences, relevant
+from .fully_sharded import check_available, check_fully_sharded
 from .hooks import SafeCheckpointHook
 from .prepare import prepare
 from .runner import RestoreRunner
@@ -143,6 +144,7 @@ class MultiPhaseRunner:
             for _, node in schedulers(cfg.get('param_scheduler'), ''):
                 node.setdefault('end', length)
         self.models[name] = prepare(cfg, where, phase=not self.single, schedule_length=length)
+        check_fully_sharded(cfg, self.models[name], where)
         cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
         stem = Path(self.where).stem
         cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
@@ -217,6 +219,8 @@ class MultiPhaseRunner:
 
     def train(self):
         """Train what is left to train; returns the last phase's model."""
+        for name in [self.only] if self.only else self.phases:
+            check_available(self.configs[name])
         init_distributed(self.cfg.get('launcher', 'none'))
         made = [folder for folder in (self.work_dir, *self.work_dir.parents) if not folder.exists()]
         try:

@@ -144,6 +144,10 @@ def test_lists_lmdbs_and_remote_stores(tmp_path):
     assert cfg.val_dataloader.dataset == dict(image_dir='s3://bucket/a', ann_file='/b.txt')
 
 
+def test_clipping_by_value_is_accepted():
+    check_config(tiny(**{'optim_wrapper.clip_grad': dict(type='value', clip_value=0.1)}), 'a.py')
+
+
 @pytest.mark.parametrize(('changes', 'message'), [
     ({'train_dataloader.bach_size': 3}, "train_dataloader has no 'bach_size'; did you mean 'batch_size'"),
     ({'randomness.sed': 3}, "randomness has no 'sed'; did you mean 'seed'"),

@@ -28,7 +28,7 @@ TINY = {
     'model.network.encoder': dict(base_channels=8), 'model.network.decoder': dict(channels=8, head_channels=4),
     'visualizer.vis_backends': [dict(type='LocalVisBackend')]}
 NAMES = sorted(path.stem for path in (configs_root() / 'habits').glob('*.py'))
-RESUMED = sorted({*NAMES} - {'base', 'compile'})
+RESUMED = sorted({*NAMES} - {'base', 'compile', 'fully_sharded'})  # the last in test_fully_sharded
 PACKAGES = dict(schedule_free='schedulefree')
 
 
@@ -318,4 +318,5 @@ def test_a_compiled_network_trains_as_a_plain_one(plain, tmp_path):
 
 def test_every_habit_is_tested():
     assert {'ema', 'save_best', 'early_stopping', 'warmup_cosine', 'layer_decay', 'module_lr', 'accumulation', 'amp',
-            'gradient_checkpointing', 'compile', 'progressive', 'fine_tune', 'schedule_free', 'base'} == {*NAMES}
+            'gradient_checkpointing', 'compile', 'progressive', 'fine_tune', 'schedule_free', 'base',
+            'fully_sharded'} == {*NAMES}
