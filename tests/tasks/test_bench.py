@@ -14,7 +14,7 @@ from restorekit.messages import InputError, UserError
 from restorekit.registry import MODELS
 from restorekit.tasks import bench as module
 from restorekit.tasks.bench import bench
-from restorekit.tasks.test import test as test_task
+from restorekit.tasks.test import test as measure
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def test_several_sets_that_are_drawn_are_each_what_it_is_alone(tmp_path, quick, 
     bench(dict(aod='aod.pth', input='input'), sets, 'out', sizes=[(64, 48)])
     for model, given in (('aod', dict(checkpoint='aod.pth')), ('input', dict(predictions='input'))):
         _, ours = read_report(f'out/reports/{model}')
-        together = test_task('first.py', **given, data=sets, protocols=['rgb'], out=f'together_{model}')
+        together = measure('first.py', **given, data=sets, protocols=['rgb'], out=f'together_{model}')
         alone = {}
         for name in sets:
-            test_task('first.py', **given, data=[name], protocols=['rgb'], out=f'{model}_{name}')
+            measure('first.py', **given, data=[name], protocols=['rgb'], out=f'{model}_{name}')
             alone.update(read_report(f'{model}_{name}')[1])
         assert len(together.rows) == len(alone) == 6
         assert len({values['PSNR@rgb'] for values in alone.values()}) == 6  # the seeds differ
