@@ -39,7 +39,8 @@ def processes(test):
 def make(folder, model=None, launcher='pytorch', **overrides):
     cfg = config(folder, iters=3, interval=1, launcher=launcher)
     cfg['model'].update({'type': 'Restorer', **(model or {})})
-    cfg['custom_hooks'], cfg['default_hooks']['checkpoint']['max_keep_ckpts'] = [], -1
+    cfg['custom_hooks'] = []
+    cfg['default_hooks']['checkpoint'].update(max_keep_ckpts=-1, save_best='PSNR')
     cfg['optim_wrapper'] = dict(optimizer=dict(type='SGD', lr=1.0, momentum=0.9), clip_grad=dict(max_norm=0.5))
     cfg.update(copy.deepcopy(overrides))
     return Config(cfg, format_python_code=False)
@@ -138,6 +139,8 @@ def test_weights_and_checkpoints_are_those_of_ddp_and_a_cut_run_ends_with_the_sa
     assert (start - read(plain)['state_dict']['network.encoder.conv1.0.weight']).abs().max() > 1e-4  # it learns
     for step in (1, 2, 3):
         assert gap(read(plain, f'iter_{step}.pth'), read(whole, f'iter_{step}.pth')) < 1e-6
+    best, = (path.name for path in plain.glob('best_*'))  # saved while the weights are gathered
+    assert gap(read(plain, best), read(whole, best)) < 1e-6
     cut(whole, tmp_path / 'cut')
     cut(plain, tmp_path / 'other')
     run((tmp_path / 'cut', True, sharded), (tmp_path / 'other', True, sharded))
