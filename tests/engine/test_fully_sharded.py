@@ -114,7 +114,8 @@ def flat(value, name=''):
 def gap(a, b):
     """The largest difference of the weights, optimizers and schedules of two checkpoints, alike in all else."""
     assert {*a} == {*b}
-    a, b = ({part: content[part] for part in ('state_dict', 'optimizer', 'param_schedulers')} for content in (a, b))
+    parts = [part for part in ('state_dict', 'optimizer', 'param_schedulers') if part in a]  # a best one has no second
+    a, b = ({part: content[part] for part in parts} for content in (a, b))
     a, b = flat(a), flat(b)
     assert [*a] == [*b]
     largest = 0.0
