@@ -149,6 +149,8 @@ def check_fully_sharded(cfg: Any, model: nn.Module, where: str) -> None:
         if isinstance(kind, type) and issubclass(kind, EMAHook):
             raise ConfigError(f'{what} has no whole weights to average; drop {kind.__name__}, or drop '
                               'model_wrapper_cfg')
+    if 'CachedFeatures' in _types(cfg.get('train_dataloader')):
+        raise ConfigError(f'{what} has no whole encoder to compare with that of CachedFeatures; drop one of the two')
     if cfg.get('compile'):
         raise ConfigError(f'{what} does not go together with compile; drop one of the two')
     optimizer = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
@@ -226,6 +228,12 @@ def _outermost_blocks(module, prefix):
             yield f'{prefix}{name}'
         else:
             yield from _outermost_blocks(child, f'{prefix}{name}.')
+
+
+def _types(node):
+    if isinstance(node, dict):
+        return {str(node.get('type')).split('.')[-1]}.union(*map(_types, node.values()))
+    return set().union(*map(_types, node)) if isinstance(node, (list, tuple)) else set()
 
 
 def _check_names(names, module):

@@ -10,7 +10,7 @@ import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from tiny import config, fork
+from tiny import config, fork, scenes
 from torch import nn
 
 from restorekit.checkpoint import load_checkpoint_file
@@ -227,6 +227,8 @@ def test_it_is_refused_without_cuda_and_without_a_launcher(tmp_path, monkeypatch
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(custom_hooks=[dict(type='EMAHook')]), 'no whole weights to average; drop EMAHook'),
+    (dict(train_dataloader=dict(batch_size=2, dataset=dict(
+        type='CachedFeatures', dataset=scenes(), network=None, cache='c'))), 'whole encoder to compare'),
     (dict(compile=True), 'together with compile; drop one of the two'),
     (dict(model=dict(type='CIDRestorer')), r'but got CIDRestorer; drop model_wrapper_cfg'),
     (dict(optim_wrapper=dict(optimizer=dict(type='AdamWScheduleFree'))), 'the average of AdamWScheduleFree; use AdamW'),
