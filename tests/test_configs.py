@@ -13,9 +13,10 @@ from mmengine.config import Config
 
 from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
-from restorekit.engine.config_check import check_config, join_data_root
+from restorekit.engine.config_check import check_config
+from restorekit.engine.data_paths import join_data_root
 from restorekit.registry import DATASETS, MODELS
-from restorekit.tasks.study import Job, Study
+from restorekit.tasks.study_file import Job, Study
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')

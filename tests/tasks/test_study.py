@@ -26,7 +26,8 @@ from restorekit.evaluation.study_summary import summarise_study
 from restorekit.files.lock import lock_folder
 from restorekit.messages import InputError, MissingFileError
 from restorekit.tasks import study as tasks
-from restorekit.tasks.study import Job, Study, study, study_report
+from restorekit.tasks.study import study, study_report
+from restorekit.tasks.study_file import Job, Study
 
 TEXT = '''
 base = 'domains/tiny'
