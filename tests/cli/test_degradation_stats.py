@@ -31,6 +31,7 @@ def folders(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_thick_haze_covers_grey_veils_and_dust_does_not(folders, capsys):
     shared = ('--real', folders / 'real', '--size', 40, '--count', 60, '--clear', folders / 'clear', '--depth',
               folders / 'depth', '--json', folders / 'out.json')

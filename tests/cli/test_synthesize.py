@@ -31,6 +31,7 @@ def clear(tmp_path, make_images):
     return tmp_path / 'clear'
 
 
+@pytest.mark.slow
 def test_pairs_and_a_manifest_that_replays_them(clear, tmp_path, capsys):
     out = tmp_path / 'out'
     assert call('cid_multi_domain', '--clear', clear, '--out', out, '--per-image', 3, '--workers', 1) == 0

@@ -148,6 +148,7 @@ def test_a_damaged_map_of_an_estimator_is_named(tmp_path):
         estimator(photo)
 
 
+@pytest.mark.slow
 def test_a_damaged_curve_of_a_run_is_named(tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'per_image.json').write_text('{')
