@@ -21,6 +21,7 @@ from restorekit.tasks.study_file import Job, Study
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
                  if not {'_base_', 'studies', 'domains'} & {*path.relative_to(configs_root()).parts})
+QUICK = {'baselines/aod_net_1xb8-20k_its.py', 'cid/cid_quickstart.py', 'habits/ema.py'}
 BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
@@ -207,10 +208,11 @@ def test_every_job_of_a_study_has_a_config_that_checks(path):
 
 
 def test_there_are_configs():
-    assert {'cid/cid_quickstart.py', 'cid/cid_small_real.py'} <= set(CONFIGS)
+    assert {'cid/cid_quickstart.py', 'cid/cid_small_real.py', *QUICK} <= set(CONFIGS)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+                                  for name in CONFIGS])
 def test_config_builds_in_every_phase(name, tmp_path, monkeypatch):
     cfg = load_config(name, data_root=tmp_path / 'data')
     cfg.work_dir = str(tmp_path / 'run')
