@@ -292,6 +292,7 @@ def test_the_parts_of_cid_differ_in_their_part_and_share_the_rest():
             ['indoor', 'outdoor'] if alone else list(cfg.train_dataloader.dataset.source.datasets))
 
 
+@pytest.mark.slow
 def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
     study = Study(configs_root() / 'studies' / 'alignment_batches.py')
     lengths = set()
@@ -307,6 +308,7 @@ def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
     assert lengths == {frozenset({(16, 120), (128, 16)})}
 
 
+@pytest.mark.slow
 def test_the_spurious_mixture_tests_what_it_rarely_shows():
     study = Study(configs_root() / 'studies' / 'spurious.py')
     for domain, share in dict(spurious=0.05, balanced=0.5).items():
@@ -322,6 +324,7 @@ def test_the_spurious_mixture_tests_what_it_rarely_shows():
             assert part.dataset.clear_dir == parts[f'{name.split("_")[0]}_white'].dataset.clear_dir
 
 
+@pytest.mark.slow
 def test_a_left_out_domain_is_not_trained_on_and_is_the_target():
     study = Study(configs_root() / 'studies' / 'domains_first.py')
     for domain, gone in dict(indoor={'indoor'}, real={'ohaze', 'tinted'}, fog={'fog'},

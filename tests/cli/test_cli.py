@@ -175,6 +175,7 @@ def test_a_wrong_value_is_a_sentence_too(trained, tmp_path, fail):
     assert 'max_iters must be a whole number of at least 1' in fail(*train, 'train_cfg.max_iters=0')
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_refused_and_resumed(trained, fail, capsys):
     last = trained / 'run' / 'adapt' / 'iter_2.pth'
     before = last.stat().st_mtime_ns
@@ -185,6 +186,7 @@ def test_a_finished_run_is_refused_and_resumed(trained, fail, capsys):
     assert text.count('finished before, skipped') == 3 and last.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path):
     work_dir = tmp_path / 'run'
     assert main(['train', str(trained / 'tiny.py'), '--work-dir', str(work_dir), '--phase', 'supervised', '--load-from',
@@ -212,6 +214,7 @@ def test_missing_data_root_names_folder_and_config(tmp_path, fail):
     assert f'looks for {tmp_path}/data/' in text and 'cid_small_real.py' in text and 'the data root is' in text
 
 
+@pytest.mark.slow
 def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_path, fail):
     write(tmp_path / 'hazy' / '1.png', noise(8, 8, 3))
     write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))

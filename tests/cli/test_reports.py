@@ -133,6 +133,7 @@ def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
         assert image.shape == (150, 3 * 200 + 2 * 4, 3)  # input, restored, truth
 
 
+@pytest.mark.slow
 def test_names_that_no_terminal_should_see(data, capsys):
     name = os.fsdecode(b'=\xff\x1b[31m.png')
     for kind in ('hazy', 'clear'):
@@ -249,6 +250,7 @@ def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fa
     assert not (data / 'cut' / 'images').exists()
 
 
+@pytest.mark.slow
 def test_two_tests_do_not_write_one_report(data, fail):
     out = data / 'out'
     out.mkdir()
@@ -287,6 +289,7 @@ def test_a_lock_that_is_no_file_is_named(data, fail, make, name):
     assert (data / 'aod.pth').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_report_follows_no_link_out_of_its_folder(data, fail):
     measure('--save-images')
     elsewhere = data / 'elsewhere'
@@ -326,6 +329,7 @@ def test_a_data_set_alone_has_no_model(data, fail):
     assert list(compare_reports('a', 'b')['rows'][0].values())[:2] == ['nights', 'PSNR@rgb']
 
 
+@pytest.mark.slow
 def test_images_stay_below_the_folder(data):
     cfg = Config.fromfile('config.py')
     cfg.test_dataloader.dataset.datasets.day.domain = '../../esc'

@@ -134,6 +134,7 @@ def test_python_makes_the_same_files_from_a_dict(clear, tmp_path):
     assert (again.skipped, again.written) == (3, 6)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_at_once(clear, tmp_path, monkeypatch):
     tried = []
 

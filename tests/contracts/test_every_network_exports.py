@@ -12,7 +12,8 @@ from restorekit.models.graph import RestorationGraph
 from restorekit.registry import MODELS
 from restorekit.tasks.export import describe, runnable, to_onnx, trace
 
-NETWORKS = [pytest.param(dict(config, type=name), id=f'{name}-{i}') for name, configs in EXAMPLES['network'].items()
+NETWORKS = [pytest.param(dict(config, type=name), id=f'{name}-{i}', marks=pytest.mark.slow if name == 'ConvIR' else [])
+            for name, configs in EXAMPLES['network'].items()
             for i, config in enumerate(configs if isinstance(configs, list) else [configs])]
 #: Their graphs take torch 10 to 40 s to write as ONNX: tools/research/export_networks.py does it, run by .ci/run.
 LONG = ('ConvIR-0', 'DehazeFormer-0', 'EncoderDecoder-1', 'EncoderDecoder-2', 'EncoderDecoder-3', 'MSBDN-0')

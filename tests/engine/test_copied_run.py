@@ -119,6 +119,7 @@ def test_with_the_stock_runner_too(tmp_path):
     assert victim.read_text() == 'precious' and (tmp_path / 'run' / 'iter_3.pth').is_file()
 
 
+@pytest.mark.slow
 def test_a_state_file_names_nothing_outside(tmp_path):
     outside = tmp_path / 'iter_9.pth'
     outside.write_text('x')
@@ -165,6 +166,7 @@ def test_checkpoints_in_another_folder_are_found_again(tmp_path):
     runner.train()  # nothing left to do
 
 
+@pytest.mark.slow
 def test_checkpoints_carry_no_places_of_this_machine(tmp_path):
     (tmp_path / 'data' / 'hazy').mkdir(parents=True)
     cfg = best_config(tmp_path / 'run', iters=2, data_root=str(tmp_path / 'data'))
@@ -200,6 +202,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused_and_the_first_keeps_its_files(tmp_path):
     cfg = config(tmp_path / 'run', iters=2)
     train(cfg)

@@ -221,6 +221,7 @@ def test_float16_on_the_cpu_is_refused(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 def test_resume_never_runs_text_from_a_checkpoint(tmp_path):
     train(quick(tmp_path / 'run', iters=2))
     trap = tmp_path / 'trap'
@@ -265,6 +266,7 @@ def test_fine_tuning_takes_the_network_and_no_training_state(tmp_path):
     assert {float(state['step']) for state in optimizer['state'].values()} == {1.0}
 
 
+@pytest.mark.slow
 def test_old_checkpoint_goes_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     cfg = quick(tmp_path, interval=1)
     cfg['default_hooks']['checkpoint']['max_keep_ckpts'] = 1

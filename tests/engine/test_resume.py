@@ -98,6 +98,7 @@ def test_a_validation_cut_off_is_run_on_resume(tmp_path, monkeypatch):
     assert names[0] == names[1]
 
 
+@pytest.mark.slow
 def test_the_old_best_goes_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     cfg = config(tmp_path, iters=2, interval=1)
     cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')

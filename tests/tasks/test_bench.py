@@ -83,6 +83,7 @@ def test_a_set_that_is_drawn_is_the_same_in_bench_and_in_its_own_config(tmp_path
     assert all(torch.equal(ours[i]['inputs'], own[i]['inputs']) for i in range(2))
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     restored, make = [], module._restorer
 
@@ -115,6 +116,7 @@ def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     assert run('input', 'clahe')['rows'] == again and not restored
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_chart(data, quick, capsys):
     pytest.importorskip('matplotlib')
     assert main(['bench', 'clahe', 'nothing=input', '--data', 'set.py', '--data-root', 'data', '--out', 'out',
