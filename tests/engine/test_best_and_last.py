@@ -48,6 +48,7 @@ def test_a_phase_after_early_stopping_starts_from_its_weights(tmp_path):
     assert kept == ['first/iter_4.pth', 'second/iter_1.pth']
 
 
+@pytest.mark.slow
 def test_an_error_between_two_iterations_loses_nothing(tmp_path, monkeypatch):
     real = ResumableIterLoop._passes
 

@@ -240,6 +240,7 @@ def test_target_domain_that_is_empty(tmp_path):
         build(cfg).train()
 
 
+@pytest.mark.slow
 def test_small_target_domain_never_runs_out(tmp_path):
     cfg = quick(tmp_path, iters=4)
     cfg['train_dataloader'].update(batch_size=3, dataset=dict(PAIR, target=scenes(length=1, domain='target')))

@@ -142,6 +142,7 @@ def test_ema_weights_are_validated_and_handed_over(whole, monkeypatch, tmp_path)
     assert same(last['state_dict'], read(folder)['state_dict'])
 
 
+@pytest.mark.slow
 def test_the_best_is_that_of_each_metric_and_its_direction(whole):
     folder = whole('save_best')
     for phase in ('first', 'second'):
@@ -209,12 +210,14 @@ def test_layer_decay_refuses_what_it_cannot_do():
             LayerDecayOptimWrapperConstructor(dict(optimizer=dict(type='Adam', lr=1e-3)), change)(model)
 
 
+@pytest.mark.slow
 def test_modules_learn_at_their_own_rate(whole):
     groups = read(whole('module_lr'), 'first', 1)['optimizer']['param_groups']
     assert {round(group['initial_lr'], 8) for group in groups} == {1e-4, 1e-3}
     assert {group['weight_decay'] for group in groups} == {0.01, 0.0}
 
 
+@pytest.mark.slow
 def test_batches_add_up_to_one_step(whole):
     folder = whole('accumulation')
     steps = [read(folder, step=step) for step in (1, 3, 4)]
@@ -223,6 +226,7 @@ def test_batches_add_up_to_one_step(whole):
     assert ['gradients' in content for content in steps] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_mixed_precision_changes_numbers_only_a_little(whole, plain):
     a, b = (read(folder)['state_dict']['network.encoder.conv1.0.weight'] for folder in (whole('amp'), plain))
     assert a.dtype == torch.float32 and not torch.equal(a, b) and (a - b).abs().max() < 2e-2
