@@ -1,7 +1,8 @@
 """Runners, loops, optimizer wrappers and hooks."""
 
 from .adversarial_optim import AdversarialOptimWrapper, AdversarialOptimWrapperConstructor
-from .config_check import check_config, check_paths, join_data_root
+from .config_check import check_config
+from .data_paths import check_paths, join_data_root
 from .evaluation_loop import EvaluationLoop
 from .fully_sharded import FullyShardedModel
 from .hooks import *  # noqa: F403

@@ -72,6 +72,7 @@ def test_phase_keys_belong_into_phases():
     check_config(tiny(frozen=['network.encoder'], init_from='best'), 'a.py', phase=True)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_file_names_the_file_and_the_phase(tmp_path):
     cfg = tiny(**{'phases.supervised.model.reweighter.target_es': 0.5})
     file = tmp_path / 'mine.py'

@@ -112,6 +112,7 @@ def test_several_sets_that_are_drawn_are_each_what_it_is_alone(tmp_path, quick, 
                 assert found[image] == pytest.approx(values, abs=1e-6), image
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     restored, make = [], module._restorer
 
@@ -144,6 +145,7 @@ def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     assert run('input', 'clahe')['rows'] == again and not restored
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_chart(data, quick, capsys):
     pytest.importorskip('matplotlib')
     assert main(['bench', 'clahe', 'nothing=input', '--data', 'set.py', '--data-root', 'data', '--out', 'out',
