@@ -45,8 +45,9 @@ def add_config_options(parser):
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
                         help='change values of the config, for example train_cfg.max_iters=100 or '
                         'phases.adapt.model.alignment=none')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how the processes of a distributed run are started (default: none, a single process)')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
+                        help='how the processes of a distributed run are started (default: the launcher of the config, '
+                        'or none, a single process)')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
