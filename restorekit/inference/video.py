@@ -190,7 +190,7 @@ class _SegmentWriter:
         os.replace(self.path, self.folder / f'{self.part:06d}.nut')
         np.save(self.folder / 'size.npy', np.array([self.stream.width, self.stream.height]))
         data = io.BytesIO()
-        np.savez(data, allow_pickle=False, **state)
+        np.savez(data, **state)
         atomic_write_bytes(data.getvalue(), self.folder / f'{self.part:06d}.npz')
 
     def abandon(self) -> None:
@@ -217,7 +217,8 @@ def _open(av: ModuleType, source: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, source: Path) -> VideoStream:
-    streams = [stream for stream in container.streams.video if not stream.disposition & 0x400]  # a cover picture
+    streams = [stream for stream in container.streams.video
+               if type(stream.disposition).attached_pic not in stream.disposition]  # which is a cover picture
     if not streams:
         raise VideoFileError(f'{source} has no video stream')
     streams[0].thread_type = 'AUTO'
