@@ -2,6 +2,7 @@
 
 import gc
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -9,6 +10,7 @@ import torch.distributed as dist
 from restorekit.messages import InputError, UnavailableError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+_MEET_WITHIN = timedelta(minutes=5)  # torch waits 30, also where the launcher was killed and nobody will ever come
 _started = False  # a group, by init_distributed
 
 
@@ -22,7 +24,8 @@ def init_distributed(launcher):
 
     Raises:
         ValueError: If there is no such launcher.
-        RuntimeError: If 'slurm' or 'mpi' is asked for without CUDA, or 'pytorch' outside torchrun.
+        RuntimeError: If 'slurm' or 'mpi' is asked for without CUDA, or 'pytorch' outside torchrun; or if the other
+            processes do not come within five minutes.
 
     Example:
         >>> init_distributed('none')
@@ -43,13 +46,26 @@ def init_distributed(launcher):
         from mmengine.dist import init_dist
         if launcher == 'mpi':  # mmengine reads it for the device, but leaves LOCAL_RANK, which it wraps models by
             os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
-        init_dist(launcher, backend='nccl')
+        init_dist(launcher, backend='nccl', **(_meet() if launcher == 'pytorch' else {}))
     elif launcher == 'pytorch':
-        dist.init_process_group('gloo')
+        dist.init_process_group('gloo', **_meet())
     else:
         raise UnavailableError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
                                "torchrun and launcher='pytorch', or one process with launcher='none'")
     _started = True
+
+
+def _meet():
+    """Return the store where the processes of torchrun meet, as arguments of ``init_process_group``."""
+    try:
+        store, number, count = next(dist.rendezvous('env://', timeout=_MEET_WITHIN))
+    except dist.DistError as error:
+        address = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
+        raise UnavailableError(f'process {os.environ["RANK"]} of {os.environ["WORLD_SIZE"]} has not met the others at '
+                               f'{address} within {_MEET_WITHIN.seconds} s; look why they, or their launcher, have '
+                               f'ended, or whether a firewall is between ({error})') from error
+    store.set_timeout(dist.default_pg_timeout)
+    return dict(store=store, rank=number, world_size=count)
 
 
 def end_distributed():

@@ -53,7 +53,8 @@ def add_arguments(parser):
     group = parser.add_argument_group('films')
     group.add_argument('--sequence', action='store_true', help='the images are frames of a film: no flicker')
     group.add_argument('--video-smooth', type=float, metavar='SECONDS',
-                       help='smooth changes of the whole picture over this time (default: 1; 0: off)')
+                       help='smooth changes of the whole picture over this time, and do not amplify the grain of what '
+                       'stands still (default: 1; 0: restore each frame by itself)')
     group.add_argument('--video-crf', type=int, metavar='Q', help='quality of films, 0 (best) to 51 (default: 16)')
     group = parser.add_argument_group('computation')
     group.add_argument('--device', help='cpu, cuda, cuda:1, ...; default: CUDA if there is one')

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from restorekit.files.image_io import unit_scale
 from restorekit.files.photo import Photo
 from restorekit.functional.shrink import shrink
 
+from .grain import Grain
 from .pipeline import RestorationPipeline
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ class SequenceRestorer:
     A network that looks at the whole image (at its airlight, its colour) answers a little differently to every frame,
     which shows as flicker. What it sees, its coefficients or global averages, is averaged over the last frames with
     weights that fall off exponentially, and begins anew where a new scene does. While the scene stands still, so that
-    only the noise of the camera is seen, it is averaged over up to twenty times as many. Networks that see no more than
-    their receptive field do not need that and restore frames one by one.
+    only the noise of the camera is seen, it is averaged over up to twenty times as many. Where nothing moves, the grain
+    of the frames is kept as it is and not amplified (:class:`~restorekit.inference.grain.Grain`), with any network.
 
     Args:
         pipeline (RestorationPipeline): The model.
@@ -49,6 +51,7 @@ class SequenceRestorer:
     def __init__(self, pipeline: RestorationPipeline, frames: float = 25):
         self.pipeline, self.frames = pipeline, frames
         self.held: Sequence[Tensor] | None = None
+        self.grain: Grain | None = None
         self.small: np.ndarray | None = None
         self.usual: np.ndarray | None = None
 
@@ -60,13 +63,22 @@ class SequenceRestorer:
     def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', **options: Unpack[RestoreOptions]
                        ) -> np.ndarray:
         """Restore the next frame; see :meth:`RestorationPipeline.restore_pixels`."""
-        seen = self.pipeline.look(pixels) if self.frames else None
-        if seen is None:
+        if not self.frames:
             return self.pipeline.restore_pixels(pixels, name=name, **options)
-        small = shrink(pixels, min(32, pixels.shape[0]), min(32, pixels.shape[1]))
-        small = small / (np.iinfo(pixels.dtype).max if pixels.dtype.kind == 'u' else 1)
-        cut = self.small is None or small.shape != self.small.shape or np.abs(small - self.small).mean() > _CUT
-        if self.held is None or self.usual is None or cut:
+        full = float(unit_scale(pixels, name))
+        small = shrink(pixels, min(32, pixels.shape[0]), min(32, pixels.shape[1])) / full
+        cut = self.small is None or small.shape != self.small.shape or bool(np.abs(small - self.small).mean() > _CUT)
+        self._follow(self.pipeline.look(pixels), small, cut)
+        if self.grain is None or self.grain.full != full:
+            self.grain = Grain(full)
+        still = self.grain.still(pixels, cut)
+        return self.grain.put_back(pixels, still, self.pipeline.restore_pixels(still, name=name, held=self.held,
+                                                                               **options))
+
+    def _follow(self, seen: Sequence[Tensor] | None, small: np.ndarray, cut: bool) -> None:
+        if seen is None:
+            self.held = None
+        elif self.held is None or self.usual is None or cut:
             self.held, self.usual = seen, small
         else:
             weight = 1 - float(np.exp(-1 / self.frames))
@@ -75,7 +87,6 @@ class SequenceRestorer:
             weight *= min(1.0, max(moves, 1 / _SLOWEST))
             self.held = [old + (new - old) * weight for old, new in zip(self.held, seen, strict=True)]
         self.small = small
-        return self.pipeline.restore_pixels(pixels, name=name, held=self.held, **options)
 
     def restore_photo(self, photo: Photo, name: str = 'the image', **options: Unpack[RestoreOptions]) -> Photo:
         """Restore the next frame, given as a photo; see :meth:`RestorationPipeline.restore_photo`."""
@@ -87,15 +98,22 @@ class SequenceRestorer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what is carried from frame to frame, as arrays."""
-        if self.held is None or self.small is None or self.usual is None:
-            return {}
-        held = {f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)}
-        return dict(small=self.small, usual=self.usual, **held)
+        found = {} if self.small is None else dict(small=self.small)
+        if self.grain is not None and self.grain.mean is not None:
+            found |= dict(grain=self.grain.mean, grain_count=np.array([self.grain.count, self.grain.full]))
+        if self.held is not None and self.usual is not None:
+            held = {f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)}
+            found |= dict(usual=self.usual, **held)
+        return found
 
     def restore_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`state` returned."""
-        if not state:
-            return
-        import torch
-        self.small, self.usual = state['small'], state['usual']
-        self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(len(state) - 2)]
+        self.small = state.get('small')
+        if 'grain' in state:
+            self.grain = Grain(float(state['grain_count'][1]))
+            self.grain.mean, self.grain.count = state['grain'], int(state['grain_count'][0])
+        if 'usual' in state:
+            import torch
+            count = sum(name.startswith('held') for name in state)
+            self.usual = state['usual']
+            self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(count)]

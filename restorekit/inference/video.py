@@ -107,7 +107,7 @@ def restore_video(pipeline: RestorationPipeline, source: str | os.PathLike, targ
                 if (done := folder / f'{part:06d}.npz').exists():
                     if at == 0:
                         with np.load(done) as state:
-                            restorer.restore_state({key: state[key] for key in state.files})
+                            restorer.restore_state(dict(state))
                     report.resumed += 1
                     report.size = tuple(np.load(folder / 'size.npy')) if (folder / 'size.npy').exists() else (0, 0)
                     continue
@@ -189,9 +189,14 @@ class _SegmentWriter:
         self.container.close()
         os.replace(self.path, self.folder / f'{self.part:06d}.nut')
         np.save(self.folder / 'size.npy', np.array([self.stream.width, self.stream.height]))
+        self._write_state(self.part, state)
+        if self.part:
+            self._write_state(self.part - 1, {})  # it is as large as a frame, and a resumed run needs the last
+
+    def _write_state(self, part: int, state: dict[str, np.ndarray]) -> None:
         data = io.BytesIO()
         np.savez(data, **state)
-        atomic_write_bytes(data.getvalue(), self.folder / f'{self.part:06d}.npz')
+        atomic_write_bytes(data.getvalue(), self.folder / f'{part:06d}.npz')
 
     def abandon(self) -> None:
         self.container.close()

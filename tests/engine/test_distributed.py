@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,18 @@ def test_launcher_outside_torchrun_says_so(cpu, monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '1')
     with pytest.raises(RuntimeError, match='needs RANK, .*torchrun --nproc-per-node'):
         init_distributed('pytorch')
+
+
+def test_processes_do_not_wait_for_ever_for_others(cpu, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))  # and never listens
+        env = dict(RANK='1', LOCAL_RANK='1', WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
+                   MASTER_PORT=str(probe.getsockname()[1]))
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(restorekit.distributed, '_MEET_WITHIN', timedelta(seconds=1))
+        with pytest.raises(RuntimeError, match='process 1 of 2 has not met the others at 127.0.0.1.* within 1 s'):
+            init_distributed('pytorch')
 
 
 def test_unknown_launcher_names_the_known():

@@ -6,6 +6,7 @@ change of a pixel from frame to frame, relative to its mean; of a restoration it
 input. ``whole`` is the same of the mean colours of the frames, from which noise is gone: what the eye sees as flicker.
 ``fixed`` is what is left where the network looks at the first frame only: the film's own noise, times the contrast that
 is restored. ``change`` is the mean absolute difference of output and input, smoothed, relative to frame by frame.
+``PSNR`` is that to the restoration of the same film without noise, frame by frame, of the last half of the frames.
 
     python tools/research/flicker.py PHOTO ... [--model haze | --checkpoint FILE] [--frames 50] [--smooth 1] [--drift]
 """
@@ -24,8 +25,8 @@ from restorekit.text_table import markdown_table
 RATE = 25
 
 
-def film(photo, frames, drift, width=480, noise=3, seed=0):
-    """Yield the frames of a static scene."""
+def film(photo, frames, drift, noise=3, width=480, seed=0):
+    """Yield the frames of a scene."""
     generator = np.random.default_rng(seed)
     height = round(photo.shape[0] * width / photo.shape[1])
     wide = cv2.resize(photo, (width + 2 * frames, height), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -71,6 +72,13 @@ def measure(frames, restore):
     return own, ratio, np.mean(changes)
 
 
+def psnr(frames, truths):
+    """Return the PSNR of frames to others in dB, of the last half."""
+    pairs = list(zip(frames, truths, strict=True))
+    error = np.mean([np.square(a.astype(np.float32) - b).mean() for a, b in pairs[len(pairs) // 2:]])
+    return 10 * np.log10(255 ** 2 / error)
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,7 +91,7 @@ def main():
     args = parser.parse_args()
     model = restorekit.load(args.model, checkpoint=args.checkpoint)
     names = 'frame by frame', 'smoothed', 'fixed'
-    table = [('film', 'photo', 'flicker', *names, 'whole', *names, 'change')]
+    table = [('film', 'photo', 'flicker', *names, 'whole', *names, 'change', 'PSNR', 'smoothed')]
     for drift in (False, True) if args.drift else (False,):
         for path in args.photos:
             photo = read_image(path)
@@ -97,7 +105,11 @@ def main():
             for kind, digits in (('of_pixels', 2), ('of_colours', 4)):
                 mine, *others = (getattr(x, kind)() for x in (own, single, smooth, fixed))
                 row += [f'{mine:.{digits}f} %', *(f'{x:.{digits}f} % ({x / mine:.2f} x)' for x in others)]
-            table.append((*row, f'{smooth_change / change:.3f} x'))
+            truths = [model(frame) for frame in film(photo, args.frames, drift, noise=0)]
+            restorer = SequenceRestorer(model, args.smooth * RATE)
+            qualities = [psnr(map(restore, film(photo, args.frames, drift)), truths)
+                         for restore in (model, restorer.restore_pixels)]
+            table.append((*row, f'{smooth_change / change:.3f} x', *(f'{quality:.2f}' for quality in qualities)))
     print(markdown_table(table))
 
 

@@ -117,10 +117,20 @@ def start(file, folder, processes, resume):
                             start_new_session=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
 
 
-def end(process, sign):
+def kill_workers(folder):
+    """Kill what trains in a folder: torchrun's workers are in groups of their own, and outlive it."""
+    for entry in Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if str(folder) in (entry / 'cmdline').read_text().split('\0') and int(entry.name) != os.getpid():
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def end(process, sign, folder):
     """Send a signal as the terminal would, wait, and leave nothing of the group behind; returns what was said."""
     if sign is not None and process.poll() is None:
         os.killpg(process.pid, sign)
+        if sign == signal.SIGKILL:
+            kill_workers(folder)
     try:
         said = process.communicate(timeout=600)[0]
     finally:
@@ -160,7 +170,7 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
     RestoreConfig(cfg).dump(str(file))
     begun = time.time()
     process = start(file, folder / 'whole', processes, False)
-    said = end(process, None)
+    said = end(process, None, folder / 'whole')
     seconds = time.time() - begun
     if process.returncode:
         return [said], []
@@ -173,7 +183,7 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
         if sign is not None:
             time.sleep(seconds * draw.uniform(0.05 if processes == 1 else 0.4, 0.95))
         finished = process.poll() is not None
-        said = end(process, sign)
+        said = end(process, sign, cut)
         if process.returncode == 0:
             found += differences(folder / 'whole', cut)
             runs += 1
