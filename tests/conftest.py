@@ -1,11 +1,13 @@
 """Shared fixtures: one thread in each process, as many processes as cores for whole folders, small image folders."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+gc.disable()  # half a million objects that stay are imported and collected: to look through them is a third of it
 sys.path.insert(0, str(Path(__file__).parent / 'helpers'))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -33,6 +35,13 @@ def pytest_cmdline_main(config):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if cores > 1:
         option.numprocesses, option.dist = min(cores, 8), option.dist if option.dist != 'no' else 'worksteal'
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """Collect garbage from here on, and only that of the tests."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -35,7 +35,7 @@ def tree(tmp_path, monkeypatch):
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    monkeypatch.setattr(config, 'mim_root', lambda: root)
+    monkeypatch.setattr('restorekit.config.files.mim_root', lambda: root)
     return root
 
 
@@ -141,7 +141,7 @@ def test_other_packages_go_to_mmengine(tree, monkeypatch):
         assert replacement.__wrapped__ is original
     functions = {original.__name__: replacement for original, replacement in seen}
     assert functions['is_installed']('restorekit') is True
-    assert functions['get_installed_path']('restorekit') == str(config.PACKAGE_ROOT)
+    assert functions['get_installed_path']('restorekit') == str(config.files.PACKAGE_ROOT)
     with pytest.raises(FileNotFoundError, match='/elsewhere/.mim/model-index.yml'):
         functions['_get_cfg_metainfo']('/elsewhere', 'cid/small')
     compat.register_package()
@@ -157,7 +157,7 @@ def test_package_name_is_unknown_to_mmengine_alone(tree, tmp_path, monkeypatch):
 
 def test_configs_of_a_wheel_come_before_the_folder_above(tmp_path, monkeypatch):
     package = tmp_path / 'restorekit'
-    monkeypatch.setattr(config, 'PACKAGE_ROOT', package)
+    monkeypatch.setattr('restorekit.config.files.PACKAGE_ROOT', package)
     (tmp_path / 'configs').mkdir()
     with pytest.raises(FileNotFoundError, match='has no configs'):  # someone else's: site-packages/configs
         config.mim_root()

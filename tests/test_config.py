@@ -1,16 +1,18 @@
 """Finding, loading and recording configs."""
 
 import copy
+import importlib
 import json
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from restorekit import config
-from restorekit.messages import WriteError
+from restorekit.messages import WriteError, nearest
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ phases = dict(
     }
     for name, text in files.items():
         write(tmp_path / 'configs' / name, text)
-    monkeypatch.setattr(config, 'mim_root', lambda: tmp_path)
+    monkeypatch.setattr('restorekit.config.files.mim_root', lambda: tmp_path)
     return tmp_path / 'configs'
 
 
@@ -67,9 +69,9 @@ def test_missing_config_with_nothing_near_lists_all(root):
 
 
 def test_nearest_is_blind_to_case_and_bounded():
-    assert config.nearest('psnr', ['PSNR', 'SSIM']) == ['PSNR']
-    assert config.nearest('aaa', ['aaab', 'aaac', 'aaad', 'aaae'], n=2) == ['aaae', 'aaad']
-    assert config.nearest('x', []) == []
+    assert nearest('psnr', ['PSNR', 'SSIM']) == ['PSNR']
+    assert nearest('aaa', ['aaab', 'aaac', 'aaad', 'aaae'], n=2) == ['aaae', 'aaad']
+    assert nearest('x', []) == []
 
 
 def test_options_and_data_root_are_applied(root):
@@ -202,22 +204,22 @@ def test_a_child_config_may_replace_text_by_a_dict_and_a_data_set_by_another(tmp
 @pytest.fixture
 def own_module(tmp_path, monkeypatch):
     """Write a module beside a config that imports it; returns the function that loads the config."""
-    monkeypatch.setattr(config.sys, 'path', list(config.sys.path))
+    monkeypatch.setattr(sys, 'path', list(sys.path))
 
     def load(text, imports="dict(imports=['my_own_net'])"):
         if text is not None:
             (tmp_path / 'my_own_net.py').write_text(text)
-        config.sys.modules.pop('my_own_net', None)
-        config.importlib.invalidate_caches()
+        sys.modules.pop('my_own_net', None)
+        importlib.invalidate_caches()
         return config.load_config(write(tmp_path / 'c.py', f'custom_imports = {imports}\n'))
     yield load
-    config.sys.modules.pop('my_own_net', None)
+    sys.modules.pop('my_own_net', None)
 
 
 @pytest.mark.parametrize('imports', ["dict(imports=['my_own_net'])", "['my_own_net']", "'my_own_net'"])
 def test_a_module_beside_the_config_is_imported(own_module, imports):
     own_module('value = 3\n', imports)
-    assert config.sys.modules['my_own_net'].value == 3
+    assert sys.modules['my_own_net'].value == 3
 
 
 @pytest.mark.parametrize(('text', 'message'), [

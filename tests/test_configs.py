@@ -13,13 +13,15 @@ from mmengine.config import Config
 
 from restorekit.config import configs_root, load_config, phase_config
 from restorekit.engine import MultiPhaseRunner, RestoreRunner
-from restorekit.engine.config_check import check_config, join_data_root
+from restorekit.engine.config_check import check_config
+from restorekit.engine.data_paths import join_data_root
 from restorekit.registry import DATASETS, MODELS
-from restorekit.tasks.study import Job, Study
+from restorekit.tasks.study_file import Job, Study
 
 ROOT = configs_root().parent
 CONFIGS = sorted(path.relative_to(configs_root()).as_posix() for path in configs_root().rglob('*.py')
                  if not {'_base_', 'studies', 'domains'} & {*path.relative_to(configs_root()).parts})
+QUICK = {'baselines/aod_net_1xb8-20k_its.py', 'cid/cid_quickstart.py', 'habits/ema.py'}
 BASES = sorted((configs_root() / '_base_' / 'datasets').glob('*.py'))
 METAFILES = sorted(configs_root().rglob('metafile.yml'))
 DEPTH_SUFFIX = '.png'
@@ -206,10 +208,11 @@ def test_every_job_of_a_study_has_a_config_that_checks(path):
 
 
 def test_there_are_configs():
-    assert {'cid/cid_quickstart.py', 'cid/cid_small_real.py'} <= set(CONFIGS)
+    assert {'cid/cid_quickstart.py', 'cid/cid_small_real.py', *QUICK} <= set(CONFIGS)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+                                  for name in CONFIGS])
 def test_config_builds_in_every_phase(name, tmp_path, monkeypatch):
     cfg = load_config(name, data_root=tmp_path / 'data')
     cfg.work_dir = str(tmp_path / 'run')
@@ -289,6 +292,7 @@ def test_the_parts_of_cid_differ_in_their_part_and_share_the_rest():
             ['indoor', 'outdoor'] if alone else list(cfg.train_dataloader.dataset.source.datasets))
 
 
+@pytest.mark.slow
 def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
     study = Study(configs_root() / 'studies' / 'alignment_batches.py')
     lengths = set()
@@ -304,6 +308,7 @@ def test_a_variant_trains_as_long_as_the_baseline_without_the_left_out_domain():
     assert lengths == {frozenset({(16, 120), (128, 16)})}
 
 
+@pytest.mark.slow
 def test_the_spurious_mixture_tests_what_it_rarely_shows():
     study = Study(configs_root() / 'studies' / 'spurious.py')
     for domain, share in dict(spurious=0.05, balanced=0.5).items():
@@ -319,6 +324,7 @@ def test_the_spurious_mixture_tests_what_it_rarely_shows():
             assert part.dataset.clear_dir == parts[f'{name.split("_")[0]}_white'].dataset.clear_dir
 
 
+@pytest.mark.slow
 def test_a_left_out_domain_is_not_trained_on_and_is_the_target():
     study = Study(configs_root() / 'studies' / 'domains_first.py')
     for domain, gone in dict(indoor={'indoor'}, real={'ohaze', 'tinted'}, fog={'fog'},

@@ -51,8 +51,10 @@ def run(args):
                       metrics=args.metrics, data_root=args.data_root, sizes=args.sizes, repeats=args.repeats,
                       device=args.device, progress=progress)
     say(format_bench(found))
+    files = ['bench.md', 'bench.csv', 'bench.json', 'reports/']
     try:
         draw_bench(found, Path(args.out, 'bench.png'))
+        files.insert(1, 'bench.png')
     except MissingDependencyError as error:
         say(f'no chart: {error}', file=sys.stderr)
-    say(f'Written to {args.out}: bench.md, bench.csv, bench.json, reports/')
+    say(f'Written to {args.out}: {", ".join(files)}')

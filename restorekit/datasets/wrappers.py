@@ -13,8 +13,10 @@ from .folders import SingleDataset
 
 
 class _Wrapper(RestoreDataset):
+    own_draws = False  # whether an item asked for by a plain index is drawn as its part alone would draw it
+
     def _build(self, dataset):
-        if isinstance(dataset, dict) and dataset.get('seed'):
+        if isinstance(dataset, dict) and dataset.get('seed') and not self.own_draws:
             raise InputError(f'{type(self).__name__}: seed={dataset["seed"]} of its {dataset.get("type")} has no '
                              'effect, since a part draws with the seed of the whole; give seed to '
                              f'{type(self).__name__}')
@@ -50,10 +52,13 @@ class ConcatDataset(_Wrapper):
             (normalised); the image inside it is then drawn uniformly, from the draw's seed. Default: one after the
             other, each image once; so is an item asked for by a plain index, as in validation, in any case.
         seed (int): See :class:`RestoreDataset`.
+        own_draws (bool): Draw an item asked for by a plain index (crops, degradations) as its dataset does alone, by
+            its own seed and index, whatever stands before it; so test sets are joined by ``--data``.
     """
 
-    def __init__(self, datasets, weights=None, seed=0):
+    def __init__(self, datasets, weights=None, seed=0, own_draws=False):
         super().__init__(seed=seed)
+        self.own_draws = own_draws
         if isinstance(datasets, dict):
             datasets = {name: dataset for name, dataset in datasets.items() if dataset is not None}
             if isinstance(weights, dict):
@@ -100,6 +105,8 @@ class ConcatDataset(_Wrapper):
             index = derive_seed(draw.seed, 2) % len(self.datasets[which])
         else:
             which, index = self._find(draw.index)
+        if draw.fixed and self.own_draws:
+            return self.datasets[which][index]
         return self.datasets[which][draw.child(3, index)]
 
 

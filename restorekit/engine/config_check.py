@@ -5,7 +5,6 @@ import inspect
 import multiprocessing
 import re
 import sys
-from pathlib import Path
 
 from mmengine import registry as root_registries
 from mmengine.registry import Registry
@@ -13,7 +12,7 @@ from torch.utils.data import Dataset
 
 from restorekit import registry as registries
 from restorekit.config import ConfigError, import_modules
-from restorekit.messages import MissingDependencyError, MissingFileError, did_you_mean, nearest, unknown_name_message
+from restorekit.messages import MissingDependencyError, did_you_mean, nearest, unknown_name_message
 
 from .unread_keys import check_unread_keys
 from .value_check import check_components, check_kinds, check_values
@@ -27,7 +26,6 @@ TOP_LEVEL_KEYS = frozenset("""
     efficient_conv_bn_eval phases data_root runner_type
     """.split())  # noqa: SIM905 a list of names reads better than a tower of quotes
 PHASE_KEYS = frozenset({'frozen', 'init_from', 'continue_training'})
-PATH_SUFFIXES = ('_dir', '_file')
 _NOT_KEYWORDS = frozenset({'type', '_scope_', '_delete_'})
 _BY_THE_RUNNER = frozenset({'optimizer', 'param_name', 'epoch_length'})  # what a scheduler is given by it
 _CLIP_GRAD = frozenset(['max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'])
@@ -214,72 +212,6 @@ def _check_known(node, known, place, where):
             raise ConfigError(f'{where}: {place} has no {key!r}; {hint}')
 
 
-def check_paths(cfg, where, splits=('train', 'val', 'test')):
-    """Check that the folders and files the datasets of a config name are there.
-
-    Args:
-        cfg (Config | dict): The config, its data root joined.
-        where (str): Its file (and phase), for messages.
-        splits (Sequence[str]): Look at these datasets only.
-
-    Raises:
-        FileNotFoundError: Names the folder looked for, the key, the config and the data root.
-    """
-    for loader in (f'{split}_dataloader' for split in splits):
-        for place, key, path in _data_paths(cfg.get(loader), loader):
-            if not Path(path).exists():
-                root = cfg.get('data_root')
-                hint = f'the data root is {root}' if root else 'no data root was given: pass --data-root FOLDER'
-                raise MissingFileError(f'{where}: {place}.{key} looks for {Path(path).absolute()}, which is not '
-                                       f'there; {hint}')
-
-
-def join_data_root(cfg):
-    """Join ``data_root`` before every relative path (a key ending in ``_dir`` or ``_file``) of the datasets."""
-    root = cfg.get('data_root')
-    if not root:
-        return
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        _join(cfg.get(loader), str(root))
-
-
-def _join(node, root):
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if str(key).endswith(PATH_SUFFIXES) and isinstance(value, str):
-                node[key] = _joined(root, value)
-            elif str(key).endswith(PATH_SUFFIXES) and isinstance(value, (list, tuple)):
-                node[key] = [_joined(root, path) if isinstance(path, str) else path for path in value]
-            else:
-                _join(value, root)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _join(value, root)
-
-
-def _joined(root, path):
-    if '://' in path or path.startswith('/'):
-        return path
-    return f'{root.rstrip("/")}/{path}' if '://' in root else str(Path(root, path))
-
-
-def _data_paths(node, place):
-    """The places, keys and paths of what must be there on this machine."""
-    if isinstance(node, dict):
-        backend = node.get('backend_args')
-        remote = isinstance(backend, dict) and backend.get('backend', 'local') not in ('local', 'lmdb')
-        for key, value in node.items():
-            if str(key).endswith(PATH_SUFFIXES) and isinstance(value, (str, list, tuple)):
-                if not (remote and str(key).endswith('_dir')):
-                    yield from ((place, key, path) for path in ([value] if isinstance(value, str) else value)
-                                if isinstance(path, str) and '://' not in path)
-            else:
-                yield from _data_paths(value, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for i, value in enumerate(node):
-            yield from _data_paths(value, f'{place}[{i}]')
-
-
 def _components():
     """Every registered name and its class or function, ours before MMEngine's."""
     import mmengine.evaluator  # noqa: F401  these register what a config may name
@@ -304,7 +236,7 @@ def _check(node, place, where, components, values):
         name = node.get('type')
         if name is not None and not isinstance(name, str) and not callable(name):
             raise ConfigError(f"{where}: {place}.type must be a component's name, but got {name!r}")
-        if isinstance(name, str):
+        if isinstance(name, str) and place != 'optim_wrapper.clip_grad':  # whose type is no component
             component = components.get(name) or components.get(name.removeprefix('restorekit.'))
             if component is None:
                 kind, known = _of_the_kind(place, components)

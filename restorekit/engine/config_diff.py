@@ -8,7 +8,7 @@ from restorekit.config import config_to_json
 _IRRELEVANT = {'work_dir', 'load_from', 'resume', 'experiment_name', 'launcher', 'data_root', 'filename', 'log_level',
                'log_processor', 'visualizer', 'env_cfg', 'num_workers', 'persistent_workers', 'pin_memory',
                'prefetch_factor', 'timeout', 'cache', 'logger', 'timer', 'compile', 'test_dataloader', 'test_cfg',
-               'test_evaluator', 'runner_type'}
+               'test_evaluator', 'runner_type', 'model_wrapper_cfg'}
 
 
 def relevant(cfg):

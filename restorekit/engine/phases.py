@@ -19,7 +19,6 @@ from restorekit.files.lock import lock_folder, unlock_folder
 from restorekit.files.names import log
 from restorekit.messages import (
     ExistingFileError,
-    InputError,
     MissingFileError,
     UserError,
     WriteError,
@@ -30,15 +29,17 @@ from restorekit.registry import RUNNERS
 from .completion import loop_length, schedulers
 from .config_check import PHASE_KEYS, TOP_LEVEL_KEYS
 from .config_diff import differences, relevant
+from .fully_sharded import check_available, check_fully_sharded
 from .hooks import SafeCheckpointHook
+from .phase_checks import check_continuation, check_start
 from .prepare import prepare
+from .run_state import STATE_FILE, read_state
 from .runner import RestoreRunner
 from .stored_paths import last_name
 from .summary import describe_model
 from .unread_keys import check_phase
 from .value_check import check_kinds, check_trainable
 
-STATE_FILE = 'run_state.json'
 SINGLE_PHASE = 'train'
 
 
@@ -103,13 +104,13 @@ class MultiPhaseRunner:
             raise ConfigError(f'{self.where}: ' + unknown_name_message(phase, self.phases, 'phases of this config'))
         self.only = phase
         self.state_path = self.work_dir / STATE_FILE
-        self.state = self._read_state()
+        self.state = read_state(self.state_path)
         self.recorded, self.models, self.extended = {}, {}, []
         self.begun = False  # whether an iteration has been trained
         self.configs = {name: self.phase_config(name) for name in self.phases}
         for name in self.phases:
-            self._check_continuation(name)
-            self._check_start(name)
+            check_continuation(name, self.configs, self.models, self.where)
+            check_start(name, self.configs, self.where, phase, lambda name: self.checkpoint(name, 'best_checkpoint'))
 
     @classmethod
     def from_cfg(cls, cfg):
@@ -143,6 +144,7 @@ class MultiPhaseRunner:
             for _, node in schedulers(cfg.get('param_scheduler'), ''):
                 node.setdefault('end', length)
         self.models[name] = prepare(cfg, where, phase=not self.single, schedule_length=length)
+        check_fully_sharded(cfg, self.models[name], where)
         cfg.work_dir = str(self.work_dir if self.single else self.work_dir / name)
         stem = Path(self.where).stem
         cfg.experiment_name = f'{stem}_{name}_{uuid.uuid4().hex[:6]}'  # MMEngine keeps singletons under this name
@@ -164,59 +166,10 @@ class MultiPhaseRunner:
         lengths = [loop_length(parts[other]) or 0 for other in names[first:last + 1]]
         return sum(lengths[:names.index(name) - first]), sum(lengths)
 
-    def _check_continuation(self, name):
-        """Refuse ``continue_training`` where what is trained, or with what, is not the same as in the phase before."""
-        cfg, names = self.configs[name], list(self.phases)
-        if not cfg.get('continue_training'):
-            return
-        where = f'{self.where}, phase {name!r}: continue_training=True'
-        if names.index(name) == 0:
-            raise ConfigError(f'{where} in the first phase: there is none before it')
-        before = names[names.index(name) - 1]
-        if cfg.get('init_from', 'previous') not in ('previous', before):
-            raise ConfigError(f'{where} goes on with the weights of phase {before!r}, but got '
-                              f'init_from={cfg.init_from!r}')
-        units = ['epochs' if part.train_cfg.get('max_epochs') else 'iterations' for part in (self.configs[before], cfg)]
-        if units[0] != units[1]:
-            raise ConfigError(f'{where}: one schedule runs over both phases, but {before!r} counts {units[0]} and '
-                              f'{name!r} {units[1]}; give both train_cfg.max_iters, or both max_epochs')
-        if units[0] == 'epochs':
-            for place, node in schedulers(cfg.get('param_scheduler'), 'param_scheduler'):
-                if not node.get('by_epoch', True) or node.get('convert_to_iter_based'):
-                    raise ConfigError(f'{where}: {place} counts iterations, of which an epoch may have another number '
-                                      'in each phase; leave by_epoch and convert_to_iter_based out, or give '
-                                      'max_iters')
-        kinds = [[(part.optim_wrapper.get(key) if key else part.optim_wrapper.optimizer.get('type'))
-                  for key in ('constructor', 'paramwise_cfg', None)] for part in (self.configs[before], cfg)]
-        trained = [[(key, tuple(p.shape)) for key, p in self.models[part].named_parameters() if p.requires_grad]
-                   for part in (before, name)]
-        if kinds[0] != kinds[1] or trained[0] != trained[1]:
-            other = ', '.join(sorted({key for key, _ in set(trained[0]) ^ set(trained[1])})[:3])
-            raise ConfigError(f'{where} needs the optimizer and the trained parameters of phase {before!r}; '
-                              + (f'they differ in {other}' if other else 'the optimizers differ'))
-
-    def _check_start(self, name):
-        """Refuse a start from weights that no phase will have left, or from two files."""
-        cfg, names = self.configs[name], list(self.phases)
-        init_from, position = cfg.get('init_from', 'previous'), names.index(name)
-        where = f'{self.where}, phase {name!r}: init_from={init_from!r}'
-        if position == 0 and init_from == 'best':
-            raise ConfigError(f'{where} in the first phase: there is none before it; give a file, or leave it out')
-        if position == 0 and init_from not in ('previous', *names) and cfg.get('load_from'):
-            raise ConfigError(f'{where} has no effect beside load_from={cfg.load_from!r}, which the first phase starts '
-                              'from too; drop one of the two')
-        if init_from != 'best' or (self.only is not None and cfg.get('load_from')):
-            return
-        before = self.configs[names[position - 1]]
-        kept = ((before.get('default_hooks') or {}).get('checkpoint') or {}).get('save_best')
-        if not kept or before.get('val_dataloader') is None:
-            what = 'default_hooks.checkpoint.save_best' if before.get('val_dataloader') is not None else 'validation'
-            if self.checkpoint(names[position - 1], 'best_checkpoint') is None:
-                raise ConfigError(f'{where} needs the best checkpoint of phase {names[position - 1]!r}, which has no '
-                                  f'{what}; set it, or start from the last weights with init_from=\'previous\'')
-
     def train(self):
         """Train what is left to train; returns the last phase's model."""
+        for name in [self.only] if self.only else self.phases:
+            check_available(self.configs[name])
         init_distributed(self.cfg.get('launcher', 'none'))
         made = [folder for folder in (self.work_dir, *self.work_dir.parents) if not folder.exists()]
         try:
@@ -357,7 +310,7 @@ class MultiPhaseRunner:
         if there:
             lock_folder(self.work_dir)
         try:
-            self.state = self._read_state()  # as the run that had the folder until now has left it
+            self.state = read_state(self.state_path)  # as the run that had the folder until now has left it
             self._check_run()
             try:
                 self.work_dir.mkdir(parents=True, exist_ok=True)
@@ -428,42 +381,12 @@ class MultiPhaseRunner:
         if lines:
             self._say(text)
 
-    def _read_state(self):
-        if not self.state_path.is_file():
-            return dict(phases={})
-        try:
-            state = json.loads(self.state_path.read_text(encoding='utf-8'))
-            _check_state(state)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f'{self.state_path} is not the state of a run ({error}); restore it, or start in '
-                              'another --work-dir') from error
-        return state
-
     def _write_state(self):
         atomic_write_text(json.dumps(self.state, indent=2) + '\n', str(self.state_path))
 
     def _say(self, text):
         if is_main_process():
             self.announce(text)
-
-
-def _check_state(state):
-    if not isinstance(state, dict) or not all(isinstance(state.get(key, {}), dict) for key in ('phases', 'configs')) \
-            or 'phases' not in state:
-        raise InputError("it is not a dict with dicts 'phases' and 'configs'")
-    for name, cfg in state.get('configs', {}).items():
-        check_kinds(cfg if isinstance(cfg, dict) else dict(model=cfg), f'config {name!r}')
-    for name, record in state['phases'].items():
-        if not isinstance(record, dict):
-            raise InputError(f'its phase {name!r} is not a dict')
-        for key in ('checkpoint', 'best_checkpoint'):
-            if not isinstance(record.get(key), (str, type(None))):
-                raise InputError(f'{key} of its phase {name!r} is not a name')
-        numbers = [record.get(key) for key in ('iterations', 'seconds', 'align_grad_share', 'align_loss')]
-        metrics = record.get('metrics', {})
-        numbers += metrics.values() if isinstance(metrics, dict) else ['']
-        if not all(isinstance(number, (int, float, type(None))) for number in numbers):
-            raise InputError(f'its phase {name!r} has figures that are not numbers')
 
 
 def _log(text):

@@ -7,7 +7,8 @@ import torch
 from restorekit.registry import MODELS
 
 from .completion import complete_config
-from .config_check import check_config, check_custom_keys, check_modules, check_paths, join_data_root
+from .config_check import check_config, check_custom_keys, check_modules
+from .data_paths import check_paths, join_data_root
 from .optim import check_optimizer
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import mmengine
 import torch
 from mmengine.device import get_device
-from mmengine.dist import get_dist_info, master_only
-from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.dist import get_dist_info, is_main_process
+from mmengine.model import convert_sync_batchnorm, is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner, weights_to_cpu
 from mmengine.utils import apply_to
 from torch.utils.data import DataLoader
@@ -39,11 +39,20 @@ from restorekit.evaluation import ImageMetric
 from restorekit.files.names import TerminalFilter
 from restorekit.messages import UserError
 from restorekit.models.restorers import NonFiniteWeightsError
-from restorekit.registry import HOOKS, RUNNERS
+from restorekit.registry import HOOKS, MODEL_WRAPPERS, RUNNERS
 from restorekit.version import __version__
 
 from .completion import complete_config, schedulers
 from .evaluation_loop import distinct
+from .fully_sharded import (
+    FullyShardedModel,
+    check_available,
+    is_fully_sharded,
+    shard_like,
+    shard_optimizer_state,
+    shard_state,
+    whole,
+)
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
 from .monitors import monitored
@@ -114,6 +123,10 @@ class RestoreRunner(Runner):
         if not self.distributed or not any(parameter.requires_grad for parameter in model.parameters()):
             with compat.runner_building():
                 return revert_sync_batchnorm(model.to(get_device()))
+        if is_fully_sharded(self.cfg):
+            model = model.to(get_device())
+            model = convert_sync_batchnorm(model, self.cfg.sync_bn) if self.cfg.get('sync_bn') else model
+            return MODEL_WRAPPERS.build(model_wrapper_cfg_, default_args=dict(module=model))
         unused = self.cfg.get('find_unused_parameters')  # which MMEngine reads where no wrapper is given
         given = {**({} if unused is None else {'find_unused_parameters': unused}), **(model_wrapper_cfg_ or {})}
         return super().wrap_model({**model_wrapper_cfg(), **given}, model)
@@ -135,17 +148,25 @@ class RestoreRunner(Runner):
 
     def train(self):
         """Train; modules of ``activation_checkpointing`` are left to :func:`recompute`, not to MMEngine."""
+        check_available(self.cfg)
         self._recomputed = self.cfg.pop('activation_checkpointing', None)
         return super().train()
 
     def _init_model_weights(self):
         """Initialise, unless a checkpoint is about to fill the network (pretrained weights need not be there then)."""
-        if self._resume or (self._load_from and not self.cfg.get('load_matching')):
+        if self._resume or self._sharded or (self._load_from and not self.cfg.get('load_matching')):
             return
         super()._init_model_weights()
 
+    @property
+    def _sharded(self):
+        return getattr(self.model, 'sharded', False)
+
     def build_optim_wrapper(self, optim_wrapper):
-        """Build the optimizer over what is trainable."""
+        """Build the optimizer over what is trainable, after sharding a model that is to be sharded."""
+        if isinstance(self.model, FullyShardedModel) and not self._sharded:
+            self._init_model_weights()
+            self.model.shard()
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
             model = self.model.module if is_model_wrapper(self.model) else self.model
             default = getattr(model, 'optim_wrapper_constructor', 'TrainableOptimWrapperConstructor')
@@ -189,9 +210,11 @@ class RestoreRunner(Runner):
             self._load_from = self._last_good()  # what last_checkpoint names, looked for in the work dir
         super().load_or_resume()
         if self.continued_from is not None and not resuming:
-            state = load_checkpoint_file(self.continued_from, map_location=get_device())
+            state = load_checkpoint_file(self.continued_from, map_location='cpu' if self._sharded else get_device())
             fresh = TrainingSchedule(self)
             fresh.check(state, self.continued_from)
+            if self._sharded:
+                state['optimizer'] = shard_optimizer_state(state['optimizer'], self.optim_wrapper.optimizer)
             self.optim_wrapper.load_state_dict(state['optimizer'])
             fresh.replay(0, self.schedule_offset)
             unit = 'epoch' if 'max_epochs' in self.cfg.train_cfg else 'iteration'
@@ -252,13 +275,14 @@ class RestoreRunner(Runner):
             RuntimeError: If the file is a checkpoint of another network, or cannot be resumed from; names the keys.
         """
         read = load_from_http if '://' in str(filename) else load_checkpoint_file
-        checkpoint = read(filename, map_location=map_location)
+        checkpoint = read(filename, map_location='cpu' if self._sharded else map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resume
         if resuming:
             check_resumable(checkpoint, self, model, str(filename))
         else:
             network, state = getattr(model, 'network', model), network_state(checkpoint, filename)
+            state = shard_state(state, network) if self._sharded else state
             if 'network' in (self.cfg.get('model') or {}):
                 self.network_differences = network_differences(checkpoint, self.cfg.model.network, filename)
             if self.cfg.get('load_matching'):
@@ -277,19 +301,36 @@ class RestoreRunner(Runner):
         if resuming:
             self._fresh_schedule.check(checkpoint, str(filename))
             self._resumed_config = checkpoint['meta'].get('restorekit', {}).get('config')
+            if self._sharded:
+                checkpoint['state_dict'] = shard_state(checkpoint['state_dict'], model)
+                if 'optimizer' in checkpoint:
+                    checkpoint['optimizer'] = shard_optimizer_state(checkpoint['optimizer'],
+                                                                    self.optim_wrapper.optimizer)
             load_network_weights(model, checkpoint['state_dict'], str(filename))
             for name, parameter in model.named_parameters():
                 if name in checkpoint.get('gradients', ()):
-                    parameter.grad = checkpoint['gradients'][name].to(parameter)
+                    parameter.grad = shard_like(checkpoint['gradients'][name].to(parameter.device), parameter)
         self._has_loaded = True
         self.logger.info(f'Loaded {"the state of training" if resuming else "the network"} from {filename}')
         return checkpoint
 
-    @master_only
     def save_checkpoint(self, out_dir, filename, file_client_args=None, save_optimizer=True,
                         save_param_scheduler=True, meta=None, by_epoch=True, backend_args=None):
-        """Write a checkpoint of plain data, whole or not at all; arguments as MMEngine's."""
-        meta = dict(meta or {})
+        """Write a checkpoint of plain data, whole or not at all; arguments as MMEngine's. Every process must call."""
+        main = is_main_process()
+        if not main and not self._sharded:
+            return
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        state = model.state_dict()
+        optimizer = self.optim_wrapper.state_dict() if save_optimizer else None
+        gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        if self._sharded:
+            state, optimizer, gradients = whole([state, optimizer, gradients], keep=main)
+        if main:
+            self._write_checkpoint(out_dir, filename, state, gradients, optimizer, save_param_scheduler,
+                                   dict(meta or {}), by_epoch)
+
+    def _write_checkpoint(self, out_dir, filename, state, gradients, optimizer, save_param_scheduler, meta, by_epoch):
         meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
         meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
         meta.update(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y%m%d_%H%M%S'),
@@ -303,7 +344,7 @@ class RestoreRunner(Runner):
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
             meta['dataset_meta'] = self.train_dataloader.dataset.metainfo
 
-        bad = [name for name, value in model.state_dict().items()
+        bad = [name for name, value in state.items()
                if value.is_floating_point() and not value.isfinite().all()]
         if bad:
             raise NonFiniteWeightsError(f'{len(bad)} tensors of the model are NaN or infinite ({", ".join(bad[:5])}); '
@@ -312,11 +353,10 @@ class RestoreRunner(Runner):
         def to_cpu(state):
             return apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
 
-        checkpoint = dict(meta=meta, state_dict=weights_to_cpu(model.state_dict()),
+        checkpoint = dict(meta=meta, state_dict=weights_to_cpu(state),
                           message_hub=to_cpu(stored_hub(self.message_hub.state_dict())))
-        if save_optimizer:
-            checkpoint['optimizer'] = to_cpu(self.optim_wrapper.state_dict())
-            gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        if optimizer is not None:
+            checkpoint['optimizer'] = to_cpu(optimizer)
             if gradients:  # in the middle of an accumulation; a step leaves none
                 checkpoint['gradients'] = to_cpu(gradients)
         if save_param_scheduler and self.param_schedulers is not None:

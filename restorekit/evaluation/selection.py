@@ -33,7 +33,9 @@ def dataset_base(name: str | Path) -> Path:
 
 
 def join_sets(names: Iterable[str | Path], loader: dict[str, Any] | None) -> dict[str, Any]:
-    """Return one test_dataloader of several test sets; each without a domain gets the name of its config.
+    """Return one test_dataloader of several test sets, each drawn as it is alone.
+
+    Each without a domain gets the name of its config.
 
     Args:
         names (list[str | Path]): As for :func:`dataset_base`.
@@ -55,9 +57,9 @@ def join_sets(names: Iterable[str | Path], loader: dict[str, Any] | None) -> dic
         name_set(dataset, label, domains)
         domains.add(dataset.get('domain'))
         datasets[label] = dataset
-    if len(datasets) == 1:  # as its config has it, so that what is drawn in it is drawn as there
+    if len(datasets) == 1:
         return dict(loader or {}, dataset=datasets[label])
-    return dict(loader or {}, dataset=dict(type='ConcatDataset', datasets=datasets))
+    return dict(loader or {}, dataset=dict(type='ConcatDataset', datasets=datasets, own_draws=True))
 
 
 def name_set(dataset: dict[str, Any], label: str, taken: Collection[str | None] = ()) -> None:

@@ -30,7 +30,7 @@ def summarise_study(record: dict[str, Any], results: Sequence[dict[str, Any]]) -
     makes a positive one better.
 
     Args:
-        record: The study, as :meth:`restorekit.tasks.study.Study.record` gives it.
+        record: The study, as :meth:`restorekit.tasks.study_file.Study.record` gives it.
         results: One dict per finished job: ``job`` (dict of variant, domain, seed, trial), ``folder``, ``failed``,
             ``metrics``, ``curve``, ``seconds``, ``iterations``, ``run``; see :class:`PerImageHook` for the metrics.
 

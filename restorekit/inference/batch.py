@@ -19,8 +19,9 @@ from restorekit.files.names import output_name
 from restorekit.files.photo import FORMATS, PHOTO_SUFFIXES, Page, Photo, read_photo, to_depth, write_photo
 from restorekit.messages import ExistingFileError, InputError, MissingFileError, UserError
 
+from .arguments import RestoreOptions
 from .memory import ImageMemoryError, free_memory, is_out_of_memory, megabytes
-from .pipeline import WHOLE_PIXELS, RestorationPipeline, RestoreOptions
+from .pipeline import WHOLE_PIXELS, RestorationPipeline
 from .sequence import SequenceRestorer
 from .video import VIDEO_SUFFIXES, VideoOptions, restore_video
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 import numpy as np
 
 from restorekit.files.image_io import unit_scale
-from restorekit.files.photo import Page, Photo, read_photo, to_depth, to_grey, write_photo
+from restorekit.files.photo import Page, Photo, read_photo, write_photo
 from restorekit.functional.shrink import shrink
-from restorekit.messages import InputError, InputTypeError, UserError
+from restorekit.messages import InputError, UserError
 
+from .arguments import RestoreOptions, check_mask, check_strength, check_tile, make_backend
 from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent
 from .memory import ImageMemoryError, is_out_of_memory, megabytes
+from .objects import as_photo, restore_object
 from .tiling import Axis, plan_axis, restore_tiles
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _TILES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 64)
 _STRIP_PIXELS = 2 ** 19
 #: Size of the copy from which global averages of a film's frames are taken.
 _LOOK_PIXELS = 2 ** 18
-BACKENDS = ('torch', 'onnxruntime', 'openvino')
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
 #: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
 _OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
@@ -48,13 +48,6 @@ _NO_NUMBERS = 'gives values that are not numbers; its weights may be damaged, or
 
 class NotANumberError(UserError, ArithmeticError):
     """A network gave NaN, which would become black pixels."""
-
-
-class RestoreOptions(TypedDict, total=False):
-    """``strength`` and ``mask`` of :meth:`RestorationPipeline.__call__`."""
-
-    strength: float | None
-    mask: np.ndarray | None
 
 
 class RestorationPipeline:
@@ -136,9 +129,9 @@ class RestorationPipeline:
             if output is not None:
                 write_photo(output, photo)
             return photo.pixels
-        restored = self._restore_object(image, options)
+        restored = restore_object(self, image, options)
         if output is not None:
-            write_photo(output, _as_photo(restored))
+            write_photo(output, as_photo(restored))
         return restored
 
     def restore(self, image: np.ndarray) -> np.ndarray:
@@ -255,47 +248,6 @@ class RestorationPipeline:
                     size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
                     receptive_field=self.backend.receptive_field)
 
-    def _restore_object(self, image: object, options: RestoreOptions) -> np.ndarray | torch.Tensor | Image.Image:
-        imported = sys.modules.get('torch')  # whoever has a tensor has imported it
-        if imported and isinstance(image, imported.Tensor):
-            return self._restore_tensor(image, options)
-        return self._restore_array(image, options) if isinstance(image, np.ndarray) else \
-            self._restore_pil(image, options)
-
-    def _restore_tensor(self, image: torch.Tensor, options: RestoreOptions) -> torch.Tensor:
-        import torch
-        if image.dim() == 4:
-            return torch.stack([self._restore_tensor(one, options) for one in image]) if len(image) else image
-        if image.dim() != 3 or image.shape[0] != 3:
-            raise InputTypeError(f'{_ALLOWED}, but got a tensor {image.dtype} {tuple(image.shape)}')
-        plain = image.detach().cpu()
-        array = (plain.float() if plain.is_floating_point() else plain).permute(1, 2, 0).numpy()
-        restored = self._restore_array(np.ascontiguousarray(array), options)
-        return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device, image.dtype)
-
-    def _restore_array(self, image: np.ndarray, options: RestoreOptions) -> np.ndarray:
-        channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
-        if channels not in (1, 3, 4) or image.size == 0 or not (image.dtype in (np.uint8, np.uint16)
-                                                                or image.dtype.kind == 'f'):
-            raise InputTypeError(f'{_ALLOWED}, but got {image.dtype} {image.shape}')
-        array = image.astype(np.float32) if image.dtype.kind == 'f' else image
-        if channels == 4:
-            photo = Photo([Page(np.ascontiguousarray(array[..., :3]), array[..., 3])], 'PNG')
-            return np.dstack([self.restore_photo(photo, **options).pixels, array[..., 3]]).astype(image.dtype)
-        rgb = array if channels == 3 else np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-        restored = self.restore_pixels(np.ascontiguousarray(rgb), **options)
-        return (restored if channels == 3 else to_grey(restored).reshape(image.shape)).astype(image.dtype, copy=False)
-
-    def _restore_pil(self, image: object, options: RestoreOptions) -> Image.Image:
-        from PIL import Image
-        if not isinstance(image, Image.Image):
-            raise InputTypeError(f'{_ALLOWED}, but got {type(image).__name__}')
-        mode = image.mode if image.mode in ('L', 'RGB', 'RGBA') else \
-            'RGBA' if 'A' in image.mode or 'transparency' in image.info else 'RGB'
-        restored = Image.fromarray(self._restore_array(np.array(image.convert(mode)), options))
-        restored.info.update(image.info)
-        return restored
-
     def look(self, pixels: np.ndarray) -> Sequence[torch.Tensor] | None:
         """Return what the network takes of the whole image: its coefficients, or its global averages.
 
@@ -406,68 +358,6 @@ class RestorationPipeline:
         return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size)
 
 
-_ALLOWED = ('an image is a file, a PIL image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats in '
-            '[0, 1] in RGB, or a tensor (3, H, W) or (N, 3, H, W) of these')
-
-
-def make_backend(checkpoint: str | os.PathLike, config: str | os.PathLike | None, device: str | None, precision: str,
-                 backend: str | None) -> TorchBackend | OnnxBackend:
-    """Return the backend that runs a file: torch for checkpoints, onnxruntime for ``.onnx`` unless told otherwise.
-
-    Raises:
-        InputError: If the backend is not known or cannot run such a file.
-    """
-    exported = str(checkpoint).lower().endswith('.onnx')
-    backend = backend or ('onnxruntime' if exported else 'torch')
-    if backend not in BACKENDS:
-        raise InputError(f'backend must be one of {", ".join(BACKENDS)}, but got {backend!r}')
-    if backend == 'torch':
-        if exported:
-            raise InputError(f'{checkpoint} is an ONNX file, which torch does not run; use --backend onnxruntime')
-        from .load import load_network
-        from .torch_backend import TorchBackend, check_device
-        place = check_device(device)
-        return TorchBackend(load_network(checkpoint, config, place), place, precision)
-    if not exported:
-        raise InputError(f'{backend} runs ONNX files, but got {checkpoint}; write one with: restorekit export '
-                         f'{checkpoint} -o model.onnx')
-    if config is not None:
-        raise InputError(f'{checkpoint} holds its network, so a config has no use, but got {config}; leave it out')
-    from .onnx_backend import OnnxBackend
-    return OnnxBackend(checkpoint, backend, device, precision)
-
-
-def check_tile(tile: str | int) -> str | int:
-    """Return a tile size as an int, or 'auto' or 'off'."""
-    text = str(tile)
-    if text in ('auto', 'off'):
-        return text
-    if not text.isdecimal() or int(text) < 32:
-        raise InputError(f"tile must be 'auto', 'off' or a size in pixels of at least 32, but got {tile!r}")
-    return int(text)
-
-
-def check_strength(strength: float) -> float:
-    """Return a strength as a float in [0, 1]."""
-    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
-        raise InputError(f'strength must be a number from 0 (nothing is changed) to 1 (the full result), but got '
-                         f'{strength!r}')
-    return float(strength)
-
-
-def check_mask(mask: np.ndarray) -> np.ndarray:
-    """Return a mask as float32 (H, W) in [0, 1]."""
-    mask = np.asarray(mask)
-    if mask.ndim == 3:
-        mask = to_grey(mask) if mask.shape[2] == 3 else mask[..., 0]
-    if mask.ndim != 2 or mask.size == 0:
-        raise InputError(f'a mask is (H, W), white where the image is restored, but got {mask.shape}')
-    if mask.dtype == bool:
-        return mask.astype(np.float32)
-    clipped: np.ndarray = np.clip(to_depth(mask, np.float32), 0, 1)
-    return clipped
-
-
 def _natural(pixels: np.ndarray, scale: float) -> bool:
     return pixels.dtype.kind == 'u' or scale == 1
 
@@ -483,20 +373,3 @@ def _part(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
         return slice(index[0], index[-1] + 1) if run else index
     part: np.ndarray = pixels[key(rows)][:, key(columns)]
     return part
-
-
-def _as_photo(restored: np.ndarray | torch.Tensor | Image.Image) -> Photo:
-    if isinstance(restored, np.ndarray):
-        image = restored
-    elif hasattr(restored, 'is_floating_point'):
-        tensor = cast('torch.Tensor', restored).cpu()
-        if tensor.dim() != 3:
-            raise InputError('output names one file, but got a batch of images; write them one by one')
-        image = (tensor.float() if tensor.is_floating_point() else tensor).permute(1, 2, 0).numpy()
-    else:
-        image = np.array(restored)
-    if image.dtype == np.float64 or image.dtype == np.float16:
-        image = image.astype(np.float32)
-    grey = image.ndim == 2 or image.shape[2] == 1
-    rgb = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2) if grey else np.ascontiguousarray(image[..., :3])
-    return Photo([Page(rgb, image[..., 3] if image.ndim == 3 and image.shape[2] == 4 else None)], 'PNG', grey)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import Unpack
 
+    from .arguments import RestoreOptions
     from .onnx_backend import OnnxBackend
-    from .pipeline import RestoreOptions
     from .torch_backend import TorchBackend
 
 #: Mean difference of two small copies, in [0, 1], from which on a new scene begins.

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from typing_extensions import Unpack
 
-    from .pipeline import RestorationPipeline, RestoreOptions
+    from .arguments import RestoreOptions
+    from .pipeline import RestorationPipeline
 
 #: Suffix -> whether the container holds what is written here; the others become .mkv.
 VIDEO_SUFFIXES = {'.mp4': True, '.mov': True, '.m4v': True, '.mkv': True, '.avi': False, '.webm': False, '.mpg': False,

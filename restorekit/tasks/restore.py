@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from restorekit.files.photo import FORMATS, LOSSY
+from restorekit.inference.arguments import check_mask
 from restorekit.inference.batch import FileResult, RestoreReport, plan, restore_files
-from restorekit.inference.pipeline import RestorationPipeline, check_mask
+from restorekit.inference.pipeline import RestorationPipeline
 from restorekit.inference.video import VIDEO_SUFFIXES
 from restorekit.messages import InputError
 

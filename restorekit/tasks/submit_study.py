@@ -10,7 +10,8 @@ from typing import Any
 from restorekit.messages import InputError, MissingDependencyError
 
 from .process import prepare_process
-from .study import Study, StudyState, study
+from .study import StudyState, study
+from .study_file import Study
 
 CLUSTERS = ('slurm', 'local', 'debug')
 
@@ -24,7 +25,7 @@ def submit_study(file: str | os.PathLike[str], out: str | os.PathLike[str], *, s
     Each task runs one share, as ``study(..., job=(i, shares))`` does. Submitted again, finished jobs are not run again.
 
     Args:
-        file: The study; see :class:`~restorekit.tasks.study.Study`.
+        file: The study; see :class:`~restorekit.tasks.study_file.Study`.
         out: Folder of the results, on a file system that all machines share; logs are in ``out/cluster``.
         shares: Tasks of the array.
         cluster: 'slurm'; 'local', processes on this machine; 'debug', in this process when a result is asked for.

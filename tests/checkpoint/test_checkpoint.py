@@ -64,6 +64,7 @@ def save(obj, path, **kwargs):
 
 # ---- reading
 
+@pytest.mark.slow
 def test_stock_training_checkpoint_loads_with_its_history(tmp_path):
     stock = stock_checkpoint()
     path = save(stock, tmp_path / 'stock.pth')

@@ -40,6 +40,7 @@ def write(tmp_path, **overrides):
     return path
 
 
+@pytest.mark.slow
 def test_rows_are_what_the_run_draws(tmp_path, sheets, capsys):
     path = write(tmp_path, phases=PHASES)
     assert call(path, '--number', 3, '--start', 5, '--out', tmp_path / 'sheet.png') == 0

@@ -57,6 +57,7 @@ def noise(*shape, dtype=np.uint8):
     return np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
 
 
+@pytest.mark.slow
 def test_train_makes_one_folder_per_phase_a_table_and_a_picture(trained):
     run = trained / 'run'
     record = json.loads((run / 'run_state.json').read_text())['phases']
@@ -145,6 +146,7 @@ def test_missing_input_and_checkpoint_are_named(checkpoint, tmp_path, fail):
                                              tmp_path / 'gone.pth')
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_network(trained, tmp_path, fail):
     torch.save(AODNet().state_dict(), tmp_path / 'aod.pth')
     source = write(tmp_path / 'a.png', noise(8, 9, 3))
@@ -173,6 +175,7 @@ def test_a_wrong_value_is_a_sentence_too(trained, tmp_path, fail):
     assert 'max_iters must be a whole number of at least 1' in fail(*train, 'train_cfg.max_iters=0')
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_refused_and_resumed(trained, fail, capsys):
     last = trained / 'run' / 'adapt' / 'iter_2.pth'
     before = last.stat().st_mtime_ns
@@ -183,6 +186,7 @@ def test_a_finished_run_is_refused_and_resumed(trained, fail, capsys):
     assert text.count('finished before, skipped') == 3 and last.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path):
     work_dir = tmp_path / 'run'
     assert main(['train', str(trained / 'tiny.py'), '--work-dir', str(work_dir), '--phase', 'supervised', '--load-from',
@@ -196,6 +200,7 @@ def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path
             assert torch.equal(value, start[key])  # frozen: where --load-from put it
 
 
+@pytest.mark.slow
 def test_nan_is_reported_without_a_traceback(trained, tmp_path, fail):
     text = fail('train', trained / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
                 'optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=4',
@@ -209,6 +214,7 @@ def test_missing_data_root_names_folder_and_config(tmp_path, fail):
     assert f'looks for {tmp_path}/data/' in text and 'cid_small_real.py' in text and 'the data root is' in text
 
 
+@pytest.mark.slow
 def test_a_mistake_found_by_a_worker_is_a_sentence_too(trained, checkpoint, tmp_path, fail):
     write(tmp_path / 'hazy' / '1.png', noise(8, 8, 3))
     write(tmp_path / 'clear' / '1.png', noise(8, 9, 3))
@@ -252,6 +258,7 @@ def test_help_and_import_are_light():
     assert all(command in done.stdout for command in ('train', 'test', 'restore'))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about machines without a GPU')
 def test_every_phase_trains_in_mixed_precision(trained, tmp_path):
     assert main(['train', str(trained / 'tiny.py'), '--work-dir', str(tmp_path / 'run'), '--amp']) == 0

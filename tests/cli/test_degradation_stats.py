@@ -31,6 +31,7 @@ def folders(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_thick_haze_covers_grey_veils_and_dust_does_not(folders, capsys):
     shared = ('--real', folders / 'real', '--size', 40, '--count', 60, '--clear', folders / 'clear', '--depth',
               folders / 'depth', '--json', folders / 'out.json')
@@ -63,6 +64,7 @@ def test_mistakes_are_explained(folders, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_folders_of_one_name_are_two_groups(folders):
     for k in range(6):
         write_image(folders / f'other/real/{k}.png', np.full((40, 50, 3), 90, np.uint8))

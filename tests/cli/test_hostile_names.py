@@ -117,6 +117,7 @@ def test_reading_commands(root, lmdb_of_keys, source, capsys):
           '--out', out / 's.png')
 
 
+@pytest.mark.slow
 def test_a_test_with_its_images_and_a_comparison(root, capsys):
     shutil.copytree(root / 'src', root / 'gt')
     torch.save(AODNet().state_dict(), root / 'aod.pth')

@@ -124,6 +124,7 @@ def test_smoothing_is_a_weighted_mean_of_the_past():
     assert runs.smooth(values, 0.0) == values and runs.smooth([2.0] * 9, 0.9) == pytest.approx([2.0] * 9)
 
 
+@pytest.mark.slow
 def test_several_runs_are_drawn_in_panels(run_folder, tmp_path):
     pytest.importorskip('matplotlib')
     write(tmp_path / 'single' / '20260101_100000', *(trained(step, 1 / step) for step in range(1, 30)),

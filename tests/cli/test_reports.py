@@ -133,6 +133,7 @@ def test_the_page_is_whole_and_asks_nothing_of_a_network(data):
         assert image.shape == (150, 3 * 200 + 2 * 4, 3)  # input, restored, truth
 
 
+@pytest.mark.slow
 def test_names_that_no_terminal_should_see(data, capsys):
     name = os.fsdecode(b'=\xff\x1b[31m.png')
     for kind in ('hazy', 'clear'):
@@ -157,6 +158,7 @@ def test_names_that_no_terminal_should_see(data, capsys):
     assert '\x1b' not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_killed_it_continues_to_the_same_report(data, forwards):
     measure(out='whole')
     assert forwards == list(range(10))
@@ -200,6 +202,7 @@ def test_only_strips_of_the_worst_and_best_are_kept_meanwhile(data, monkeypatch)
     assert kept == [(expected, expected)]
 
 
+@pytest.mark.slow
 def test_a_report_of_another_test_is_refused(data, fail):
     measure()
     again = ('config.py', 'aod.pth', '--out', 'out')
@@ -216,6 +219,7 @@ def test_a_report_of_another_test_is_refused(data, fail):
     assert json.loads((data / 'out' / 'summary.json').read_text())['sets']['day']['images'] == 6
 
 
+@pytest.mark.slow
 def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fail, capsys):
     measure('--save-images')
     (data / 'out' / 'images' / 'day' / 'mine.png').write_bytes(b'mine')
@@ -246,6 +250,7 @@ def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fa
     assert not (data / 'cut' / 'images').exists()
 
 
+@pytest.mark.slow
 def test_two_tests_do_not_write_one_report(data, fail):
     out = data / 'out'
     out.mkdir()
@@ -284,6 +289,7 @@ def test_a_lock_that_is_no_file_is_named(data, fail, make, name):
     assert (data / 'aod.pth').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_report_follows_no_link_out_of_its_folder(data, fail):
     measure('--save-images')
     elsewhere = data / 'elsewhere'
@@ -310,6 +316,7 @@ def test_a_folder_that_cannot_be_is_named(data, fail):
     assert f'--out {"x" * 300} cannot be the folder of a report: File name too long; choose another' in text
 
 
+@pytest.mark.slow
 def test_a_data_set_alone_has_no_model(data, fail):
     Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
         type='PairedDataset', input_dir='night/hazy', gt_dir='night/clear')))).dump(str(data / 'nights.py'))
@@ -322,6 +329,7 @@ def test_a_data_set_alone_has_no_model(data, fail):
     assert list(compare_reports('a', 'b')['rows'][0].values())[:2] == ['nights', 'PSNR@rgb']
 
 
+@pytest.mark.slow
 def test_images_stay_below_the_folder(data):
     cfg = Config.fromfile('config.py')
     cfg.test_dataloader.dataset.datasets.day.domain = '../../esc'
@@ -392,6 +400,7 @@ def in_two_processes(out, *args, die=None):
     return fork(process, ranks=2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 @pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
 def test_two_processes_measure_what_one_does(data, forwards):
@@ -415,6 +424,7 @@ def test_numbers_do_not_depend_on_the_batch(data, batch_size):
     assert contents(data / 'two')[:2] == contents(data / 'other')[:2]
 
 
+@pytest.mark.slow
 def test_images_of_another_program(data, fail):
     measure('--save-images')
     assert main(['test', 'config.py', '--predictions', 'out/images', '--out', 'stored', '--protocol', 'rgb-uint8']) == 0
@@ -441,6 +451,7 @@ def test_the_input_itself(data, fail):
     assert 'no folder of predictions' in fail('config.py', '--predictions', 'gone')
 
 
+@pytest.mark.slow
 def test_other_sets_and_protocols_by_name(data, fail):
     for name in ('day', 'night'):
         Config(dict(test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(
@@ -477,6 +488,7 @@ def test_a_set_without_truth_and_a_broken_file(data, capsys):
     assert 'day,2.png,,,,' in (data / 'out' / 'per_image.csv').read_text()
 
 
+@pytest.mark.slow
 def test_each_number_has_one_column(data, fail):
     measure('--metrics', 'PSNR', 'MAE')  # PSNR is in the config without a protocol
     labels = ['PSNR@rgb', 'SSIM@rgb', 'MAE@rgb']

@@ -31,6 +31,7 @@ def clear(tmp_path, make_images):
     return tmp_path / 'clear'
 
 
+@pytest.mark.slow
 def test_pairs_and_a_manifest_that_replays_them(clear, tmp_path, capsys):
     out = tmp_path / 'out'
     assert call('cid_multi_domain', '--clear', clear, '--out', out, '--per-image', 3, '--workers', 1) == 0
@@ -133,6 +134,7 @@ def test_python_makes_the_same_files_from_a_dict(clear, tmp_path):
     assert (again.skipped, again.written) == (3, 6)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_at_once(clear, tmp_path, monkeypatch):
     tried = []
 

@@ -24,7 +24,7 @@ EXAMPLES = dict(
         AODNet={}, ColourAttenuationPrior=dict(patch_size=3, radius=4),
         ConvIR=dict(blocks=1, channels=8, dilations=(1, 1, 1)),
         DEANet=[dict(channels=8, blocks=(1, 1, 1)), dict(channels=8, blocks=(1, 1, 1), fused=True)],
-        DehazeFormer=dict(depths=(1, 2, 1, 1, 1), channels=(8, 8, 8), heads=(1, 1, 2, 1, 1)),
+        DehazeFormer=dict(depths=(1, 0, 2, 0, 0), channels=(8, 8, 8), heads=(1, 1, 2, 1, 1)),  # each kind of block
         FFANet=dict(blocks=1, channels=16), GUNet=dict(depths=(1, 1, 1), base_channels=8),
         GridDehazeNet=dict(channels=8, layers=1), MSBDN=dict(channels=4, blocks=1),
         PromptIR=dict(channels=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1),

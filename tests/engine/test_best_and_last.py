@@ -31,6 +31,7 @@ def run(folder, iters=4, interval=2, hooks=(), checkpoint=None, **changes):
     return runner
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_weights_it_measured(tmp_path):
     runner = run(tmp_path, iters=20, interval=2, hooks=[STOP], checkpoint=dict(interval=1000))
     record = runner.state['phases']['train']
@@ -39,6 +40,7 @@ def test_early_stopping_keeps_the_weights_it_measured(tmp_path):
     assert '| after train | ' in results_table(runner.state) and '| iter_4.pth |' in results_table(runner.state)
 
 
+@pytest.mark.slow
 def test_a_phase_after_early_stopping_starts_from_its_weights(tmp_path):
     phases = dict(first=dict(custom_hooks=[STOP]), second=dict(train_cfg=dict(max_iters=1)))
     runner = run(tmp_path, iters=20, interval=2, checkpoint=dict(interval=1000), phases=phases)
@@ -46,6 +48,7 @@ def test_a_phase_after_early_stopping_starts_from_its_weights(tmp_path):
     assert kept == ['first/iter_4.pth', 'second/iter_1.pth']
 
 
+@pytest.mark.slow
 def test_an_error_between_two_iterations_loses_nothing(tmp_path, monkeypatch):
     real = ResumableIterLoop._passes
 

@@ -58,6 +58,7 @@ def test_more_than_five_go_to_a_file_and_ranks_are_joined(tmp_path, make_images,
     assert (tmp_path / 'broken_files.txt').read_text().split() == [f'{folder}/{i}.png' for i in range(2, 8)]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_without_broken_files(tmp_path, make_images, monkeypatch):
     folder = broken(tmp_path / 'data', make_images, 3)
     broken(tmp_path / 'val', make_images, 1)

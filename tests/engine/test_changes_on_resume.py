@@ -47,6 +47,7 @@ def run(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / 'run')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('changes', [
     {}, optimizer(lr=1e-5, weight_decay=0.1, betas=(0.8, 0.99)),
     dict(param_scheduler=[dict(type='MultiStepLR', milestones=[2, 5], gamma=0.5)])])
@@ -90,6 +91,7 @@ def test_a_run_cannot_be_resumed_to_train_less(tmp_path):
         train(tmp_path, resume=True, train_cfg=dict(max_iters=3))
 
 
+@pytest.mark.slow
 def test_one_phase_is_extended(tmp_path):
     phases = {name: copy.deepcopy(PHASES[name]) for name in ('pretrain', 'supervised')}
     train(tmp_path, phases=phases)
@@ -100,6 +102,7 @@ def test_one_phase_is_extended(tmp_path):
     assert all(record['finished'] for record in runner.state['phases'].values())
 
 
+@pytest.mark.slow
 def test_resume_in_the_config(run, tmp_path):
     for changes in ({}, dict(load_from=str(run / 'iter_4.pth'), work_dir=str(tmp_path / 'b'))):
         cfg = dict(config(run, iters=6, interval=4), param_scheduler=SCHEDULE, custom_hooks=[], resume=True, **changes)

@@ -72,6 +72,7 @@ def test_phase_keys_belong_into_phases():
     check_config(tiny(frozen=['network.encoder'], init_from='best'), 'a.py', phase=True)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_file_names_the_file_and_the_phase(tmp_path):
     cfg = tiny(**{'phases.supervised.model.reweighter.target_es': 0.5})
     file = tmp_path / 'mine.py'
@@ -142,6 +143,10 @@ def test_lists_lmdbs_and_remote_stores(tmp_path):
     cfg = Config(dict(data_root='s3://bucket/', val_dataloader=dict(dataset=dict(image_dir='a', ann_file='/b.txt'))))
     join_data_root(cfg)
     assert cfg.val_dataloader.dataset == dict(image_dir='s3://bucket/a', ann_file='/b.txt')
+
+
+def test_clipping_by_value_is_accepted():
+    check_config(tiny(**{'optim_wrapper.clip_grad': dict(type='value', clip_value=0.1)}), 'a.py')
 
 
 @pytest.mark.parametrize(('changes', 'message'), [

@@ -103,6 +103,7 @@ def test_a_cut_phase_that_continues_is_resumed_bit_for_bit(chain, tmp_path, monk
     assert a['optimizer']['param_groups'][0]['lr'] == b['optimizer']['param_groups'][0]['lr']
 
 
+@pytest.mark.slow
 def test_without_it_a_phase_begins_its_own_schedule(tmp_path):
     MultiPhaseRunner(run_config(tmp_path, dict(small={}, large={}))).train()
     values, state = group(tmp_path, 'large/iter_3.pth')
@@ -134,6 +135,7 @@ def test_epochs_with_a_schedule_of_iterations_are_refused(tmp_path):
             MultiPhaseRunner(cfg)
 
 
+@pytest.mark.slow
 def test_banks_and_teachers_are_never_handed_over(tmp_path):
     pair = dict(type='DomainPairDataset', source=scenes(domain='source'), target=scenes(domain='target'))
     haze = dict(type='AtmosphericScattering', beta=(0.5, 2.0))

@@ -46,6 +46,7 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*.pth')}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('phases', [None, dict(only={})])
 def test_a_resumed_copy_leaves_the_original_alone(tmp_path, monkeypatch, phases):
     scored(monkeypatch, [1.0, 2.0])
@@ -76,6 +77,7 @@ def short(request, tmp_path_factory):
     return cfg, folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('best, steps', [('{victim}', ['/../../victim'] * 4), ('../victim.pth', '{victim}'),
                                          ('run_state.json', {'{victim}': 1}), (['{victim}'], [3.5, None, -1])])
 def test_a_crafted_checkpoint_has_nothing_removed(tmp_path, short, best, steps):
@@ -100,6 +102,7 @@ def test_a_crafted_checkpoint_has_nothing_removed(tmp_path, short, best, steps):
     assert (tmp_path / 'run' / 'run_state.json').is_file()
 
 
+@pytest.mark.slow
 def test_with_the_stock_runner_too(tmp_path):
     def run(**changes):
         cfg = best_config(tmp_path / 'run', **changes)
@@ -116,6 +119,7 @@ def test_with_the_stock_runner_too(tmp_path):
     assert victim.read_text() == 'precious' and (tmp_path / 'run' / 'iter_3.pth').is_file()
 
 
+@pytest.mark.slow
 def test_a_state_file_names_nothing_outside(tmp_path):
     outside = tmp_path / 'iter_9.pth'
     outside.write_text('x')
@@ -151,6 +155,7 @@ def test_a_phase_folder_that_leads_elsewhere_is_refused(tmp_path):
     assert not list((tmp_path / 'other').iterdir())
 
 
+@pytest.mark.slow
 def test_checkpoints_in_another_folder_are_found_again(tmp_path):
     cfg = config(tmp_path / 'run', iters=2, phases=dict(first={}, second={}))
     cfg['default_hooks']['checkpoint']['out_dir'] = str(tmp_path / 'big_disk')
@@ -161,6 +166,7 @@ def test_checkpoints_in_another_folder_are_found_again(tmp_path):
     runner.train()  # nothing left to do
 
 
+@pytest.mark.slow
 def test_checkpoints_carry_no_places_of_this_machine(tmp_path):
     (tmp_path / 'data' / 'hazy').mkdir(parents=True)
     cfg = best_config(tmp_path / 'run', iters=2, data_root=str(tmp_path / 'data'))
@@ -196,6 +202,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused_and_the_first_keeps_its_files(tmp_path):
     cfg = config(tmp_path / 'run', iters=2)
     train(cfg)
@@ -231,6 +238,7 @@ def test_workers_do_not_keep_the_lock_of_a_killed_run(tmp_path):
         os.killpg(holder.pid, 9)
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_run_after_a_cut_logs_the_same_share(tmp_path):
     def cfg(name):
         result = config(tmp_path / name, iters=6, interval=1)

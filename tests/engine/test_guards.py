@@ -120,6 +120,7 @@ def test_the_spread_that_is_watched_is_logged_by_alignment(tmp_path):
     assert any(isinstance(hook, EmbeddingMonitorHook) for hook in runner.hooks)
 
 
+@pytest.mark.slow
 def test_full_disk_says_what_and_where_and_loses_nothing(tmp_path, monkeypatch):
     real = torch.save
 
@@ -212,6 +213,7 @@ def test_config_differences_are_those_that_bear_on_the_result():
         'randomness.deterministic: (not set) -> true']
 
 
+@pytest.mark.slow
 def test_a_changed_config_is_shown_and_refused_unless_told(tmp_path):
     def runner(lr, **kwargs):
         phases = {'first': {}, 'second': dict(optim_wrapper=dict(optimizer=dict(lr=lr)))}
@@ -238,6 +240,7 @@ def test_target_domain_that_is_empty(tmp_path):
         build(cfg).train()
 
 
+@pytest.mark.slow
 def test_small_target_domain_never_runs_out(tmp_path):
     cfg = quick(tmp_path, iters=4)
     cfg['train_dataloader'].update(batch_size=3, dataset=dict(PAIR, target=scenes(length=1, domain='target')))

@@ -28,7 +28,7 @@ TINY = {
     'model.network.encoder': dict(base_channels=8), 'model.network.decoder': dict(channels=8, head_channels=4),
     'visualizer.vis_backends': [dict(type='LocalVisBackend')]}
 NAMES = sorted(path.stem for path in (configs_root() / 'habits').glob('*.py'))
-RESUMED = sorted({*NAMES} - {'base', 'compile'})
+RESUMED = sorted({*NAMES} - {'base', 'compile', 'fully_sharded'})  # the last in test_fully_sharded
 PACKAGES = dict(schedule_free='schedulefree')
 
 
@@ -106,6 +106,7 @@ def whole(tmp_path_factory):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RESUMED)
 def test_a_run_cut_in_its_second_phase_ends_with_the_same_bits(name, whole, tmp_path):
     folder, cut = whole(name), tmp_path / 'cut'
@@ -120,6 +121,7 @@ def test_a_run_cut_in_its_second_phase_ends_with_the_same_bits(name, whole, tmp_
     assert {part for part in parts if part in a} >= {'state_dict', 'optimizer'}
 
 
+@pytest.mark.slow
 def test_ema_weights_are_validated_and_handed_over(whole, monkeypatch, tmp_path):
     folder, seen = whole('ema'), {}
 
@@ -140,6 +142,7 @@ def test_ema_weights_are_validated_and_handed_over(whole, monkeypatch, tmp_path)
     assert same(last['state_dict'], read(folder)['state_dict'])
 
 
+@pytest.mark.slow
 def test_the_best_is_that_of_each_metric_and_its_direction(whole):
     folder = whole('save_best')
     for phase in ('first', 'second'):
@@ -152,6 +155,7 @@ def test_the_best_is_that_of_each_metric_and_its_direction(whole):
     assert hub['best_score_source/MAE@rgb'] < 1 < hub['best_score_source/PSNR@rgb']
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_phase_and_the_next_one_begins(tmp_path):
     hook = dict(type='EarlyStoppingHook', monitor='source/PSNR@rgb', patience=1, min_delta=50.0)
     options = {'train_cfg.max_iters': 20, 'train_cfg.val_interval': 1, 'custom_hooks': [hook]}
@@ -159,6 +163,7 @@ def test_early_stopping_ends_a_phase_and_the_next_one_begins(tmp_path):
     assert [record['iterations'] for record in state.values()] == [2, 2]
 
 
+@pytest.mark.slow
 def test_warm_up_and_cosine(whole, plain):
     steps = [read(whole('warmup_cosine'), 'first', step) for step in (1, 2, 3)]
     rates = [step['optimizer']['param_groups'][0]['lr'] for step in steps]
@@ -205,12 +210,14 @@ def test_layer_decay_refuses_what_it_cannot_do():
             LayerDecayOptimWrapperConstructor(dict(optimizer=dict(type='Adam', lr=1e-3)), change)(model)
 
 
+@pytest.mark.slow
 def test_modules_learn_at_their_own_rate(whole):
     groups = read(whole('module_lr'), 'first', 1)['optimizer']['param_groups']
     assert {round(group['initial_lr'], 8) for group in groups} == {1e-4, 1e-3}
     assert {group['weight_decay'] for group in groups} == {0.01, 0.0}
 
 
+@pytest.mark.slow
 def test_batches_add_up_to_one_step(whole):
     folder = whole('accumulation')
     steps = [read(folder, step=step) for step in (1, 3, 4)]
@@ -219,11 +226,13 @@ def test_batches_add_up_to_one_step(whole):
     assert ['gradients' in content for content in steps] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_mixed_precision_changes_numbers_only_a_little(whole, plain):
     a, b = (read(folder)['state_dict']['network.encoder.conv1.0.weight'] for folder in (whole('amp'), plain))
     assert a.dtype == torch.float32 and not torch.equal(a, b) and (a - b).abs().max() < 2e-2
 
 
+@pytest.mark.slow
 def test_checkpointed_modules_compute_again_and_the_same(whole, plain, monkeypatch, tmp_path):
     assert same(read(whole('gradient_checkpointing'))['state_dict'], read(plain)['state_dict'])
     calls = []
@@ -238,6 +247,7 @@ def test_checkpointed_modules_compute_again_and_the_same(whole, plain, monkeypat
         train('gradient_checkpointing', tmp_path / 'no', activation_checkpointing=['network.encoder.layer9'])
 
 
+@pytest.mark.slow
 def test_patches_grow_under_one_optimizer(whole, monkeypatch, tmp_path):
     folder, seen = whole('progressive'), []
     real = ResumableIterLoop.run_iter
@@ -249,6 +259,7 @@ def test_patches_grow_under_one_optimizer(whole, monkeypatch, tmp_path):
         [4, 8, 12]
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_what_fits_and_reports_the_rest(plain, tmp_path):
     source = tmp_path / 'other.pth'
     state = {key.removeprefix('network.'): value for key, value in read(plain)['state_dict'].items()}
@@ -274,6 +285,7 @@ def test_fine_tuning_takes_what_fits_and_reports_the_rest(plain, tmp_path):
         train('fine_tune', tmp_path / 'none', load_from=str(source))
 
 
+@pytest.mark.slow
 def test_schedule_free_weights_are_averaged_where_they_are_looked_at(whole, tmp_path, monkeypatch):
     schedulefree = pytest.importorskip('schedulefree')
     folder, seen = whole('schedule_free'), {}
@@ -318,4 +330,5 @@ def test_a_compiled_network_trains_as_a_plain_one(plain, tmp_path):
 
 def test_every_habit_is_tested():
     assert {'ema', 'save_best', 'early_stopping', 'warmup_cosine', 'layer_decay', 'module_lr', 'accumulation', 'amp',
-            'gradient_checkpointing', 'compile', 'progressive', 'fine_tune', 'schedule_free', 'base'} == {*NAMES}
+            'gradient_checkpointing', 'compile', 'progressive', 'fine_tune', 'schedule_free', 'base',
+            'fully_sharded'} == {*NAMES}

@@ -109,6 +109,7 @@ def test_the_handler_is_taken_back(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, 'SIGHUP'), reason='Windows closes terminals otherwise')
 def test_a_terminal_that_closes_leaves_a_checkpoint(tmp_path, monkeypatch):
     cfg = run_config(tmp_path)

@@ -138,6 +138,7 @@ def test_nan_before_the_first_checkpoint_says_there_is_none(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 2])
 def test_resume_reads_no_past_batch_again_and_keeps_the_order(tmp_path, workers):
     def counted(name):
@@ -158,6 +159,7 @@ def test_resume_reads_no_past_batch_again_and_keeps_the_order(tmp_path, workers)
     assert not multiprocessing.active_children()  # the workers ended with the training
 
 
+@pytest.mark.slow
 def test_a_sampler_that_cannot_skip_is_advanced(tmp_path):
     cfg = quick(tmp_path, iters=5, interval=2)
     cfg['train_dataloader']['sampler'] = dict(type='InfiniteSampler')
@@ -219,6 +221,7 @@ def test_float16_on_the_cpu_is_refused(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 def test_resume_never_runs_text_from_a_checkpoint(tmp_path):
     train(quick(tmp_path / 'run', iters=2))
     trap = tmp_path / 'trap'
@@ -263,6 +266,7 @@ def test_fine_tuning_takes_the_network_and_no_training_state(tmp_path):
     assert {float(state['step']) for state in optimizer['state'].values()} == {1.0}
 
 
+@pytest.mark.slow
 def test_old_checkpoint_goes_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     cfg = quick(tmp_path, interval=1)
     cfg['default_hooks']['checkpoint']['max_keep_ckpts'] = 1
@@ -303,6 +307,7 @@ def test_best_checkpoint_is_that_of_the_best_validation(tmp_path):
     assert (tmp_path / 'iter_3.pth').is_file()
 
 
+@pytest.mark.slow
 def test_ema_weights_are_the_ones_saved_and_both_are_resumed(tmp_path):
     def averaged(folder, iters):
         cfg = quick(folder, iters=iters)

@@ -25,6 +25,7 @@ def learned(folder, name):
     return load_checkpoint_file(folder / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sampler', ['CounterSampler', 'DefaultSampler'])
 def test_epochs_end_validate_and_save(tmp_path, monkeypatch, sampler):
     validated = []

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from tiny import config
 
 from restorekit.engine import RestoreRunner
@@ -19,6 +20,7 @@ class Blemish(FidelityMetric):
         return (pred - gt).abs().amax(dim=(1, 2, 3))
 
 
+@pytest.mark.slow
 def test_a_run_writes_down_which_values_of_a_users_metric_are_better(tmp_path):
     METRICS.register_module(module=Blemish)
     try:

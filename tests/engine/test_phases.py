@@ -29,6 +29,7 @@ def finished(tmp_path_factory):
     return runner
 
 
+@pytest.mark.slow
 def test_each_phase_has_its_folder_and_record(finished):
     record = json.loads((finished.work_dir / 'run_state.json').read_text())['phases']
     assert list(record) == ['pretrain', 'supervised', 'adapt']
@@ -158,6 +159,7 @@ def test_unknown_frozen_module_gives_the_nearest(tmp_path):
         MultiPhaseRunner(Config(config(tmp_path, phases=phases))).train()
 
 
+@pytest.mark.slow
 def test_init_from_best(tmp_path):
     phases = dict(first={}, second=dict(init_from='best', train_cfg=dict(max_iters=1)))
     cfg = config(tmp_path, phases=phases)

@@ -30,6 +30,7 @@ def train(cfg, **changes):
     return runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('iters', [6, 7])
 def test_a_cut_accumulation_is_resumed_exactly(tmp_path, iters):
     """Checkpoints every 3 iterations fall into the middle of steps of 2; the last step of 7 has one iteration."""
@@ -69,6 +70,7 @@ def test_two_accumulated_halves_are_one_step_of_their_mean(tmp_path):
     assert moved
 
 
+@pytest.mark.slow
 def test_a_validation_cut_off_is_run_on_resume(tmp_path, monkeypatch):
     def cfg(name):
         result = config(tmp_path / name, iters=4)
@@ -96,6 +98,7 @@ def test_a_validation_cut_off_is_run_on_resume(tmp_path, monkeypatch):
     assert names[0] == names[1]
 
 
+@pytest.mark.slow
 def test_the_old_best_goes_only_after_the_new_one_is_there(tmp_path, monkeypatch):
     cfg = config(tmp_path, iters=2, interval=1)
     cfg['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
@@ -173,6 +176,7 @@ def _train_as_rank(rank, folder):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_statistics_are_common_and_do_not_depend_on_when_checkpoints_are_written(tmp_path):
     assert fork(_train_as_rank, tmp_path, ranks=2) == [0, 0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import PHASES, config, scenes
+from tiny import PHASES, config, fork, scenes
 
 import restorekit
 from restorekit.cli.main import main
@@ -30,21 +30,34 @@ class DumpWeights(Hook):
 """
 
 
-def launch(tool, folder, *args):
+def free_port():
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def launch(tool, folder, *args):
     env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1',
-         f'--master_port={port}', str(ROOT / 'tools' / tool), *map(str, args), '--launcher', 'pytorch'],
+         f'--master_port={free_port()}', str(ROOT / 'tools' / tool), *map(str, args), '--launcher', 'pytorch'],
         env=env, capture_output=True, text=True, timeout=120, cwd=folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
 
+def measure(rank, port, folder, checkpoint):
+    """Be one of two processes of ``restorekit test --launcher pytorch``."""
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
+                      MASTER_PORT=str(port))
+    arguments = 'test', folder / 'one.py', checkpoint, '--out', folder / 'two', '--launcher', 'pytorch'
+    sys.exit(main(list(map(str, arguments))))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
 def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     (tmp_path / 'two_process_hooks.py').write_text(HOOK)
     cfg = config('unused', iters=2, phases=PHASES, custom_imports=dict(imports=['two_process_hooks']))
@@ -65,7 +78,7 @@ def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     cfg.pop('custom_imports')
     cfg['custom_hooks'].pop()
     RestoreConfig(cfg).dump(str(tmp_path / 'one.py'))
-    launch('test.py', tmp_path, 'one.py', checkpoint, '--out', tmp_path / 'two')
+    assert fork(measure, free_port(), tmp_path, checkpoint, ranks=2) == [0, 0]
     assert main(['test', str(tmp_path / 'one.py'), str(checkpoint), '--out', str(tmp_path / 'one')]) == 0
     one, two = (json.loads((tmp_path / name / 'summary.json').read_text())['metrics'] for name in ('one', 'two'))
     assert two == one and 'source/PSNR@rgb' in one

@@ -30,6 +30,7 @@ def run_config(folder, **changes):
     return Config(config(folder, **{**QUIET, **changes}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('cut', [3, 6])
 def test_early_stopping_goes_on_counting_after_a_resume(tmp_path, monkeypatch, cut):
     """Lightning 18727: the best value and the count began anew, so that a resumed run trained longer."""
@@ -52,6 +53,7 @@ def test_early_stopping_goes_on_counting_after_a_resume(tmp_path, monkeypatch, c
     assert state['early_stopping_source/PSNR@rgb'][:2] == [6, 2]  # saved before the last validation
 
 
+@pytest.mark.slow
 def test_a_schedule_given_in_epochs_runs_over_a_run_of_iterations(tmp_path):
     """mmcv 2320: converted without an end, it was over after one epoch of the data."""
     schedule = dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min=0.0)

@@ -168,6 +168,7 @@ def test_a_detector_is_any_callable():
         detect(lambda images: [dict(boxes=[[1, 2, 3, 4]], labels=[1, 1], scores=[])], image)
 
 
+@pytest.mark.slow
 def test_weights_come_from_a_file_and_are_those_of_the_detector(tmp_path):
     from torchvision.models import get_model
     torch.manual_seed(0)

@@ -27,6 +27,7 @@ def test_contract(name):
     assert METRICS.build(dict(type=name)).label == f'{name}@restorekit'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', [NIQE, BRISQUE])
 def test_worse_images_score_higher(kind, scene):
     random = torch.Generator().manual_seed(0)

@@ -104,6 +104,7 @@ FINE = {('config.yaml', 'empty'), ('config.py', 'empty'), ('config.py', 'array')
         ('manifest.jsonl', 'empty')}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', READERS)
 def test_what_cannot_be_read_is_named(name, tmp_path):
     for kind, content in RUBBISH.items():
@@ -119,6 +120,7 @@ def test_what_cannot_be_read_is_named(name, tmp_path):
             assert (name, kind) in FINE, f'{kind}: nothing was raised'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [name for name in READERS if name.endswith(('.pth', '.safetensors'))
                                   and not name.startswith('checkpoint')])
 def test_checkpoints_of_something_else_are_named(name, tmp_path):
@@ -148,6 +150,7 @@ def test_a_damaged_map_of_an_estimator_is_named(tmp_path):
         estimator(photo)
 
 
+@pytest.mark.slow
 def test_a_damaged_curve_of_a_run_is_named(tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'per_image.json').write_text('{')

@@ -256,6 +256,7 @@ def test_every_suffix_is_read(tmp_path, suffix, image):
     assert image_size(tmp_path / f'a{suffix}') == decoded.shape[:2] == (20, 31)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.sampled_from([*FORMATS, 'BigTIFF', 'EXIF']), st.integers(0, 900), st.binary(max_size=24), st.booleans())
 def test_no_damage_breaks_the_reader(kind, at, noise, cut):

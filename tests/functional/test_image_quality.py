@@ -90,6 +90,7 @@ def test_a_uniform_window_with_sample_covariance_is_the_default_of_scikit_image(
     assert ssim(pred, target, window=7, sigma=None, sample_covariance=True).item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('height, width', [(176, 176), (181, 203)])
 def test_ms_ssim_equals_torchmetrics_on_each_channel(height, width):
     """Scale by scale, since torchmetrics itself reflects its images at the border, at the last scale alone."""

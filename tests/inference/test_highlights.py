@@ -43,6 +43,7 @@ def test_without_highlights_nothing_is_done():
     assert guard.keep(image, restored) is restored and not restored.any()
 
 
+@pytest.mark.slow
 def test_large_images_are_looked_at_in_part(photo):
     large = np.kron(photo, np.ones((20, 20, 1), np.uint8))  # 4000 pixels wide
     small, guard = HighlightGuard(photo).weight(0, 120)[..., 0], HighlightGuard(large)

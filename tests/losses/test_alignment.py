@@ -33,6 +33,7 @@ def test_coral_equals_numpy_cov(n, d):
         assert loss(source, target).item() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_whitened_coral_equals_the_covariances_whitened_by_numpy():
     source, target = _batches(12, 15)
     cs, ct = (np.cov(rows.numpy(), rowvar=False) for rows in (source, target))
@@ -89,6 +90,7 @@ def test_a_shift_is_seen_by_all_but_true_coral():
         assert build(config)(source, source + 2).item() > 0.1
 
 
+@pytest.mark.slow
 def test_unbiased_coral_is_zero_on_average_for_one_law_and_biased_is_not():
     generator = torch.Generator().manual_seed(0)
     batches = torch.randn(2000, 2, 8, 32, generator=generator, dtype=torch.float64)

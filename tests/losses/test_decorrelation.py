@@ -81,6 +81,7 @@ def _both(n, d, bank, num_maps, mapping, resample, seed, dtype):
             _reference_weights(batch, former, mapping, num_maps, penalty, resample, seed=seed))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(3, 20), d=st.integers(3, 40), bank=st.sampled_from([0, 0, 13]), num_maps=st.integers(1, 4),
        mapping=st.sampled_from(['rff', 'stablenet']), resample=st.sampled_from(['call', 'step']),
@@ -269,6 +270,7 @@ def test_embeddings_of_the_wrong_shape():
         DecorrelationReweighter(embedding_dim=4)(torch.rand(2, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=int(os.environ.get('RESTOREKIT_EXAMPLES', 150)), deadline=None)
 @given(seed=st.integers(0, 2**31), n=st.sampled_from([1, 2, 2, 3, 4, 16]), d=st.integers(1, 12),
        bank=st.sampled_from([0, 2, 8, 32]), exponent=st.floats(-30, 38),

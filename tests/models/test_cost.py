@@ -11,7 +11,7 @@ from restorekit.models import DEANet
 from restorekit.models.cost import network_cost
 from restorekit.registry import MODELS
 
-ENTRIES = [pytest.param(entry, id=entry['Name'])
+ENTRIES = [pytest.param(entry, id=entry['Name'], marks=pytest.mark.slow if entry['Metadata']['MACs'] > 1e10 else [])
            for path in sorted(configs_root().rglob('metafile.yml'))
            for entry in yaml.safe_load(path.read_text())['Models']]
 BY_OUTPUT = 'Counts a transposed convolution by its output pixels'

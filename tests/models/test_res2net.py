@@ -33,6 +33,7 @@ def randomise(module, seed=0):
     return module.eval()
 
 
+@pytest.mark.slow
 def test_depth_101_equals_timm_with_its_weights(loader):
     timm = pytest.importorskip('timm')
     torch.manual_seed(0)

@@ -78,6 +78,7 @@ def test_a_model_that_does_not_take_any_size_is_refused_by_the_reason(name, reas
         TimmEncoder(name)
 
 
+@pytest.mark.slow
 def test_sizes_that_windows_must_fill_become_the_networks_divisor():
     pytest.importorskip('timm')
     network = MODELS.build(dict(type='EncoderDecoder', decoder=dict(type='FPNDecoder', channels=8),

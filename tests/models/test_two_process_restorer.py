@@ -64,6 +64,7 @@ def _rank(rank, folder):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_halves_give_the_gradients_of_the_whole(tmp_path):
     assert fork(_rank, tmp_path, ranks=2) == [0, 0]

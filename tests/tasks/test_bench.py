@@ -6,14 +6,15 @@ import pytest
 import torch
 from reports import cells
 
+from restorekit.checkpoint import atomic_save, network_json
 from restorekit.cli.main import main
 from restorekit.evaluation.report_reader import read_report
-from restorekit.evaluation.selection import join_sets
 from restorekit.files.image_io import read_image, write_image
 from restorekit.messages import InputError, UserError
-from restorekit.registry import DATASETS
+from restorekit.registry import MODELS
 from restorekit.tasks import bench as module
 from restorekit.tasks.bench import bench
+from restorekit.tasks.test import test as measure
 
 
 @pytest.fixture
@@ -74,15 +75,44 @@ def test_quality_and_cost_of_every_kind_of_model(data, quick):
     assert json.loads((data / 'out' / 'bench.json').read_text())['rows'] == json.loads(json.dumps(found['rows']))
 
 
-def test_a_set_that_is_drawn_is_the_same_in_bench_and_in_its_own_config(tmp_path):
-    drawn = dict(type='ConcatDataset', datasets=dict(a=dict(
-        type='ProceduralScenes', length=2, height=16, width=16, domain='a',
-        pipeline=[dict(type='Degrade', degradation=dict(type='AtmosphericScattering'))])))
-    (tmp_path / 'drawn.py').write_text(f'test_dataloader = dict(batch_size=1, dataset={drawn!r})\n')
-    ours, own = DATASETS.build(join_sets([tmp_path / 'drawn.py'], None)['dataset']), DATASETS.build(drawn)
-    assert all(torch.equal(ours[i]['inputs'], own[i]['inputs']) for i in range(2))
+def drawn_set(domain, seed):
+    scenes = dict(type='ProceduralScenes', length=2, height=32, width=40, scene_seed=7, domain=domain, pipeline=[
+        dict(type='RandomCrop', size=24), dict(type='Degrade', degradation=dict(type='AtmosphericScattering'))])
+    return dict(type='ConcatDataset', datasets=dict(only=scenes), seed=seed)
 
 
+@pytest.mark.slow
+def test_several_sets_that_are_drawn_are_each_what_it_is_alone(tmp_path, quick, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = dict(type='Restorer', network=dict(type='AODNet'))
+    for name, seed in (('first', 0), ('second', 5)):
+        (tmp_path / f'{name}.py').write_text(
+            f'model = {network!r}\ntest_dataloader = dict(batch_size=1, num_workers=0, dataset='
+            f'{drawn_set(name, seed)!r})\ntest_evaluator = [dict(type="PSNR"), dict(type="SSIM")]\n')
+    scenes = drawn_set('third', 0)['datasets']['only']
+    (tmp_path / 'third.py').write_text(f'test_dataloader = dict(batch_size=1, dataset={dict(scenes, seed=3)!r})\n')
+    sets = ['first.py', 'second.py', 'third.py']
+    torch.manual_seed(0)
+    restorer = MODELS.build(network)
+    atomic_save(dict(meta=dict(restorekit=dict(format=1, network=network_json(network['network']))),
+                     state_dict=restorer.state_dict()), 'aod.pth')
+    bench(dict(aod='aod.pth', input='input'), sets, 'out', sizes=[(64, 48)])
+    for model, given in (('aod', dict(checkpoint='aod.pth')), ('input', dict(predictions='input'))):
+        _, ours = read_report(f'out/reports/{model}')
+        together = measure('first.py', **given, data=sets, protocols=['rgb'], out=f'together_{model}')
+        alone = {}
+        for name in sets:
+            measure('first.py', **given, data=[name], protocols=['rgb'], out=f'{model}_{name}')
+            alone.update(read_report(f'{model}_{name}')[1])
+        assert len(together.rows) == len(alone) == 6
+        assert len({values['PSNR@rgb'] for values in alone.values()}) == 6  # the seeds differ
+        for found in (ours, read_report(f'together_{model}')[1]):
+            assert found.keys() == alone.keys()
+            for image, values in alone.items():
+                assert found[image] == pytest.approx(values, abs=1e-6), image
+
+
+@pytest.mark.slow
 def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     restored, make = [], module._restorer
 
@@ -115,6 +145,7 @@ def test_only_what_is_new_is_measured(data, quick, monkeypatch):
     assert run('input', 'clahe')['rows'] == again and not restored
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_chart(data, quick, capsys):
     pytest.importorskip('matplotlib')
     assert main(['bench', 'clahe', 'nothing=input', '--data', 'set.py', '--data-root', 'data', '--out', 'out',

@@ -26,7 +26,8 @@ from restorekit.evaluation.study_summary import summarise_study
 from restorekit.files.lock import lock_folder
 from restorekit.messages import InputError, MissingFileError
 from restorekit.tasks import study as tasks
-from restorekit.tasks.study import Job, Study, study, study_report
+from restorekit.tasks.study import study, study_report
+from restorekit.tasks.study_file import Job, Study
 
 TEXT = '''
 base = 'domains/tiny'
@@ -109,6 +110,7 @@ def test_shares_divide_the_jobs(file):
         tasks._share(jobs, (4, 3))
 
 
+@pytest.mark.slow
 def test_some_variants_can_be_run_alone(file, tmp_path, no_training):
     state = study(file, tmp_path / 'out', variants=['erm'])
     assert state.ran == [f'erm/{domain}/seed{seed}' for seed in (0, 1) for domain in ('haze', 'dust')]
@@ -146,6 +148,7 @@ def test_the_job_of_a_dead_owner_is_taken_again(file, tmp_path, no_training, mon
     assert state.ran == ['erm/haze/seed0'] and state.finished == 1 and state.report is None
 
 
+@pytest.mark.slow
 def test_a_job_whose_lock_is_held_is_left_alone(file, tmp_path, no_training):
     out = tmp_path / 'out'
     folder = out / 'jobs' / 'erm' / 'haze' / 'seed0'
@@ -165,6 +168,7 @@ def test_a_job_whose_lock_is_held_is_left_alone(file, tmp_path, no_training):
     assert state.running == ['erm/haze/seed0'] and state.finished == 7 and len(state.ran) == 7
 
 
+@pytest.mark.slow
 def test_what_was_to_be_written_before_the_first_run_cannot_change(file, tmp_path, no_training):
     out = tmp_path / 'out'
     study(file, out, job=(1, 8))
@@ -198,6 +202,7 @@ def made_up_result(entry):
                 seconds=1.0, run='run')
 
 
+@pytest.mark.slow
 def test_the_numbers_of_the_report(file, tmp_path, no_training):
     study(file, tmp_path / 'out')
     summary = study_report(tmp_path / 'out')['summary']

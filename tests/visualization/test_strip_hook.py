@@ -74,6 +74,7 @@ def rank_validates(rank, port, folder):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
 def test_two_processes_show_what_one_shows(tmp_path):
     with socket.socket() as probe:
@@ -112,6 +113,7 @@ def test_the_samples_stay_in_their_folder(tmp_path):
         f'.._.._esc_0_{kind}.png' for kind in ('gt', 'input', 'pred')]
 
 
+@pytest.mark.slow
 def test_a_run_writes_them(tmp_path):
     cfg = config(tmp_path, iters=1, interval=1)
     cfg['visualizer']['vis_backends'] = [dict(type='TensorboardVisBackend')]

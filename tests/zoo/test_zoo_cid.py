@@ -178,6 +178,7 @@ def test_files_there_and_back(network, published, tmp_path, capsys):
     assert all(again[f'module.{key}'].equal(value) for key, value in published.items()) and len(again) == 990
 
 
+@pytest.mark.slow
 def test_safetensors_hold_the_bare_network(network, published, tmp_path, capsys):
     pytest.importorskip('restorekit.checkpoint')
     from safetensors.torch import load_file

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from restorekit.cli.main import build_parser
 from restorekit.config import load_config, phase_config
-from restorekit.engine.config_check import _components, _data_paths, join_data_root
+from restorekit.engine.config_check import _components
+from restorekit.engine.data_paths import _data_paths, join_data_root
 from restorekit.messages import UserError
 from restorekit.tasks.train import prepared_run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from restorekit.cli.common import prepare_process, run_guarded
 from restorekit.messages import InputError
-from restorekit.tasks.study import Job, Study
+from restorekit.tasks.study_file import Job, Study
 
 
 def parse_args():

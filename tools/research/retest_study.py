@@ -12,7 +12,8 @@ from pathlib import Path
 from restorekit.cli.common import prepare_process, run_guarded
 from restorekit.cli.option_action import OptionAction
 from restorekit.messages import InputError, unknown_name_message
-from restorekit.tasks.study import RESULT_FILE, STUDY_FILE, Job, Study, study_report
+from restorekit.tasks.study import RESULT_FILE, STUDY_FILE, study_report
+from restorekit.tasks.study_file import Job, Study
 
 
 def parse_args(arguments=None):

@@ -9,6 +9,8 @@ from restorekit.messages import InputError
 from restorekit.models.restorers import NonFiniteGradientError
 from restorekit.registry import HOOKS
 
+from ..fully_sharded import whole
+
 
 @HOOKS.register_module()
 class GradientGuardHook(Hook):
@@ -53,13 +55,14 @@ def check_gradients(optimizer, names):
     if getattr(optimizer, 'grad_scale', None) is not None:  # a fused optimizer under a loss scaler skips by itself
         return
     parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
-    if not parameters or torch.nn.utils.get_total_norm([p.grad for p in parameters]).isfinite():
+    if not parameters or whole(torch.nn.utils.get_total_norm([p.grad for p in parameters])).isfinite():
         return
-    bad = [p for p in parameters if not p.grad.isfinite().all()]
+    gradients = ((p, whole(p.grad)) for p in parameters)
+    bad = {p: bool(gradient.isnan().any()) for p, gradient in gradients if not gradient.isfinite().all()}
     if not bad:  # finite, and too large for the sum of their squares
         return
-    kind = 'NaN' if any(p.grad.isnan().any() for p in bad) else 'infinite'
-    shown = ', '.join(names.get(p, '(not a parameter of the model)') for p in bad[:5])
+    kind = 'NaN' if any(bad.values()) else 'infinite'
+    shown = ', '.join(names.get(p, '(not a parameter of the model)') for p in list(bad)[:5])
     raise NonFiniteGradientError(f'the gradient of {len(bad)} of {len(parameters)} trained parameters is {kind} '
                                  f'({shown}{", ..." if len(bad) > 5 else ""})')
 

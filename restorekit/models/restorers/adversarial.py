@@ -56,6 +56,7 @@ class AdversarialRestorer(Restorer):
         'AdversarialOptimWrapperConstructor'
     """
 
+    shardable = False
     provides = (*Restorer.provides, 'discriminator')
     #: What :class:`RestoreRunner` builds the optimizers with.
     optim_wrapper_constructor = 'AdversarialOptimWrapperConstructor'

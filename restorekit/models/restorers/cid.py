@@ -41,6 +41,8 @@ class CIDRestorer(Restorer):
         **kwargs: See :class:`Restorer`.
     """
 
+    shardable = False
+
     def __init__(self, network, reweighter=None, alignment=None, consistency=None, anchor=1.0, share_interval=20,
                  group_weighting=None, align='target', **kwargs):
         super().__init__(network, **kwargs)

@@ -155,6 +155,8 @@ class Restorer(BaseModel):
     #: Who has what a loss may ask for.
     providers = dict(input='Restorer', embedding='Restorer', teacher='DistillationRestorer',
                      discriminator='AdversarialRestorer')
+    #: Whether its weights are used in ``forward`` only, so that :class:`FullyShardedModel` may cut them.
+    shardable = True
     #: What this restorer hands to losses that ask for it.
     provides = ('input', 'embedding')
 
