@@ -62,7 +62,7 @@ setup(
         # not for commercial use, see docs/metrics.md; pyiqa also brings opencv-python-headless
         **{'metrics-research': ['pyiqa', 'fade-python']},
         export=['onnx', 'onnxruntime', 'onnxscript'],
-        video=['av>=14'],
+        video=['av>=17'],  # before, the colours of films shift
         foreign=['spandrel>=0.4'],
         openvino=['openvino', 'onnx'],
         demo=['gradio'],

@@ -1,5 +1,6 @@
 """Reads checkpoints as data: no code from a file is ever run."""
 
+import json
 import pickle
 import re
 import threading
@@ -12,6 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from restorekit.files.download import download
+from restorekit.files.reader import read_file
 from restorekit.messages import MissingFileError, UserError
 
 
@@ -49,9 +51,9 @@ def load_checkpoint_file(path, map_location='cpu'):
     if path.suffix == '.safetensors':
         return _load_safetensors(path, size, map_location)
     try:
-        _check_archive(path, size)
-        with torch.serialization.safe_globals(_STAND_INS), _bounded_bytearray():
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with open(path, 'rb') as file, torch.serialization.safe_globals(_STAND_INS), _bounded_bytearray():
+            _check_archive(file, path, size)
+            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
         _check_amounts(checkpoint, path, size)
         return _check_dict(_rebuild(checkpoint), path, size)
     except CheckpointError:
@@ -94,14 +96,16 @@ def _check_dict(checkpoint, path, size):
 
 
 def _load_safetensors(path, size, map_location):
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
     device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
+    data = read_file(path, MAX_BYTES, 'checkpoint')  # a mapped file that is cut meanwhile would end the process
     try:
-        with safe_open(path, framework='pt', device=device) as file:
-            return {'state_dict': {key: file.get_tensor(key) for key in file.keys()},  # noqa: SIM118 (no mapping)
-                    'meta': dict(file.metadata() or {})}
-    except (SafetensorError, OSError) as error:
+        state = {key: value.to(device) for key, value in load(data).items()}
+    except (SafetensorError, KeyError) as error:  # KeyError: a type that this torch does not have
         raise _damaged(path, size, error) from error
+    return {'state_dict': state, 'meta': json.loads(data[8:8 + int.from_bytes(data[:8], 'little')]
+                                                    ).get('__metadata__') or {}}
 
 
 def load_from_http(filename, map_location=None, model_dir=None, progress=None):
@@ -119,15 +123,17 @@ def load_from_http(filename, map_location=None, model_dir=None, progress=None):
 # A small file must not fill the memory: what is built from it is bounded by its size.
 
 MAX_DEPTH = 100  # of nested dicts and lists
+MAX_BYTES = 2 ** 36  # of a safetensors file
 _SLACK = 1 << 20
 
 
-def _check_archive(path, size):
+def _check_archive(file, path, size):
     """Refuse a zip archive with compressed parts: torch writes none, and a few bytes could expand to gigabytes."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(part.file_size for part in archive.infolist())
+    unpacked = 0
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    file.seek(0)
     if unpacked > size:
         raise CheckpointError(f'{path} ({size} bytes) would unpack to {unpacked} bytes. torch.save compresses nothing, '
                               'so this file was not written by it; get it from its author as torch.save wrote it')

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .common import say
+from .common import clipped, say
 from .progress import progress_bar
 
 
@@ -29,7 +29,7 @@ def run(args):
     say(report.table())
     for kind, lines in (('note', report.notes), ('FAULT', report.faults)):
         for line in lines:
-            say(f'{kind}: {line}')
+            say(f'{kind}: {clipped(line)}')
     count = len(report.faults)
     say(f'{count or "no"} fault{"s" * (count != 1)}' +
         (' found with --quick, which checks headers, counts and pairs only' if args.quick else ''))

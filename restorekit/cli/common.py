@@ -45,8 +45,9 @@ def add_config_options(parser):
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, metavar='KEY=VALUE', default={},
                         help='change values of the config, for example train_cfg.max_iters=100 or '
                         'phases.adapt.model.alignment=none')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how the processes of a distributed run are started (default: none, a single process)')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
+                        help='how the processes of a distributed run are started (default: the launcher of the config, '
+                        'or none, a single process)')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -112,7 +113,7 @@ def run_guarded(function, args):
             return 1
         if os.environ.get('RESTOREKIT_TRACEBACK'):
             raise
-        _complain(f'\nerror: {_clipped(sentence)}\n(RESTOREKIT_TRACEBACK=1 shows where)')
+        _complain(f'\nerror: {clipped(sentence)}\n(RESTOREKIT_TRACEBACK=1 shows where)')
         return 1
     return status
 
@@ -123,7 +124,7 @@ def _complain(text):
         say(text, file=sys.stderr, flush=True)
 
 
-def _clipped(sentence, width=2000, height=100):
+def clipped(sentence, width=2000, height=100):
     """Cut what a file has put into a sentence: names of megabytes, or thousands of them."""
     lines = [line if len(line) <= width else f'{line[:width]} ...' for line in sentence.splitlines()]
     return '\n'.join(lines if len(lines) <= height else [*lines[:height], f'... and {len(lines) - height} lines more'])

@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from restorekit.files.names import terminal_text
+from restorekit.messages import UnavailableError
 from restorekit.version import __version__
 
 from .common import import_from_here, run_guarded
@@ -62,6 +63,12 @@ def main(argv=None):
 
 
 def _run(argv):
+    for stream in (sys.stdout, sys.stderr):  # whose encoding may not have every letter of a name, in logs too
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')
+    if sys.getfilesystemencoding() == 'ascii':
+        raise UnavailableError('Python takes names of files for ASCII here (LC_ALL=C with PYTHONUTF8=0), so that other '
+                               'letters in a config name no file; set PYTHONUTF8=1, or leave PYTHONUTF8 out')
     argv = sys.argv[1:] if argv is None else argv
     known = argv and any(argv[0] in commands for commands in GROUPS.values())  # then the others are not imported
     args = build_parser(argv[0] if known else None).parse_args(argv)

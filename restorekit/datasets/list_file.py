@@ -15,6 +15,7 @@ from restorekit.messages import InputError, MissingFileError
 from .scanner import keep_matching
 
 ROLES = ('input', 'gt', 'depth')
+MAX_NAME = 4096  # PATH_MAX of Linux
 MAX_BYTES = 2 ** 30  # of a list: some ten million lines
 
 
@@ -162,6 +163,11 @@ def _read_jsonl(text, path, roles):
 def _clean(name, path, line):
     if not isinstance(name, str) or not name:
         raise InputError(f'{path}, line {line}: a name of a file is {"empty" if name == "" else f"{name!r}"}')
+    if len(name) > MAX_NAME:
+        raise InputError(f'{path}, line {line}: a name has {len(name)} characters, where {MAX_NAME} are the most; '
+                         'is this a list of files, one line each?')
+    if '\0' in name:
+        raise InputError(f'{path}, line {line}: a name holds a NUL character, which no file has')
     if '\\' in name:
         name = name.replace('\\', '/')
     if './' in name or '//' in name:
@@ -169,4 +175,7 @@ def _clean(name, path, line):
     if name[0] == '/' or name[1:3] == ':/':
         raise InputError(f'{path}, line {line}: {name} is an absolute path; names in a list are relative to the folder '
                          'the dataset is given')
+    if name.startswith('../') or name == '..':
+        raise InputError(f'{path}, line {line}: {name} leads out of the folder that the dataset is given; give the '
+                         'folder above it, and names from there')
     return name

@@ -1,14 +1,17 @@
 """Image files kept in an LMDB, read through mmengine.fileio."""
 
+import contextlib
 import os
 
 from mmengine.fileio import LmdbBackend, register_backend
 
+from restorekit.files.reader import read_file
 from restorekit.messages import InputError, MissingDependencyError, MissingFileError
 
 LMDB_BACKEND = 'image_lmdb'
 KEYS_FILE, SOURCE_FILE = 'keys.txt', 'source.json'  # make_lmdb writes the first at its end, the second at its start
 OPTIONS = ('lock', 'max_readers', 'max_spare_txns', 'meminit', 'readahead', 'readonly')
+MAX_BYTES = 2 ** 32  # of keys.txt
 _environments = {}  # by path: one may be opened once per process, and not be used after a fork
 
 
@@ -51,12 +54,11 @@ class ImageLmdbBackend(LmdbBackend):
             FileNotFoundError: If there is no such key.
         """
         key = str(filepath).removeprefix(f'{self.db_path}/')
-        try:
-            with self._environment().begin() as transaction:
+        with self._reading(repr(key)) as transaction:
+            try:
                 value = transaction.get(key.encode('utf-8', 'surrogateescape'))
-        except import_lmdb().Error as error:
-            raise InputError(f'{self.db_path}: {key!r} cannot be read: {error}; if its data.mdb is damaged, copy it or '
-                             'make it again') from error
+            except import_lmdb().BadValsizeError:  # no key is of this length
+                value = None
         if value is None:
             raise MissingFileError(f'{self.db_path} has no file {key}')
         return value
@@ -68,15 +70,25 @@ class ImageLmdbBackend(LmdbBackend):
             ValueError: If make_lmdb has not finished it, or data.mdb is damaged or truncated.
         """
         listed = os.path.join(self.db_path, KEYS_FILE)
-        if os.path.isfile(os.path.join(self.db_path, SOURCE_FILE)) and not os.path.isfile(listed):
+        there = os.path.lexists(listed)
+        if os.path.isfile(os.path.join(self.db_path, SOURCE_FILE)) and not there:
             raise InputError(f'{self.db_path} is unfinished: it has {SOURCE_FILE} but no {KEYS_FILE}, so make_lmdb was '
                              'stopped before its end; run it again with the same arguments')
-        environment = self._environment()
-        if os.path.isfile(listed):
-            with open(listed, encoding='utf-8', errors='surrogateescape', newline='\n') as file:
-                return [key for key in file.read().split('\n') if key]
-        with environment.begin() as transaction:
+        with self._reading('its list of keys') as transaction:
+            if there:
+                text = read_file(listed, MAX_BYTES, 'list of keys').decode('utf-8', 'surrogateescape')
+                return [key for key in text.split('\n') if key]
             return [key.decode('utf-8', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
+
+    @contextlib.contextmanager
+    def _reading(self, what):
+        environment = self._environment()
+        try:
+            with environment.begin() as transaction:
+                yield transaction
+        except import_lmdb().Error as error:
+            raise InputError(f'{self.db_path}: {what} cannot be read: {error}; if its data.mdb is damaged, copy it or '
+                             'make it again') from error
 
     def _environment(self):
         name = os.path.realpath(self.db_path)

@@ -21,6 +21,8 @@ def complete_config(cfg, where, schedule_length=None):
 
     - Components that count iterations or epochs (``by_epoch``) count what the training loop counts. One that is told
       to count epochs in a run of iterations would never act, and is refused.
+    - A loader without a sampler gets one: training draws at random (``shuffle=False``: in order), the others read in
+      order, each process its share.
     - A hook, scheduler, metric or backend that is None is dropped. ``val_dataloader=None`` trains without validation.
     - A schedule that cannot be built, or a warm-up that is longer than the run, is refused.
 
@@ -33,6 +35,7 @@ def complete_config(cfg, where, schedule_length=None):
         ConfigError: For a contradiction; the message names the key.
     """
     _drop_none(cfg, where)
+    _set_samplers(cfg)
     if cfg.get('train_cfg') is None:
         return
     by_epoch = _counts_epochs(cfg, where)
@@ -100,6 +103,16 @@ def _drop_none(cfg, where):
                               'set val_dataloader=None to train without validation')
         elif cfg.get(rest[1]) and cfg.get(rest[0]) is None:
             cfg[rest[0]] = {}
+
+
+def _set_samplers(cfg):
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        if not isinstance(loader, dict) or loader.get('sampler') is not None or loader.get('batch_sampler'):
+            continue
+        shuffle = loader.pop('shuffle', None)
+        loader['sampler'] = dict(type='CounterSampler' if split == 'train' else 'DefaultSampler',
+                                 shuffle=split == 'train' if shuffle is None else shuffle)
 
 
 def _counts_epochs(cfg, where):

@@ -74,6 +74,7 @@ def check_config(cfg, where, phase=False):
     _check_multipliers((cfg.get('optim_wrapper') or {}), where)
     _check_randomness(cfg, where)
     _check_loaders(cfg, where)
+    _check_loops(cfg, where)
     for key, value in cfg.items():
         if key not in ('phases', 'env_cfg', 'custom_imports'):
             _check(value, key, where, components, key in known_keys)  # others are the config's own variables
@@ -136,6 +137,23 @@ def _check_loaders(cfg, where):
             value = loader.get(key)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise ConfigError(f'{place}.{key} must be a whole number of at least {least}, but got {value!r}')
+
+
+def _check_loops(cfg, where):
+    """Refuse a loop of another kind, which would train on the validation set or measure and report nothing."""
+    from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+
+    from .evaluation_loop import EvaluationLoop
+    kinds = dict(train_cfg=(IterBasedTrainLoop, EpochBasedTrainLoop), val_cfg=(ValLoop,),
+                 test_cfg=(TestLoop, EvaluationLoop))
+    for key, right in kinds.items():
+        name = (cfg.get(key) or {}).get('type')
+        loop = registries.LOOPS.get(name) if isinstance(name, str) else name
+        wrong = tuple(kind for other, found in kinds.items() if other != key for kind in found)
+        if inspect.isclass(loop) and issubclass(loop, wrong) and not issubclass(loop, right):
+            due = next(other for other, found in kinds.items() if issubclass(loop, found))
+            raise ConfigError(f'{where}: {key}.type={loop.__name__} is a loop for {due}; leave the type out, or give '
+                              f'one derived from {" or ".join(kind.__name__ for kind in right)}')
 
 
 def _check_clipping(node, where):

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import logging
 import os.path as osp
 import platform
 import shutil
@@ -134,6 +135,9 @@ class RestoreRunner(Runner):
         """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         logger.addFilter(TerminalFilter())
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):  # in the encoding of the system, which may lack a letter
+                handler.stream.reconfigure(errors='backslashreplace')
         return logger
 
     def build_message_hub(self, message_hub=None):

@@ -75,7 +75,7 @@ def lab_difference(lab_1, lab_2):
         lab_2 (Tensor): The same shape.
 
     Returns:
-        Tensor: (N, H, W), at least 0.
+        Tensor: (N, H, W), at least 0. Its gradient is finite everywhere; 0 between equal colours.
 
     Example:
         >>> a, b = torch.tensor([[50, 2.6772, -79.7751], [50, 0, -82.7485]]).double().view(2, 1, 3, 1, 1)
@@ -83,15 +83,15 @@ def lab_difference(lab_1, lab_2):
         2.0425
     """
     (l1, a1, b1), (l2, a2, b2) = lab_1.unbind(dim=1), lab_2.unbind(dim=1)
-    g = 0.5 * (1 - _saturation((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2))  # (4)
+    g = 0.5 * (1 - _saturation((_length(a1, b1) + _length(a2, b2)) / 2))  # (4)
     a1, a2 = (1 + g) * a1, (1 + g) * a2  # (5)
-    c1, c2 = torch.hypot(a1, b1), torch.hypot(a2, b2)  # (6)
-    h1, h2 = (torch.rad2deg(torch.atan2(b, a)) % 360 for a, b in ((a1, b1), (a2, b2)))  # (7)
+    c1, c2 = _length(a1, b1), _length(a2, b2)  # (6)
+    h1, h2 = (_hue(a, b) for a, b in ((a1, b1), (a2, b2)))  # (7)
     grey = c1 * c2 == 0
     turn = h2 - h1
     far = turn.abs() > 180
     turn = torch.where(grey, 0, torch.where(far, turn - 360 * turn.sign(), turn))  # (10)
-    hue_step = 2 * (c1 * c2).sqrt() * torch.sin(torch.deg2rad(turn) / 2)  # (11)
+    hue_step = 2 * _root(c1 * c2) * torch.sin(torch.deg2rad(turn) / 2)  # (11)
     lightness, chroma, total = (l1 + l2) / 2, (c1 + c2) / 2, h1 + h2  # (12), (13)
     opposite = torch.where(total < 360, total + 360, total - 360)
     hue = torch.where(grey, total, torch.where(far, opposite, total) / 2)  # (14)
@@ -102,12 +102,30 @@ def lab_difference(lab_1, lab_2):
     d_l = (l2 - l1) / (1 + 0.015 * off_centre / (20 + off_centre).sqrt())  # (18)
     d_c = (c2 - c1) / (1 + 0.045 * chroma)  # (19)
     d_h = hue_step / (1 + 0.015 * chroma * t)  # (20)
-    return (d_l.square() + d_c.square() + d_h.square() + rotation * d_c * d_h).clamp(min=0).sqrt()  # (22)
+    return _root(d_l.square() + d_c.square() + d_h.square() + rotation * d_c * d_h)  # (22)
 
 
 def _saturation(chroma):
     power = chroma ** 7
-    return (power / (power + 25 ** 7)).sqrt()
+    return _root(power / (power + 25 ** 7))
+
+
+# Roots and angles have no gradient at 0, where versions of torch return NaN or 0: here it is 0.
+
+
+def _root(value):
+    there = value > 0
+    return torch.where(there, torch.where(there, value, 1.0).sqrt(), 0.0)
+
+
+def _length(a, b):
+    grey = (a == 0) & (b == 0)
+    return torch.where(grey, 0.0, torch.hypot(torch.where(grey, 1.0, a), b))
+
+
+def _hue(a, b):
+    grey = (a == 0) & (b == 0)
+    return torch.where(grey, 0.0, torch.rad2deg(torch.atan2(b, torch.where(grey, 1.0, a))) % 360)
 
 
 def _cos(degrees):

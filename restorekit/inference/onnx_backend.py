@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from restorekit.messages import InputError, MissingDependencyError, MissingFileError, UserError
+from restorekit.messages import InputError, MissingDependencyError
 
 from .memory import free_memory
+from .onnx_file import OnnxFileError, read_facts, read_onnx
 
 _Run = Callable[[np.ndarray], np.ndarray]
-
-
-class OnnxFileError(UserError, RuntimeError):
-    """An ONNX file cannot be run, or was not written by ``restorekit export``."""
+_limited = False  # whether the memory of onnxruntime is, which is done once in a process
 
 
 class OnnxBackend:
@@ -40,22 +38,14 @@ class OnnxBackend:
                              'leave out --precision')
         if runtime == 'openvino' and device not in (None, 'cpu'):
             raise InputError(f'openvino runs on the CPU here; leave out --device, but got {device}')
-        if not Path(path).is_file():
-            raise MissingFileError(f'{path} does not exist')
         self.path, self.runtime, self.device = str(path), runtime, device or 'cpu'
         self._open()
 
     def _open(self) -> None:
         run = _open_onnxruntime if self.runtime == 'onnxruntime' else _open_openvino
         self._run, text = run(self.path, self.device)
-        try:
-            facts = json.loads(text or '')
-        except ValueError:
-            facts = None
-        if not isinstance(facts, dict) or 'protect_highlights' not in facts:
-            raise OnnxFileError(f'{self.path} was not written by restorekit export, so its ranges and sizes are not '
-                                'known; export the checkpoint again')
-        self.facts, self.uint8 = facts, facts['input'] == 'uint8'
+        self.facts = facts = read_facts(text, self.path)
+        self.uint8 = facts['input'] == 'uint8'
         self.tiling, self.receptive_field = facts['tiling'], facts['receptive_field']
         self.size_divisor, self.min_size = facts['size_divisor'], facts['min_size']
         self.model_name, self.linear = facts['network'], facts['linear']
@@ -70,12 +60,13 @@ class OnnxBackend:
 
     def __call__(self, tile: np.ndarray) -> np.ndarray:
         """Restore float32 (h, w, 3) in [0, 1]."""
-        restored: np.ndarray
-        if self.uint8:
-            restored = self._run(np.rint(tile * 255).astype(np.uint8)[None])[0].astype(np.float32) / 255
-        else:
-            restored = self._run(np.ascontiguousarray(tile.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
-        return restored
+        given = np.rint(tile * 255).astype(np.uint8)[None] if self.uint8 else \
+            np.ascontiguousarray(tile.transpose(2, 0, 1))[None]
+        restored = self._run(given)
+        if restored.shape != given.shape or restored.dtype != given.dtype:
+            raise OnnxFileError(f'{self.path} gives {restored.dtype} {restored.shape} for an image of {given.dtype} '
+                                f'{given.shape}, where the same is due; export the checkpoint again')
+        return restored[0].astype(np.float32) / 255 if self.uint8 else restored[0].transpose(1, 2, 0)
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass takes, as measured for the network when it was exported."""
@@ -106,20 +97,46 @@ def _open_onnxruntime(path: str, device: str) -> tuple[_Run, str | None]:
         raise InputError(f'onnxruntime {onnxruntime.__version__} has no {wanted} for device {device!r}; it has '
                          f'{", ".join(onnxruntime.get_available_providers())}')
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it refuses, our errors say
     threads = os.environ.get('OMP_NUM_THREADS')
     if threads and threads.isdecimal():
         options.intra_op_num_threads = int(threads)
+    data = read_onnx(path)
+    if wanted == 'CPUExecutionProvider':
+        _limit_memory(onnxruntime)
+        options.add_session_config_entry('session.use_env_allocators', '1')
+    session = _guarded(lambda: onnxruntime.InferenceSession(data, options, providers=[wanted]), path)
+    names = [entry.name for entry in session.get_inputs()]
+    if len(names) != 1 or not session.get_outputs():
+        raise OnnxFileError(f'{path} takes {len(names)} inputs and gives {len(session.get_outputs())} outputs, where '
+                            'one image each is due; export the checkpoint again')
+    metadata = session.get_modelmeta().custom_metadata_map.get('restorekit')
+    return lambda x: _guarded(partial(session.run, None, {names[0]: x}), path)[0], metadata
+
+
+def _limit_memory(onnxruntime: Any) -> None:
+    """Let onnxruntime take no more than what is free now, whatever a graph asks for."""
+    global _limited
+    if not _limited:
+        kind = onnxruntime.OrtMemoryInfo('Cpu', onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
+                                         onnxruntime.OrtMemType.DEFAULT)
+        onnxruntime.create_and_register_allocator(kind, onnxruntime.OrtArenaCfg(free_memory(), -1, -1, -1))
+        _limited = True
+
+
+def _guarded(function: Callable[[], Any], path: str) -> Any:
+    """Call onnxruntime; what it refuses is the file's fault, and no memory is a MemoryError."""
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[wanted])
+        return function()
     except Exception as error:  # its classes have no common base but Exception
-        if type(error).__module__.startswith('onnxruntime'):
-            raise OnnxFileError(f'onnxruntime {onnxruntime.__version__} cannot run {path}: {_first_line(error)}; it '
-                                'may be damaged, or written for a newer opset: export the checkpoint again') from error
-        raise
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0], \
-        session.get_modelmeta().custom_metadata_map.get('restorekit')
+        text = str(error)
+        if not type(error).__module__.startswith('onnxruntime') and not isinstance(error, ValueError):
+            raise
+        if 'allocate memory' in text or 'bad_alloc' in text or 'vailable memory' in text:
+            raise MemoryError(f'{path}: {_first_line(error)}') from error
+        import onnxruntime
+        raise OnnxFileError(f'onnxruntime {onnxruntime.__version__} cannot run {path}: {_first_line(error)}; it may be '
+                            'damaged, or written for a newer opset: export the checkpoint again') from error
 
 
 def _open_openvino(path: str, device: str) -> tuple[_Run, str | None]:
@@ -129,7 +146,7 @@ def _open_openvino(path: str, device: str) -> tuple[_Run, str | None]:
         raise MissingDependencyError('the backend openvino is not installed: pip install openvino') from error
     core = openvino.Core()
     try:
-        model = core.read_model(path)
+        model = core.read_model(read_onnx(path))
         compiled = core.compile_model(model, 'CPU')
     except RuntimeError as error:
         raise OnnxFileError(f'OpenVINO cannot run {path}: {_first_line(error)}; export the checkpoint again') from error

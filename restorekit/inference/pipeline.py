@@ -12,7 +12,7 @@ import numpy as np
 from restorekit.files.image_io import unit_scale
 from restorekit.files.photo import Page, Photo, read_photo, write_photo
 from restorekit.functional.shrink import shrink
-from restorekit.messages import InputError
+from restorekit.messages import InputError, UserError
 
 from .arguments import RestoreOptions, check_mask, check_strength, check_tile, make_backend
 from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent
@@ -43,6 +43,11 @@ _LOOK_PIXELS = 2 ** 18
 #: Pixels beside the inner edges of a tile that are worth nothing, where no receptive field is declared, and the width
 #: of the blend between tiles: where tiles are exact, nothing is to be blended but rounding.
 _OVERLAP, _RAMP, _EXACT_RAMP = 32, 32, 8
+_NO_NUMBERS = 'gives values that are not numbers; its weights may be damaged, or overflow in this precision'
+
+
+class NotANumberError(UserError, ArithmeticError):
+    """A network gave NaN, which would become black pixels."""
 
 
 class RestorationPipeline:
@@ -186,6 +191,7 @@ class RestorationPipeline:
 
         Raises:
             ImageMemoryError: If it needs more memory than is free; the message says how much, and what to do.
+            NotANumberError: If the network gives NaN.
         """
         strength = self.strength if strength is None else check_strength(strength)
         scale = unit_scale(pixels, name)
@@ -208,6 +214,8 @@ class RestorationPipeline:
             if not (isinstance(weight, float) and weight == 1):
                 restored = blend(_to_unit(pixels[start:stop], scale), restored, weight,
                                  linear=self.backend.linear)
+            if np.isnan(np.sum(restored)) and np.isnan(restored).any():
+                raise NotANumberError(f'{name}: {self.checkpoint} {_NO_NUMBERS}')
             restored = np.clip(restored, 0, 1)
             restored = restored * np.float32(scale) if scale != 1 else restored
             result[start:stop] = np.rint(restored) if pixels.dtype.kind == 'u' else restored
@@ -258,7 +266,10 @@ class RestorationPipeline:
         return cast('TorchBackend', self.backend)
 
     def _coefficients(self, pixels: np.ndarray, scale: float) -> Sequence[torch.Tensor]:
-        return self._whole_image.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
+        found = self._whole_image.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
+        if any(math.isnan(float(coefficient.sum())) for coefficient in found):
+            raise NotANumberError(f'{self.checkpoint} {_NO_NUMBERS}')
+        return found
 
     def _restore_strips(self, pixels: np.ndarray, scale: float, emit: _Emit, held: Sequence[torch.Tensor]) -> None:
         height, width = pixels.shape[:2]

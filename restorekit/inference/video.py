@@ -196,7 +196,7 @@ class _SegmentWriter:
 
     def _write_state(self, part: int, state: dict[str, np.ndarray]) -> None:
         data = io.BytesIO()
-        np.savez(data, allow_pickle=False, **state)
+        np.savez(data, **state)
         atomic_write_bytes(data.getvalue(), self.folder / f'{part:06d}.npz')
 
     def abandon(self) -> None:
@@ -223,7 +223,8 @@ def _open(av: ModuleType, source: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, source: Path) -> VideoStream:
-    streams = [stream for stream in container.streams.video if not stream.disposition & 0x400]  # a cover picture
+    streams = [stream for stream in container.streams.video
+               if type(stream.disposition).attached_pic not in stream.disposition]  # which is a cover picture
     if not streams:
         raise VideoFileError(f'{source} has no video stream')
     streams[0].thread_type = 'AUTO'

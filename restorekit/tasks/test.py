@@ -50,7 +50,7 @@ class EvaluationReport:
 def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: PathLike | None = None,
          data: Sequence[str | Path] | None = None, protocols: Sequence[str] = (), metrics: Sequence[str] = (),
          out: PathLike | None = None, overwrite: bool = False, save_images: bool = False,
-         data_root: PathLike | None = None, options: dict[str, Any] | None = None, launcher: str = 'none',
+         data_root: PathLike | None = None, options: dict[str, Any] | None = None, launcher: str | None = None,
          progress: Callable[[int, int], object] | None = None) -> EvaluationReport:
     """Measure a checkpoint on test sets; or images that were restored before, or the degraded inputs.
 
@@ -75,7 +75,8 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
         save_images (bool): Save the restored images below ``out``.
         data_root (str | Path, optional): Folder of the datasets, joined before their relative paths.
         options (dict, optional): Changes of the config, with dotted keys.
-        launcher (str): How the processes of a distributed run were started: none, pytorch, slurm or mpi.
+        launcher (str, optional): How the processes of a distributed run were started: none, pytorch, slurm or mpi;
+            default: the config's, or none.
         progress (Callable, optional): Called with (images measured, images) after each batch.
 
     Returns:
@@ -96,7 +97,7 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
     _check_arguments(checkpoint, predictions, out, overwrite, save_images)
     import_from_here(config)
     cfg = load_config(config, options=options, data_root=data_root)
-    cfg.launcher = launcher
+    launcher = cfg.launcher = launcher or cfg.get('launcher') or 'none'
 
     from mmengine.dist import is_main_process
 

@@ -49,7 +49,7 @@ class TrainReport:
 def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = False,
           allow_config_change: bool = False, load_from: PathLike | None = None, phase: str | None = None,
           amp: bool = False, seed: int | None = None, data_root: PathLike | None = None,
-          options: dict[str, Any] | None = None, launcher: str = 'none',
+          options: dict[str, Any] | None = None, launcher: str | None = None,
           progress: Callable[[int, int], object] | None = None,
           announce: Callable[[str], object] | None = None) -> TrainReport:
     """Train a config: all of its phases in order, or one of them.
@@ -70,7 +70,8 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
         seed (int, optional): Seed of the run; default: the config's.
         data_root (str | Path, optional): Folder of the datasets, joined before their relative paths.
         options (dict, optional): Changes of the config, with dotted keys: ``{'train_cfg.max_iters': 100}``.
-        launcher (str): How the processes of a distributed run were started: none, pytorch, slurm or mpi.
+        launcher (str, optional): How the processes of a distributed run were started: none, pytorch, slurm or mpi;
+            default: the config's, or none.
         progress (Callable, optional): Called with (iterations done, iterations of the phase) after each iteration.
         announce (Callable, optional): Called with a sentence when a phase starts or is skipped, on the main process;
             default: it is logged.
@@ -107,7 +108,7 @@ def train(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = 
 def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: bool = False,
                  allow_config_change: bool = False, load_from: PathLike | None = None, phase: str | None = None,
                  amp: bool = False, seed: int | None = None, data_root: PathLike | None = None,
-                 options: dict[str, Any] | None = None, launcher: str = 'none') -> MultiPhaseRunner:
+                 options: dict[str, Any] | None = None, launcher: str | None = None) -> MultiPhaseRunner:
     """Return the checked run that :func:`train` trains; nothing is written yet. The arguments are the same."""
     from restorekit.config import load_config
     import_from_here(config)
@@ -124,7 +125,7 @@ def prepared_run(config: PathLike, *, work_dir: PathLike | None = None, resume: 
         cfg.load_from = os.path.expanduser(load_from)
     if not resume and not cfg.get('resume') and phase is None:
         refuse_unused(train, dict(allow_config_change=allow_config_change), 'resume', 'resume=False')
-    cfg.launcher = launcher
+    launcher = cfg.launcher = launcher or cfg.get('launcher') or 'none'
     prepare_process(launcher, workers=(cfg.get('train_dataloader') or {}).get('num_workers', 0))
 
     from restorekit.distributed import broadcast_object, init_distributed

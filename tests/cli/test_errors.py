@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import io
+import logging
 import os
 import re
 import sys
@@ -144,3 +146,18 @@ def test_streams_that_are_closed_full_or_left_change_no_status(monkeypatch, stdo
     for each in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, AttributeError):
             each.close()
+
+
+def test_a_terminal_that_lacks_letters_loses_no_line(monkeypatch):
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(out, encoding='ascii', write_through=True))
+    assert main(['models', 'haze']) == 0
+    handler = logging.StreamHandler(sys.stdout)  # as MMEngine's
+    handler.emit(logging.LogRecord('a', 20, '', 0, 'nächtlich', (), None))
+    assert out.getvalue().endswith(b'n\\xe4chtlich\n')
+
+
+def test_names_of_files_that_can_only_be_ascii_are_said(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'getfilesystemencoding', lambda: 'ascii')
+    assert main(['models']) == 1
+    assert 'set PYTHONUTF8=1' in capsys.readouterr().err

@@ -125,6 +125,8 @@ def test_phases_are_never_dropped_without_a_word(tmp_path):
 
 def test_logged_losses_are_the_mean_over_the_processes(monkeypatch):
     def all_reduce(values, op):
+        if op == 'max':  # of a digest of the names, the same there
+            return
         assert op == 'mean'
         values += torch.tensor([4.0, 8.0])  # of the other process
         values /= 2

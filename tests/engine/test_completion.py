@@ -4,9 +4,11 @@ import copy
 
 import pytest
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from tiny import config
 
 from restorekit.config import ConfigError
+from restorekit.datasets import CounterSampler
 from restorekit.engine import MultiPhaseRunner, check_config
 from restorekit.engine.completion import complete_config
 from restorekit.engine.config_check import check_custom_keys
@@ -113,3 +115,39 @@ def test_custom_keys_that_match_nothing_are_refused():
     check(encoder=dict(lr_mult=0.1))
     with pytest.raises(ConfigError, match="no parameter has 'encodr' in its name; did you mean 'network.encoder'"):
         check(encodr=dict(lr_mult=0.1))
+
+
+@pytest.mark.parametrize(('split', 'given', 'sampler'), [
+    ('train', dict(sampler=None), dict(type='CounterSampler', shuffle=True)),
+    ('train', {}, dict(type='CounterSampler', shuffle=True)),
+    ('train', dict(shuffle=False), dict(type='CounterSampler', shuffle=False)),
+    ('val', dict(sampler=None, shuffle=None), dict(type='DefaultSampler', shuffle=False)),
+    ('train', dict(sampler=dict(type='DefaultSampler')), dict(type='DefaultSampler'))])
+def test_a_loader_without_a_sampler_gets_one(split, given, sampler):
+    loader = f'{split}_dataloader'
+    cfg = completed(**{loader: dict(given, batch_size=1)}, val_evaluator=[dict(type='PSNR')])
+    assert cfg[loader] == dict(batch_size=1, sampler=sampler)
+
+
+def test_a_run_whose_sampler_is_none_draws_at_random(tmp_path):
+    cfg = config(tmp_path, iters=1, val_dataloader=None)
+    cfg['train_dataloader']['sampler'], seen = None, []
+
+    class Look(Hook):
+        def before_train(self, runner):
+            seen.append(runner.train_dataloader.sampler)
+    runner = MultiPhaseRunner(Config(cfg))
+    runner.hooks.append(Look())
+    runner.train()
+    assert isinstance(seen[0], CounterSampler) and seen[0].shuffle and seen[0].seed == 3
+
+
+@pytest.mark.parametrize(('key', 'loop', 'words'), [
+    ('val_cfg', 'TestLoop', 'is a loop for test_cfg; leave the type out, or give one derived from ValLoop'),
+    ('val_cfg', 'EvaluationLoop', 'is a loop for test_cfg'), ('test_cfg', 'ValLoop', 'is a loop for val_cfg'),
+    ('test_cfg', 'ResumableIterLoop', 'is a loop for train_cfg'), ('train_cfg', 'ValLoop', 'is a loop for val_cfg')])
+def test_a_loop_of_another_kind_is_refused(tmp_path, key, loop, words):
+    cfg = config(tmp_path)
+    cfg[key] = dict(cfg.get(key) or {}, type=loop)
+    with pytest.raises(ConfigError, match=f'a.py: {key}.type={loop} {words}'):
+        check_config(Config(cfg), 'a.py')

@@ -2,17 +2,20 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from test_two_process_resume import port
 from tiny import config, fork
 
-from restorekit.engine import MultiPhaseRunner
+from restorekit.engine import MeanRuntimeInfoHook, MultiPhaseRunner
+from restorekit.engine.hooks import runtime_info
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,3 +72,36 @@ def test_the_logged_loss_is_the_mean_of_all_processes(epochs, tmp_path):
     assert len(own) == (4 if epochs else 3) and (own - other).abs().min() > 1e-4
     assert first['logged'] == second['logged']
     assert torch.allclose(torch.tensor(first['logged']), (own + other) / 2, atol=1e-6)
+
+
+def log_unlike(rank, port, folder):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
+                      MASTER_PORT=str(port))
+    torch.distributed.init_process_group('gloo')
+    said, hook, hub = [], MeanRuntimeInfoHook(), MessageHub('unlike')
+    runtime_info.log = said.append
+    runner = SimpleNamespace(message_hub=hub, model=torch.nn.Linear(1, 1))
+    hook._said = set()
+    # as many names here as there, other numbers, and nothing at all
+    steps = [(dict(loss=1.0, loss_a=2.0), dict(loss=3.0, loss_b=4.0)), (dict(loss=1.0), dict(loss=2.0, loss_a=6.0)),
+             (dict(loss=5.0), None), (dict(loss=1.0), dict(loss=2.0))]
+    seen = []
+    for step in steps:
+        hook.after_train_iter(runner, 0, outputs=step[rank])
+        seen.append({name: float(value.current()) for name, value in hub.log_scalars.items()})
+    with open(f'{folder}/{rank}.json', 'w') as file:
+        json.dump(dict(seen=seen, said=said), file)
+    torch.distributed.destroy_process_group()
+
+
+def test_losses_that_only_one_process_has_are_not_mixed(tmp_path):
+    assert fork(log_unlike, port(), tmp_path, ranks=2, timeout=60) == [0, 0]
+    first, second = (json.loads((tmp_path / f'{rank}.json').read_text()) for rank in (0, 1))
+    assert first['seen'] == second['seen'] == [
+        {'train/loss': 2.0, 'train/loss_a': 2.0, 'train/loss_b': 4.0},
+        {'train/loss': 1.5, 'train/loss_a': 6.0, 'train/loss_b': 4.0},
+        {'train/loss': 5.0, 'train/loss_a': 6.0, 'train/loss_b': 4.0},
+        {'train/loss': 1.5, 'train/loss_a': 6.0, 'train/loss_b': 4.0}]
+    assert [text.split(' of')[0] for text in first['said']] == [
+        'loss_a is computed by process 0 only,', 'loss_b is computed by process 1 only,',
+        'loss is computed by process 0 only,']

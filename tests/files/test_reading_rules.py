@@ -18,6 +18,8 @@ RGB = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8),
 
 
 def encode(suffix, image=RGB, *options):
+    if suffix == '.tif':  # OpenCV 4 rounds floats to LogLuv unless told
+        options = (cv2.IMWRITE_TIFF_COMPRESSION, 1, *options)
     return cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), list(options))[1].tobytes()
 
 

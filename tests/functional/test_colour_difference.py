@@ -76,3 +76,18 @@ def test_equal_images_and_black_against_white():
 def test_a_luma_image_is_refused():
     with pytest.raises(ValueError, match=r'compares RGB images \(N, 3, H, W\), but got \(1, 1, 4, 4\)'):
         ciede2000(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4))
+
+
+def test_the_gradient_is_finite_at_black_at_grey_and_at_equal_colours():
+    levels = torch.tensor([0.0, 1e-6, 0.03, 0.5, 1.0])
+    greys = levels.view(-1, 1).expand(-1, 3)
+    lab = torch.cat([srgb_to_lab(torch.cat([torch.cartesian_prod(levels, levels, levels), greys])[..., None, None]),
+                     torch.tensor([[0.0, 0, 0], [50, 0, 0], [50, 0, 2], [50, -2, 0]])[..., None, None]])
+    first = lab.repeat_interleave(len(lab), dim=0).requires_grad_()
+    second = lab.repeat(len(lab), 1, 1, 1).requires_grad_()
+    difference = lab_difference(first, second)
+    difference.sum().backward()
+    assert torch.isfinite(first.grad).all() and torch.isfinite(second.grad).all()
+    same = (first == second).flatten(1).all(dim=1)
+    assert same.sum() >= len(lab) and (difference[same] == 0).all() and (first.grad[same] == 0).all()
+    assert first.grad.abs().max() < 1000  # per unit of L*, a*, b*; steep between a grey and a deep blue

@@ -12,7 +12,10 @@ import restorekit
 from restorekit import RestorationPipeline, load_network
 from restorekit.checkpoint import CheckpointError, atomic_save, network_json
 from restorekit.files.image_io import read_image
+from restorekit.inference.pipeline import NotANumberError
+from restorekit.inference.torch_backend import TorchBackend
 from restorekit.models import AODNet
+from restorekit.models.networks import RestorationNetwork
 from restorekit.registry import MODELS
 
 NETWORK = config('x')['model']['network']
@@ -218,3 +221,26 @@ def test_python_text_in_a_checkpoint_is_never_read(checkpoint, tmp_path):
     torch.save(loaded, tmp_path / 'evil.pth')
     load_network(tmp_path / 'evil.pth')
     assert not trap.exists()
+
+
+@pytest.mark.parametrize('tiling', ['exact', 'coefficients'])
+def test_a_network_that_gives_nan_is_named_and_makes_no_black_pixels(tiling):
+    class Broken(RestorationNetwork):
+        """Gives NaN at one pixel, or as one coefficient."""
+
+        receptive_field = 1
+
+        def coefficients(self, x):
+            return torch.tensor([[1.0, float('nan')]]),
+
+        def apply_coefficients(self, x, gain, rows=None, height=None):
+            return x * gain[0, 1]
+
+        def forward(self, x):
+            return torch.where(x == x.amax(), torch.nan, x)
+    Broken.tiling = tiling
+    made = object.__new__(RestorationPipeline)
+    made.checkpoint, made.backend = 'weights.pth', TorchBackend(Broken().eval(), 'cpu')
+    made.tile, made.strength, made.protect_highlights = 'auto', 1.0, False
+    with pytest.raises(NotANumberError, match='weights.pth gives values that are not numbers'):
+        made.restore_pixels(picture(), name='a.png')

@@ -20,8 +20,6 @@ def test_projection_is_orthonormal_and_the_same_at_every_call_and_after_a_restar
     x = _rows(8, 24).double()
     reweighter = DecorrelationReweighter(dims=5, reduction='projection', seed=3)
     projected = reweighter._reduced(x)
-    basis = torch.linalg.lstsq(x, projected).solution  # any basis that maps x there
-    torch.testing.assert_close(x @ basis, projected)
     identity = DecorrelationReweighter(dims=5, reduction='projection', seed=3)._reduced(torch.eye(24).double())
     torch.testing.assert_close(identity.mT @ identity, torch.eye(5).double())
     torch.testing.assert_close(x @ identity, projected)

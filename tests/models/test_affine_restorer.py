@@ -51,3 +51,16 @@ def test_losses_on_a_smaller_image_compare_means_of_areas():
     pred = restorer.network.apply_coefficients(small, *restorer.network.coefficients(inputs))
     gt = torch.nn.functional.avg_pool2d(torch.stack([sample.gt for sample in samples]).float() / 255, 2)
     assert torch.allclose(restorer.loss(inputs, samples)['loss_pixel'], (pred - gt).abs().mean())
+
+
+def test_batches_without_a_transmission_are_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr('restorekit.models.restorers.affine.log', said.append)
+    restorer = AffineRestorer(NETWORK, losses=dict(pixel=dict(type='L1Loss')), gain_weight=0.25)
+    restorer.loss(*batch([0.5, None]))
+    assert said == []
+    for _ in range(2):
+        restorer.loss(*batch([None, None]))
+    assert len(said) == 1 and 'gain_weight=0.25, but no sample of this batch has a transmission' in said[0]
+    AffineRestorer(NETWORK, losses=dict(pixel=dict(type='L1Loss')), gain_weight=0).loss(*batch([None]))
+    assert len(said) == 1

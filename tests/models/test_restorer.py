@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from restorekit.messages import InputError
 from restorekit.models import NonFiniteLossError, Restorer
 from restorekit.models.networks import RestorationNetwork
 from restorekit.registry import MODELS
@@ -148,3 +149,10 @@ def test_losses_may_be_dropped_or_listed():
         restorer(losses=[one, one])
     with pytest.raises(ValueError, match='Restorer needs a network: model.network is None'):
         Restorer(network=None)
+
+
+@pytest.mark.parametrize('preprocessor', ['mmengine.ImgDataPreprocessor', 'BaseDataPreprocessor'])
+def test_a_preprocessor_of_mmengine_is_refused(preprocessor):
+    name = preprocessor.split('.')[-1]
+    with pytest.raises(InputError, match=f"{name} is MMEngine's, which leaves images in 0 to 255"):
+        restorer(data_preprocessor=dict(type=preprocessor))

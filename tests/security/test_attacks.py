@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import checkpoints
 import images
 from guard import watched
+from tiny import fork
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != 'linux', reason='names and devices of Linux')]
 
@@ -291,3 +292,71 @@ def test_hostile_reports(root, quiet_process, capsys, text):
         assert command('compare', 'a', 'b', '--json', 'out/c.json') != 0
         assert command('publish', 'aod.pth', 'x', '--licence', 'MIT', '-o', 'out', '--report', 'a') != 0
     in_sentences(capsys, text[:20])
+
+
+def test_hostile_onnx_files(root, quiet_process, capsys):
+    pytest.importorskip('onnx'), pytest.importorskip('onnxruntime')
+    import onnx_files
+
+    from restorekit.inference import RestorationPipeline
+    (root / 'weights').mkdir()
+    (root / 'weights/link').symlink_to('../victim')
+    path, photo, kinds = root / 'weights/hostile.onnx', np.full((16, 24, 3), 90, np.uint8), set()
+    files = onnx_files.corpus()
+    assert len(files) >= 60
+    for name, (content, words) in files.items():
+        path.write_bytes(content)
+        refusal = None
+        with watched(root / 'out', quiet_process):
+            try:
+                assert RestorationPipeline(path, backend='onnxruntime')(photo).shape == photo.shape
+            except UserError as error:
+                refusal = str(error)
+            assert (refusal is None) == (words is None) and (words or '') in (refusal or ''), (name, refusal)
+            if words not in kinds:
+                status = command('restore', 'photo.png', '-o', 'out', '--checkpoint', path, '--backend', 'onnxruntime')
+                assert status == (words is not None), name
+        kinds.add(words)
+        in_sentences(capsys, name)
+    path.unlink()
+    os.mkfifo(path)
+    assert command('restore', 'photo.png', '-o', 'out', '--checkpoint', path, '--backend', 'onnxruntime') == 1
+
+
+def test_hostile_lmdbs(root, quiet_process, capsys):
+    import data_files
+    pytest.importorskip('lmdb')
+    for name, path, status, words in data_files.lmdbs(root, (root / 'photo.png').read_bytes()):
+        with watched(root / 'out', quiet_process):
+            found = command('synthesize', 'haze.py', '--clear', path.name, '--out', f'out/{name}', '--workers', 1)
+        text = ''.join(capsys.readouterr())
+        assert found == status and words in ' '.join(text.split()) and 'Traceback' not in text, (name, text)
+        assert not {'\x1b', '\x9b'} & set(text) and (root / 'victim').read_text() == 'precious', name
+
+
+def test_hostile_lists(root, quiet_process, capsys):
+    import data_files
+    for folder in ('in', 'gt'):
+        (root / folder).mkdir()
+        shutil.copy('photo.png', root / folder / 'a.png')
+    shutil.copy('photo.png', root / 'outside.png')
+    files = data_files.lists()
+    for name, (suffix, content, words) in files.items():
+        (root / f'list{suffix}').write_bytes(content)
+        (root / 'images.py').write_text(IMAGES.replace("on_error='skip'", f"ann_file='list{suffix}'"))
+        with watched(root / 'out', quiet_process):
+            status = command('check-data', 'images.py', '--workers', 1)
+        text = ''.join(capsys.readouterr())
+        assert status == 1 and words in ' '.join(text.split()), (name, text[:3000])
+        assert 'Traceback' not in text and not {'\x1b', '\x9b'} & set(text), (name, text)
+
+
+def test_a_checkpoint_that_is_cut_while_it_is_used(root):
+    from safetensors.torch import save_file
+    save_file({'w': torch.ones(2 ** 18)}, root / 'cut.safetensors', metadata=dict(a='b'))
+
+    def use():
+        loaded = load_checkpoint_file(root / 'cut.safetensors')
+        os.truncate(root / 'cut.safetensors', 100)
+        os._exit(0 if loaded['state_dict']['w'].sum() == 2 ** 18 and loaded['meta'] == dict(a='b') else 1)
+    assert fork(use) == 0  # mapped memory would end it by SIGBUS

@@ -7,7 +7,7 @@ from tiny import PHASES, config
 
 import restorekit
 from restorekit.config import ConfigError, RestoreConfig
-from restorekit.messages import ExistingFileError, MissingFileError
+from restorekit.messages import ExistingFileError, MissingFileError, UnavailableError
 
 
 @pytest.fixture(scope='module')
@@ -103,3 +103,18 @@ def test_show_config_merges_the_phase_and_the_options(trained):
     cfg = restorekit.show_config(trained[0], phase='adapt', options={'train_cfg.max_iters': 7})
     assert cfg.model.alignment.type == 'CORALLoss' and cfg.train_cfg.max_iters == 7 and 'phases' not in cfg
     assert list(restorekit.show_config(trained[0]).phases) == ['supervised', 'adapt']
+
+
+def test_the_launcher_of_the_config_holds(trained, tmp_path, monkeypatch):
+    path, report, _, _ = trained
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    options = dict(launcher='pytorch')
+    for call in (lambda **given: restorekit.train(path, work_dir=tmp_path / 'run', options=options, **given),
+                 lambda **given: restorekit.test(path, report.checkpoint, options=options, **given)):
+        with pytest.raises(UnavailableError, match="launcher='pytorch' needs RANK"):
+            call()
+        with pytest.raises(UnavailableError, match="launcher='slurm' needs CUDA"):
+            call(launcher='slurm')
+    measured = restorekit.test(path, report.checkpoint, launcher='none', options=options)
+    assert measured.metrics['source/PSNR@rgb'] > 0

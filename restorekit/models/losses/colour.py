@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from restorekit.functional.colour_difference import lab_difference, srgb_to_lab
@@ -25,11 +24,7 @@ def colour_loss(pred: Tensor, target: Tensor, weight: Tensor | None = None, kind
             lengths = [x.square().sum(1, keepdim=True).add(1e-6).sqrt() for x in (pred, target)]
             error = 1 - ((pred * target).sum(1, keepdim=True) + 1e-6) / (lengths[0] * lengths[1])
         else:
-            # at equal colours the difference has no gradient; a grey pair is used, and its difference subtracted
-            equal = (pred - target).abs().amax(1, keepdim=True) < 1e-6
-            safe = torch.where(equal, 0.5, pred.clamp(0, 1)), torch.where(equal, 0.6, target.clamp(0, 1))
-            error = lab_difference(*map(srgb_to_lab, safe))[:, None] / 100
-            error = torch.where(equal, 0.0, error)
+            error = lab_difference(*(srgb_to_lab(x.clamp(0, 1)) for x in (pred, target)))[:, None] / 100
     return weighted_reduce(error, weight_at(weight, error.shape[-2:]), reduction)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from restorekit.files.names import log
 from restorekit.registry import MODELS
 
 from .restorer import Restorer
@@ -48,6 +49,7 @@ class AffineRestorer(Restorer):
     def __init__(self, network, gain_weight: float = 0.1, loss_stride: int = 1, **kwargs):
         super().__init__(network, **kwargs)
         self.gain_weight, self.loss_stride = gain_weight, loss_stride
+        self._said = False
 
     def loss(self, inputs, data_samples, target=None):
         """Compute the named losses on a batch, and that on the gain."""
@@ -60,8 +62,15 @@ class AffineRestorer(Restorer):
         pred = pred.clamp(-0.5, 1.5)
         losses = self.supervised_losses(self.to_unit(pred, None), gt)
         if self.gain_weight:
+            self._say_unknown(data_samples)
             nothing = torch.full((1, 1, *inputs.shape[-2:]), torch.nan, device=inputs.device)
             t = torch.cat([(sample.transmission[None] if 'transmission' in sample else nothing).expand(1, 3, -1, -1)
                            for sample in data_samples])
             losses['loss_gain'] = self.gain_weight * log_gain_loss(coefficients[0], t)
         return losses
+
+    def _say_unknown(self, data_samples):
+        if not self._said and not any('transmission' in sample for sample in data_samples):
+            log(f'AffineRestorer: gain_weight={self.gain_weight:g}, but no sample of this batch has a transmission, so '
+                'that loss_gain is 0; let Degrade(transmission=True) give it, or set gain_weight=0')
+            self._said = True

@@ -81,13 +81,19 @@ class Restorer(BaseModel):
         init_cfg (dict, optional): See MMEngine.
 
     Raises:
-        ValueError: If ``frozen`` names no module, or a loss asks for what this restorer does not have.
+        ValueError: If ``frozen`` names no module, a loss asks for what this restorer does not have, or the
+            preprocessor is MMEngine's.
     """
 
     def __init__(self, network, losses=None, frozen=(), data_preprocessor=None, init_cfg=None):
         preprocessor = data_preprocessor or dict(type='RestorePreprocessor')
         # built here and not by MMEngine, whose registry knows ours only under a default scope
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
+        kind = type(self.data_preprocessor)
+        if kind.__module__.startswith('mmengine.'):
+            raise InputError(f'data_preprocessor: {kind.__name__} is MMEngine\'s, which leaves images in 0 to 255 and '
+                             'does not undo its padding; leave it out, or use RestorePreprocessor or a class derived '
+                             'from it')
         if network is None:
             raise InputError(f'{type(self).__name__} needs a network: model.network is None')
         if isinstance(losses, (list, tuple)):
