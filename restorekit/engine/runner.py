@@ -55,6 +55,7 @@ from .fully_sharded import (
 )
 from .history import Histories
 from .loader import TIMEOUT, CarryingLoader
+from .log_file import LogFile
 from .monitors import monitored
 from .recompute import recompute
 from .resume_check import check_resumable
@@ -135,9 +136,8 @@ class RestoreRunner(Runner):
         """Build MMEngine's logger; names in its messages, of domains for example, reach no terminal raw."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         logger.addFilter(TerminalFilter())
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):  # in the encoding of the system, which may lack a letter
-                handler.stream.reconfigure(errors='backslashreplace')
+        logger.handlers = [LogFile.like(handler) if type(handler) is logging.FileHandler else handler
+                           for handler in logger.handlers]
         return logger
 
     def build_message_hub(self, message_hub=None):

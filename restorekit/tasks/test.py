@@ -103,6 +103,7 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
 
     from restorekit.distributed import run_on_main
     from restorekit.engine import ProgressHook, RestoreRunner, prepare
+    from restorekit.engine.log_file import LogFile
     from restorekit.evaluation.journal import close_report, open_report
     from restorekit.evaluation.provenance import config_hash, set_hashes
     from restorekit.evaluation.report import describe_metric, summarise, write_report
@@ -152,6 +153,9 @@ def test(config: PathLike, checkpoint: PathLike | None = None, *, predictions: P
             if out and is_main_process():
                 close_report(out)
         runner.visualizer.close()
+        for handler in runner.logger.handlers:
+            if isinstance(handler, LogFile):
+                handler.close()  # in the scratch folder
     return EvaluationReport(metrics=summary['metrics'], summary=summary, rows=rows,
                             out=None if out is None else Path(out), warnings=warnings + not_finite_sentences(summary))
 
