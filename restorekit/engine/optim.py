@@ -103,6 +103,12 @@ def check_optimizer(cfg, where):
     optimizer, place = wrapper.pop('optimizer'), 'optim_wrapper.optimizer'
     for key in ('constructor', 'paramwise_cfg'):
         wrapper.pop(key, None)
+    for key, value in optimizer.items():
+        if isinstance(value, dict):
+            raise ConfigError(f'{where}: {place}.{key} must be a number, True or False, or a list, but got a dict')
+    betas = optimizer.get('betas')
+    if isinstance(betas, (list, tuple)) and len(betas) < 2:
+        raise ConfigError(f'{where}: {place}.betas must be a list of two numbers, but got {betas}')
     try:
         built = OPTIMIZERS.build(dict(optimizer, params=[torch.nn.Parameter(torch.zeros(1))]))
         place = 'optim_wrapper'

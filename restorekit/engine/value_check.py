@@ -49,6 +49,10 @@ def check_kinds(cfg: Any, where: str) -> None:
         for name, value in (cfg.get(key) or {}).items():
             if value is not None and not isinstance(value, dict):
                 raise ConfigError(f'{where}: {key}.{name} must be a dict, but got {_shown(value)}')
+    for key in ('mp_cfg', 'dist_cfg'):
+        value = (cfg.get('env_cfg') or {}).get(key)
+        if value is not None and not isinstance(value, dict):
+            raise ConfigError(f'{where}: env_cfg.{key} must be a dict, but got {_shown(value)}')
     for place, part in [('', cfg), *((f'phases.{name}.', phase) for name, phase in (cfg.get('phases') or {}).items())]:
         loop = (part or {}).get('train_cfg')
         for key in ('max_iters', 'max_epochs') if isinstance(loop, dict) else ():

@@ -66,7 +66,8 @@ class OnnxBackend:
         if restored.shape != given.shape or restored.dtype != given.dtype:
             raise OnnxFileError(f'{self.path} gives {restored.dtype} {restored.shape} for an image of {given.dtype} '
                                 f'{given.shape}, where the same is due; export the checkpoint again')
-        return restored[0].astype(np.float32) / 255 if self.uint8 else restored[0].transpose(1, 2, 0)
+        image: np.ndarray = restored[0].astype(np.float32) / 255 if self.uint8 else restored[0].transpose(1, 2, 0)
+        return image
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass takes, as measured for the network when it was exported."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -194,7 +194,7 @@ class _SegmentWriter:
         if self.part:
             self._write_state(self.part - 1, {})  # it is as large as a frame, and a resumed run needs the last
 
-    def _write_state(self, part: int, state: dict[str, np.ndarray]) -> None:
+    def _write_state(self, part: int, state: dict[str, Any]) -> None:
         data = io.BytesIO()
         np.savez(data, **state)
         atomic_write_bytes(data.getvalue(), self.folder / f'{part:06d}.npz')
