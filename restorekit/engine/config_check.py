@@ -176,7 +176,11 @@ def _check_clipping(node, where):
 
 def _check_trackers(cfg, where):
     """Refuse a backend of the visualizer whose package is not installed."""
-    for i, backend in enumerate((cfg.get('visualizer') or {}).get('vis_backends') or ()):
+    backends = (cfg.get('visualizer') or {}).get('vis_backends') or []
+    if not isinstance(backends, (list, tuple)):
+        raise ConfigError(f"{where}: visualizer.vis_backends must be a list of dicts with a 'type', but got "
+                          f'{backends!r}')
+    for i, backend in enumerate(backends):
         if isinstance(backend, str):
             raise ConfigError(f"{where}: visualizer.vis_backends[{i}] must be a dict with a 'type', but got "
                               f'{backend!r}')

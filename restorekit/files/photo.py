@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from restorekit.messages import MissingDependencyError
+from restorekit.messages import InputError, MissingDependencyError
 
 from .image_header import read_header
 from .image_io import ImageFileError, check_header, check_pixels, decode_image
@@ -144,15 +144,15 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
     """Return the bytes of the file that :func:`write_photo` writes to ``path``."""
     kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
-        raise ValueError(f'cannot write {path}: its suffix must be one of {", ".join(FORMATS)}, '
+        raise InputError(f'cannot write {path}: its suffix must be one of {", ".join(FORMATS)}, '
                          f'but got {Path(path).suffix!r}')
     if len(photo.pages) > 1 and kind not in PAGED:
-        raise ValueError(f'cannot write {path}: {kind} holds one image, but the input has {len(photo.pages)} pages or '
+        raise InputError(f'cannot write {path}: {kind} holds one image, but the input has {len(photo.pages)} pages or '
                          'frames; choose .tif, .webp, .png or .gif')
     for page in photo.pages:
         side = max(page.pixels.shape[:2])
         if side > MAX_SIDE.get(kind, side):
-            raise ValueError(f'cannot write {path}: {kind} holds at most {MAX_SIDE[kind]} pixels a side, but the image '
+            raise InputError(f'cannot write {path}: {kind} holds at most {MAX_SIDE[kind]} pixels a side, but the image '
                              f'is {page.pixels.shape[1]}x{page.pixels.shape[0]}; choose .png or .tif')
     if kind == 'TIFF':
         from .tiff import encode_tiff
@@ -208,7 +208,7 @@ def _encode_png(photo, path):
     except cv2.error:
         ok = False
     if not ok:
-        raise ValueError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as PNG; choose .tif')
+        raise InputError(f'OpenCV cannot encode {path}, {image.shape[1]}x{image.shape[0]} pixels, as PNG; choose .tif')
     return png_with_metadata(encoded.tobytes(), photo.metadata)
 
 
@@ -238,7 +238,7 @@ def _encode_pillow(photo, kind, quality, path):
     try:
         images[0].save(file, 'HEIF' if kind == 'HEIC' else kind.upper(), **options)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f'Pillow cannot write {path} as {kind}: {error}; choose .png or .tif') from error
+        raise InputError(f'Pillow cannot write {path} as {kind}: {error}; choose .png or .tif') from error
     return file.getvalue()
 
 

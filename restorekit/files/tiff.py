@@ -8,6 +8,8 @@ import zlib
 
 import numpy as np
 
+from restorekit.messages import InputError
+
 from .metadata import DIRECTORIES, KEPT_TAGS, Metadata
 
 _STRIP = 2 ** 20  # bytes of an uncompressed strip
@@ -59,7 +61,7 @@ def encode_tiff(pages: list[np.ndarray], metadata: Metadata | None = None) -> by
         parts += [directory, *strips, padding]
         size += len(directory) + sum(map(len, strips)) + len(padding)
         if size >= 2 ** 32:
-            raise ValueError(f'{len(pages)} pages of {width}x{height} make a TIFF of 4 GiB or more, which the format '
+            raise InputError(f'{len(pages)} pages of {width}x{height} make a TIFF of 4 GiB or more, which the format '
                              'cannot hold; choose .png')
     return b''.join(parts)
 

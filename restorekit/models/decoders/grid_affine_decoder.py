@@ -10,6 +10,7 @@ from torch import nn
 
 from restorekit.functional.affine_grid import apply_affine_grid
 from restorekit.functional.haze_prior import CANDIDATES
+from restorekit.messages import InputError
 from restorekit.registry import MODELS
 
 from .base import Decoder, check_feature_maps
@@ -87,10 +88,10 @@ class GridAffineDecoder(Decoder):
         count = len(strides)
         channels, blocks = ([x] * count if isinstance(x, int) else list(x) for x in (channels, blocks))
         if len(channels) != count or len(blocks) != count:
-            raise ValueError(f'GridAffineDecoder: channels and blocks need one entry for each of the {count} maps of '
+            raise InputError(f'GridAffineDecoder: channels and blocks need one entry for each of the {count} maps of '
                              f'the encoder, but got {channels} and {blocks}')
         if prior and in_channels[0] < 3 + CANDIDATES:
-            raise ValueError(f'GridAffineDecoder: the first map of the encoder has {in_channels[0]} channels, so it '
+            raise InputError(f'GridAffineDecoder: the first map of the encoder has {in_channels[0]} channels, so it '
                              'holds no prior; use PriorEncoder, or prior=False')
         self.prior, self.candidates, self.max_log_gain = prior, CANDIDATES if prior else 1, max_log_gain
         self.reduces = nn.ModuleList(nn.Conv2d(i, o, 3 if n == 0 else 1, padding=1 if n == 0 else 0)

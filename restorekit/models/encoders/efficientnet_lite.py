@@ -10,7 +10,7 @@ from torch import nn
 
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
-from restorekit.messages import MissingDependencyError, refuse_unused
+from restorekit.messages import InputError, MissingDependencyError, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -76,7 +76,7 @@ class EfficientNetLite(Module):
         super().__init__(init_cfg)
         stages = tuple(out_stages)
         if not stages or list(stages) != sorted(set(stages)) or not 1 <= stages[0] <= stages[-1] <= len(_STAGES):
-            raise ValueError(f'EfficientNetLite: out_stages must be ascending numbers from 1 to {len(_STAGES)}, '
+            raise InputError(f'EfficientNetLite: out_stages must be ascending numbers from 1 to {len(_STAGES)}, '
                              f'but got {out_stages!r}')
         self.pretrained, self.out_stages = pretrained, stages
         if pretrained:  # every weight comes from there

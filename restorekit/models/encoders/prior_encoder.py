@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from restorekit.functional.haze_prior import CANDIDATES, MAP_CHANNELS, STRIDE, haze_prior
 from restorekit.functional.precision import no_autocast
-from restorekit.messages import refuse_unused
+from restorekit.messages import InputError, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
@@ -41,7 +41,7 @@ class PriorEncoder(Module):
     def __init__(self, features: dict | None = None, feature_scale: float = 2 / 3, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         if not 0 < feature_scale <= 1:
-            raise ValueError(f'PriorEncoder: feature_scale must be in (0, 1], but got {feature_scale}')
+            raise InputError(f'PriorEncoder: feature_scale must be in (0, 1], but got {feature_scale}')
         if features is None:
             refuse_unused(self, dict(feature_scale=feature_scale), 'an encoder in features', 'no features')
         self.feature_scale = feature_scale
@@ -51,7 +51,7 @@ class PriorEncoder(Module):
             channels += self.features.channels
             strides += self.features.strides
             if min(self.features.strides) <= STRIDE:
-                raise ValueError(f'PriorEncoder: the strides of features must be larger than {STRIDE}, but got '
+                raise InputError(f'PriorEncoder: the strides of features must be larger than {STRIDE}, but got '
                                  f'{tuple(self.features.strides)}; choose deeper maps')
         self.channels, self.strides = tuple(channels), tuple(strides)
 
