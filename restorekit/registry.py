@@ -82,7 +82,9 @@ class Registry(_root.Registry):
             raise InputTypeError(f"a {self.name} is described by a dict with a 'type', the name of a component, "
                                  f'but got {str(cfg)[:100]}')
         component = self.get(kind) if isinstance(kind, str) else kind
-        given.pop('_scope_', None)
+        scope = given.pop('_scope_', None)
+        if scope is not None and not isinstance(scope, str):
+            raise InputTypeError(f'_scope_ is the name of a library, such as mmengine, but got {scope!r}')
         try:
             signature = inspect.signature(component)
         except (TypeError, ValueError):  # of a builtin

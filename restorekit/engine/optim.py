@@ -107,8 +107,8 @@ def check_optimizer(cfg, where):
         if isinstance(value, dict):
             raise ConfigError(f'{where}: {place}.{key} must be a number, True or False, or a list, but got a dict')
     betas = optimizer.get('betas')
-    if isinstance(betas, (list, tuple)) and len(betas) < 2:
-        raise ConfigError(f'{where}: {place}.betas must be a list of two numbers, but got {betas}')
+    if isinstance(betas, (list, tuple, str)) and (isinstance(betas, str) or len(betas) < 2):
+        raise ConfigError(f'{where}: {place}.betas must be a list of two numbers, but got {betas!r}')
     try:
         built = OPTIMIZERS.build(dict(optimizer, params=[torch.nn.Parameter(torch.zeros(1))]))
         place = 'optim_wrapper'

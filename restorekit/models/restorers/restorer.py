@@ -100,7 +100,7 @@ class Restorer(BaseModel):
             losses = _named(losses)
         if losses is not None and not isinstance(losses, dict):
             raise InputError(f'losses must be a dict of names and losses, but got {losses!r}')
-        if isinstance(frozen, str) or not all(isinstance(name, str) for name in frozen):
+        if not isinstance(frozen, (list, tuple)) or not all(isinstance(name, str) for name in frozen):
             raise InputError(f'frozen must be a list of names of modules, but got {frozen!r}')
         if not isinstance(network, (nn.Module, dict)):
             raise InputTypeError(f"{type(self).__name__}: network must be a dict with a 'type', but got {network!r}")
