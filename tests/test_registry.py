@@ -49,6 +49,12 @@ def test_dotted_paths_are_never_imported():
     assert 'os.system' not in MODELS
 
 
+def test_a_scope_is_a_name():
+    with pytest.raises(TypeError, match=r'_scope_ is the name of a library, such as mmengine, but got \[1\]'):
+        MODELS.build(dict(type='L1Loss', _scope_=[1]))
+    assert MODELS.build(dict(type='L1Loss', _scope_='restorekit')).loss_weight == 1
+
+
 def test_scope_prefix_and_membership():
     assert MODELS.get('restorekit.L1Loss') is MODELS.get('L1Loss')
     assert 'L1Loss' in MODELS and 'L2Loss' not in MODELS

@@ -82,8 +82,6 @@ def test_a_schedule_given_in_epochs_runs_over_a_run_of_iterations(tmp_path):
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam', betas=dict(a=1)))), r'optimizer\.betas must be .* got a dict'),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam', betas=[]))), r'betas must be a list of two numbers, but got'),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adam', betas=''))), r'betas must be a list of two numbers, but got'),
-    (dict(model=dict(frozen=float('nan'))), r'frozen must be a list of names of modules, but got nan'),
-    (dict(model=dict(_scope_=[1])), r'_scope_ is the name of a library, such as mmengine, but got \[1\]'),
     (dict(env_cfg=dict(mp_cfg=[dict(mp_start_method='fork')])), r'env_cfg\.mp_cfg must be a dict, but got'),
     (dict(visualizer=dict(type='Visualizer', vis_backends=3)), r'vis_backends must be a list of dicts'),
     (dict(env_cfg=dict(dist_cfg=b'nccl')), r'env_cfg\.dist_cfg must be a dict, but got'),

@@ -100,6 +100,9 @@ def test_frozen_modules_have_no_gradient_and_stay_in_eval_mode():
 def test_unknown_frozen_module_names_the_nearest():
     with pytest.raises(ValueError, match=r"frozen names 'network.haed', .* nearest are \['network.head'"):
         restorer(frozen=['network.haed'])
+    for wrong in (float('nan'), 'network.head', {'network.head': True}):
+        with pytest.raises(ValueError, match='frozen must be a list of names of modules, but got'):
+            restorer(frozen=wrong)
 
 
 def test_only_what_starts_with_loss_is_summed():
