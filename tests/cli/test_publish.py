@@ -186,7 +186,7 @@ def test_a_model_is_fetched_from_a_hub_over_http(checkpoint, tmp_path, monkeypat
     report = restorekit.publish(checkpoint, 'haze', licence='MIT', out=tmp_path / 'out')
     monkeypatch.setattr(Hub, 'files', {'README.md': b'card', report.file.name: report.file.read_bytes()})
     server = ThreadingHTTPServer(('127.0.0.1', 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f'http://127.0.0.1:{server.server_port}'
     monkeypatch.setattr(huggingface_hub.constants, 'ENDPOINT', url)
     monkeypatch.setattr(huggingface_hub.constants, 'HUGGINGFACE_CO_URL_TEMPLATE',

@@ -108,6 +108,7 @@ def test_launcher_outside_torchrun_says_so(cpu, monkeypatch):
         init_distributed('pytorch')
 
 
+@pytest.mark.slow
 def test_processes_do_not_wait_for_ever_for_others(cpu, monkeypatch):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))  # and never listens

@@ -35,7 +35,7 @@ def server(monkeypatch, tmp_path):
             pass
 
     server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv('RESTOREKIT_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setenv('RESTOREKIT_ALLOW_INSECURE', '1')
     server.url, server.requests = f'http://127.0.0.1:{server.server_port}', requests
