@@ -90,6 +90,7 @@ def test_a_stall_is_an_error_and_the_next_read_works(tmp_path, monkeypatch):
     assert read_file(tmp_path / 'a', LIMIT) == b'here'
 
 
+@pytest.mark.slow
 def test_a_slow_file_that_goes_on_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setenv('RESTOREKIT_READ_TIMEOUT', '0.5')
     progress = [0]
