@@ -46,7 +46,7 @@ setup(
         'tensorboard>=2.18',
         'safetensors>=0.5',
         'jinja2>=3.1.4',  # this and filelock come with torch
-        'filelock>=3.16',
+        'filelock>=4.0',  # before it data workers, which are forked, kept the lock of a killed run
         # the same pixels as OpenCV's, sooner; without them (no wheels elsewhere) OpenCV decodes
         'kornia-rs>=0.2; platform_machine in "x86_64 AMD64 aarch64 arm64"',
         'simplejpeg>=1.8; platform_machine in "x86_64 AMD64 aarch64 arm64"',

@@ -218,7 +218,7 @@ def test_it_is_refused_without_cuda_and_without_a_launcher(tmp_path, monkeypatch
     monkeypatch.setattr(fully_sharded, 'DEVICES', ('cpu',))
     with pytest.raises(UnavailableError, match='this run has none: start with `tools/dist_train.sh'):
         MultiPhaseRunner(cfg).train()
-    monkeypatch.delattr(torch.distributed.fsdp.FSDPModule, 'set_reshard_after_forward')
+    monkeypatch.delattr(torch.distributed.fsdp.FSDPModule, 'set_reshard_after_forward', raising=False)
     cfg.launcher = 'pytorch'
     with pytest.raises(UnavailableError, match='needs torch 2.8 or newer, but got'):
         MultiPhaseRunner(cfg).train()
