@@ -101,12 +101,14 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
             rows = _measure(model, dataset, names, built, out, _place(model, device), done)
             described = [describe_metric(metric) for metric in built]
             provenance = dict(model=f'{model.name} ({model.spec})', checkpoint_sha256=model.sha256,
-                              config=', '.join(map(str, data)), config_sha256=None, **environment())
+                              config=', '.join(map(str, data)), config_sha256=None,
+                              **environment(_place(model, device)))
             summary = summarise(rows, described, hashes, provenance, dict(bench=model.sha256))
             write_report(_report(out, model.name), summary, rows, {})
             costs[model.name] = _costs(model, sizes, repeats, _place(model, device), out)
+        shown = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         result = dict(**tabulate_reports({model.name: [_report(out, model.name)] for model in found}), costs=costs,
-                      device=device or ('cuda' if torch.cuda.is_available() else 'cpu'), machine=environment())
+                      device=shown, machine=environment(shown))
         atomic_write_text(json.dumps(result, indent=2) + '\n', out / 'bench.json')
         atomic_write_text(format_bench(result) + '\n', out / 'bench.md')
         atomic_write_text(format_table(result, 'csv', extra=_cost_columns(result)) + '\n', out / 'bench.csv')

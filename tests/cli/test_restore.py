@@ -296,7 +296,7 @@ def test_interrupted_runs_leave_no_half_file(checkpoint, tmp_path):
                                 str(tmp_path / 'out'), '--checkpoint', checkpoint], env=environment(),
                                stderr=subprocess.PIPE)
     end = time.monotonic() + 300
-    while not list((tmp_path / 'out').glob('*.png')) and time.monotonic() < end:
+    while not list((tmp_path / 'out').glob('*.png')) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130 and b'Traceback' not in process.stderr.read()

@@ -9,6 +9,7 @@ from reports import cells
 
 from restorekit.checkpoint import atomic_save, network_json
 from restorekit.cli.main import main
+from restorekit.evaluation.provenance import environment
 from restorekit.evaluation.report_reader import read_report
 from restorekit.files.image_io import read_image, write_image
 from restorekit.messages import InputError, UserError
@@ -212,3 +213,22 @@ def test_memory_of_a_gpu_is_what_a_pass_takes_beyond_the_model(monkeypatch, peak
     assert said == [(3, 64, 64), ('reset_peak_memory_stats', 'cuda:1'), ('memory_allocated', 'cuda:1'), (3, 70, 80),
                     ('synchronize', 'cuda:1'), ('max_memory_allocated', 'cuda:1'), (3, 70, 80),
                     ('synchronize', 'cuda:1')]
+
+
+def test_the_machine_is_where_the_models_ran(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device=None: f'GPU {device}')
+    assert [environment(device)['device'] for device in (None, 'cuda:1')] == ['GPU None', 'GPU cuda:1']
+    assert environment('cpu')['device'].startswith('CPU (')
+
+
+@pytest.mark.slow
+def test_beside_a_gpu_a_bench_of_the_cpu_names_the_cpu(data, quick, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device=None: f'GPU {device}')
+    found = bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(64, 48)])
+    assert found['device'] == 'cuda' and found['machine']['device'] == 'GPU cuda'
+    assert read_report('out/reports/clahe')[0]['provenance']['device'].startswith('CPU (')
+    found = bench(['clahe'], ['set.py'], 'out', data_root='data', sizes=[(64, 48)], device='cpu')
+    assert found['device'] == 'cpu' and found['machine']['device'].startswith('CPU (')
