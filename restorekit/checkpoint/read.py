@@ -80,11 +80,12 @@ def load_checkpoint_file(path, map_location='cpu'):
 
 
 def _moved(obj, device, done):
-    """Move the tensors in dicts, lists and tuples to a device; what is there twice stays one."""
+    """Move ordinary tensors in dicts, lists and tuples to a device; what is there twice stays one."""
     if id(obj) not in done:
         moved = obj
         if isinstance(obj, torch.Tensor):
-            moved = obj.to(device)
+            odd = obj.layout is not torch.strided or obj.is_meta or obj.is_nested or obj.is_quantized
+            moved = obj if odd else obj.to(device)
         elif isinstance(obj, dict):
             for key, value in obj.items():
                 obj[key] = _moved(value, device, done)
