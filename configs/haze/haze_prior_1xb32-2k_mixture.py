@@ -1,5 +1,5 @@
 # The model that ships as ``haze``: 192x144 in, a gain, a bias and a colour matrix out, applied at full size.
-# 1 CPU core, over an hour:  python tools/train.py configs/haze/haze_prior_1xb32-2k_mixture.py --data-root DATA
+# 1 CPU core, 40 minutes:  python tools/train.py configs/haze/haze_prior_1xb32-2k_mixture.py --data-root DATA
 _base_ = ['../_base_/networks/low_resolution_affine.py', '../_base_/datasets/haze_mixture.py',
           '../_base_/default_runtime.py', '../_base_/schedules/adamw_cosine.py']
 
