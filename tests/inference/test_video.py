@@ -135,7 +135,7 @@ def test_what_moves_is_followed_in_a_second_and_what_stands_still_is_not(model):
     def followed(step):
         restorer = SequenceRestorer(model, 25)
         restorer.restore_pixels(np.full((32, 32, 3), 100, np.uint8))
-        before = [x.clone() for x in restorer.held]
+        before = [x.copy() for x in restorer.held]
         frame = np.full((32, 32, 3), 100 + step, np.uint8)
         restorer.restore_pixels(frame)
         seen = model.look(frame)
@@ -159,13 +159,13 @@ def test_averages_of_other_networks_are_smoothed_too():
     restorer = SequenceRestorer(made, 25)
     frames = scene(3)
     assert np.abs(restorer.restore_pixels(frames[0]).astype(int) - made(frames[0])).max() <= 1
-    held = [x.clone() for x in restorer.held]
+    held = [x.copy() for x in restorer.held]
     restorer.restore_pixels(frames[1])
     seen = made.look(frames[1])
     small = [cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) / 255. for frame in frames[:2]]
     weight = (1 - np.exp(-1 / 25)) * min(1, max(np.abs(small[1] - small[0]).mean() / 0.02, 0.05))
     for old, new, now in zip(held, seen, restorer.held, strict=True):
-        assert torch.allclose(now, old + (new - old) * weight, atol=1e-4)
+        assert np.allclose(now, old + (new - old) * weight, atol=1e-4)
 
 
 def test_a_cut_run_continues_with_the_first_missing_segment(model, tmp_path, monkeypatch):
