@@ -11,7 +11,6 @@ from torch.overrides import TorchFunctionMode
 
 from restorekit.checkpoint import CheckpointError, network_state
 from restorekit.messages import InputError, MissingDependencyError, did_you_mean
-from restorekit.models.losses.features import read_content
 from restorekit.registry import MODELS
 
 from .base import RestorationNetwork
@@ -72,6 +71,7 @@ class SpandrelNetwork(RestorationNetwork):
             raise InputError('SpandrelNetwork: hyperparameters are those of an architecture, but got none; give it, or '
                              'drop hyperparameters, which are read from the weights')
         if pretrained is not None:
+            from restorekit.models.losses.features import read_content  # with it come all losses
             state = network_state(read_content(source), source)
         if architecture is None and state is None:
             raise InputError("SpandrelNetwork needs an architecture, such as 'NAFNet', or a file of weights in "
