@@ -202,8 +202,14 @@ def _encode_png(photo, path):
     from .metadata import png_with_metadata
     page = photo.pages[0]
     depth = np.uint16 if page.pixels.dtype != np.uint8 else np.uint8
+    grey = photo.grey and (page.alpha is None or depth == np.uint8)
     image = _channels(Page(to_depth(page.pixels, depth), None if page.alpha is None else to_depth(page.alpha, depth)),
-                      photo.grey and page.alpha is None)
+                      grey)
+    if image.shape[2] == 2:  # which OpenCV cannot write
+        from PIL import Image
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, 'PNG')
+        return png_with_metadata(file.getvalue(), photo.metadata)
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
     try:
         ok, encoded = cv2.imencode('.png', np.ascontiguousarray(image[..., order]))
