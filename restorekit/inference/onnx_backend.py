@@ -33,6 +33,8 @@ class OnnxBackend:
         OnnxFileError: If the file cannot be run.
     """
 
+    pads_after = False
+
     def __init__(self, path: str | os.PathLike, runtime: str, device: str | None = None, precision: str = 'auto'):
         if precision not in ('auto', 'fp32'):
             raise InputError(f'the precision of {path} was chosen when it was exported, but got {precision}; '

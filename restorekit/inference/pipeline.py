@@ -358,7 +358,7 @@ class RestorationPipeline:
         backend = self.backend
         overlap = math.ceil((backend.receptive_field - 1) / 2) if backend.receptive_field else _OVERLAP
         ramp = _EXACT_RAMP if backend.tiling == 'exact' else _RAMP
-        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size)
+        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size, backend.pads_after)
 
 
 def _to_unit(pixels: np.ndarray, scale: float) -> np.ndarray:

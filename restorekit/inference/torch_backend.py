@@ -61,6 +61,7 @@ class TorchBackend:
         self.model_name = type(network).__name__
         self.linear = self.tiling != 'coefficients'  # in which light results of less strength are mixed
         self.look = look_size(network)
+        self.pads_after = network.pads_after
         self._memory: dict[tuple[int, int], int] = {}
 
     def info(self) -> dict:

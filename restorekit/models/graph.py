@@ -50,6 +50,7 @@ class RestorationGraph(nn.Module):
             return x, 0
         size = x.shape[dim]
         padded, before = padded_side(size, divisor, min_size, torch.sym_max)
+        before = 0 if self.network.pads_after else before
         index = torch.arange(padded, device=x.device) - before
         last = size - 1
         reflected = last - (last - index.abs()).abs()

@@ -190,6 +190,53 @@ def test_a_cut_run_continues_with_the_first_missing_segment(model, tmp_path, mon
     assert np.array_equal(whole[0], resumed[0]) and whole[1] == resumed[1]
 
 
+def test_languages_chapters_rate_and_shape_of_pixels_are_kept(model, tmp_path):
+    def tone(stream):
+        for i in range(12):
+            made = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
+            made.sample_rate, made.pts, made.time_base = 44100, 1024 * i, Fraction(1, 44100)
+            yield from stream.encode(made)
+        yield from stream.encode()
+    with av.open(str(tmp_path / 'a.mkv'), 'w') as output:
+        video = output.add_stream('libx264', rate=24)
+        video.height, video.width, video.pix_fmt = 48, 64, 'yuv420p'
+        video.codec_context.sample_aspect_ratio = Fraction(16, 15)
+        sounds = [output.add_stream('aac', rate=44100, layout='mono') for _ in range(2)]
+        sounds[0].metadata.update(language='ger', title='Ton')
+        sounds[1].metadata['language'], sounds[1].disposition = 'eng', av.stream.Disposition.comment
+        output.set_chapters([dict(id=1, start=0, end=200, time_base=Fraction(1, 1000), metadata=dict(title='One'))])
+        for frame in scene(8):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(frame, format='rgb24').reformat(format='yuv420p')))
+        output.mux(video.encode())
+        for sound in sounds:
+            output.mux(list(tone(sound)))
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'out.mkv', segment=5)
+    with av.open(str(tmp_path / 'out.mkv')) as found:
+        video, first, second = found.streams
+        assert video.sample_aspect_ratio == Fraction(16, 15) and video.average_rate == 24
+        assert (first.metadata['language'], first.metadata['title']) == ('ger', 'Ton')
+        assert second.metadata['language'] == 'eng'
+        assert second.disposition & av.stream.Disposition.comment
+        assert [chapter['metadata'] for chapter in found.chapters()] == [dict(title='One')]
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(model, tmp_path):
+    content = b''
+    for height, frames in ((48, scene(4)), (32, scene(4, height=32))):
+        with av.open(str(tmp_path / 'part.ts'), 'w') as output:
+            stream = output.add_stream('libx264', rate=25, options={'bf': '0'})
+            stream.height, stream.width, stream.pix_fmt = height, 64, 'yuv420p'
+            for i, frame in enumerate(frames):
+                made = av.VideoFrame.from_ndarray(frame, format='rgb24').reformat(format='yuv420p')
+                made.pts, made.time_base = i + 4 * (height == 32), Fraction(1, 25)
+                output.mux(stream.encode(made))
+            output.mux(stream.encode())
+        content += (tmp_path / 'part.ts').read_bytes()
+    (tmp_path / 'a.ts').write_bytes(content)
+    restore_video(model, tmp_path / 'a.ts', tmp_path / 'out.mkv', segment=4)
+    assert [frame.shape for frame in read(tmp_path / 'out.mkv')[0]] == [(48, 64, 3)] * 8
+
+
 def test_odd_sizes_and_old_codecs(model, tmp_path):
     write(tmp_path / 'a.avi', scene(3), codec='mpeg4', audio=False, tags=False)
     restore_video(model, tmp_path / 'a.avi', tmp_path / 'out.mkv')
