@@ -286,7 +286,8 @@ def _join(av: ModuleType, source: Path, target: Path, parts: Sequence[Path]) -> 
     kind = {'.mkv': 'matroska', '.mov': 'mov'}.get(target.suffix.lower(), 'mp4')
     temporary = parts[0].with_name('joined.tmp')
     try:
-        with _open(av, source) as container, av.open(str(temporary), 'w', format=kind) as output:
+        same = dict(fflags='+bitexact')  # else Matroska numbers each file by chance
+        with _open(av, source) as container, av.open(str(temporary), 'w', format=kind, options=same) as output:
             shown = _video_stream(container, source)
             with av.open(str(parts[0])) as first:
                 video = _like(shown, output.add_stream_from_template(first.streams.video[0]))

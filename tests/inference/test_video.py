@@ -211,6 +211,8 @@ def test_languages_chapters_rate_and_shape_of_pixels_are_kept(model, tmp_path):
         for sound in sounds:
             output.mux(list(tone(sound)))
     restore_video(model, tmp_path / 'a.mkv', tmp_path / 'out.mkv', segment=5)
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'again.mkv', segment=5)
+    assert (tmp_path / 'out.mkv').read_bytes() == (tmp_path / 'again.mkv').read_bytes()
     with av.open(str(tmp_path / 'out.mkv')) as found:
         video, first, second = found.streams
         assert video.sample_aspect_ratio == Fraction(16, 15) and video.average_rate == 24
