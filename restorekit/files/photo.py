@@ -17,7 +17,7 @@ import numpy.typing as npt
 from restorekit.messages import InputError, MissingDependencyError
 
 from .image_header import read_header, tiff_sizes
-from .image_io import ImageFileError, as_stored_light, check_header, check_pixels, decode_image
+from .image_io import ImageFileError, as_stored_light, check_header, check_pixels, decode_image, unit_scale
 from .metadata import Metadata, metadata_of, metadata_of_tiff, png_colour
 
 #: Suffix -> the format written. A file is read by its content, whatever its suffix.
@@ -125,7 +125,7 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Non
 
     Args:
         path (str | Path): Target; its folder is made.
-        photo (Photo): Pixels are uint8 or uint16 RGB, or float32 (written as they are to TIFF, in [0, 1] elsewhere).
+        photo (Photo): Pixels are uint8 or uint16 RGB, or float32 in 0 to 1, 255 or 65535 (written as they are to TIFF).
         quality (int): 0 to 100, for JPEG, WebP, AVIF and HEIC.
 
     Raises:
@@ -156,6 +156,8 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
         if side > MAX_SIDE.get(kind, side):
             raise InputError(f'cannot write {path}: {kind} holds at most {MAX_SIDE[kind]} pixels a side, but the image '
                              f'is {page.pixels.shape[1]}x{page.pixels.shape[0]}; choose .png or .tif')
+    if kind != 'TIFF':
+        photo = dataclasses.replace(photo, pages=[_in_unit(page, path) for page in photo.pages])
     if kind == 'TIFF':
         from .tiff import encode_tiff
         # no reader of ours knows grey with alpha at more than 8 bits
@@ -164,6 +166,14 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
     if kind == 'PNG' and len(photo.pages) == 1:
         return _encode_png(photo, path)
     return _encode_pillow(photo, kind, quality, path)
+
+
+def _in_unit(page, path):
+    """A page whose floats are in [0, 1], whatever the scale of their file."""
+    if page.pixels.dtype.kind == 'u':
+        return page
+    scale = np.float32(unit_scale(page.pixels, path))
+    return Page(page.pixels / scale, None if page.alpha is None else page.alpha / scale, page.duration)
 
 
 def to_depth(pixels: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:

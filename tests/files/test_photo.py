@@ -238,6 +238,13 @@ def test_tiff_as_other_programs_write_it(tmp_path):
     assert np.array_equal(read((deep // 257).astype(np.uint8), planes=2).pixels, (deep // 257).astype(np.uint8))
 
 
+@pytest.mark.parametrize('top', [1, 255, 65535])
+def test_floats_of_every_scale_become_whole_numbers(tmp_path, top):
+    image = pixels(np.float32)
+    write_photo(tmp_path / 'a.png', Photo([Page(image * np.float32(top))], 'TIFF'))
+    assert np.abs(read_photo(tmp_path / 'a.png').pixels / 65535 - image).max() < 1e-4
+
+
 def test_a_page_of_a_tiff_above_the_limit_is_refused(tmp_path):
     small, large = np.ones((4, 4, 3), np.uint16), np.ones((50, 50, 3), np.uint16)
     (tmp_path / 'a.tif').write_bytes(plain_tiff(small, large))

@@ -341,3 +341,15 @@ def test_a_film_whose_frames_are_all_broken_has_none(model, tmp_path):
     with pytest.raises(VideoFileError, match='a.mkv has no frames that can be decoded'):
         restore_video(model, path, tmp_path / 'out.mkv')
     assert [entry.name for entry in tmp_path.iterdir()] == ['a.mkv']
+
+
+def test_a_film_and_an_image_go_to_files_of_their_kind(tmp_path, make_images):
+    from restorekit.inference.batch import plan
+    image, = make_images(tmp_path, ['a.png'])
+    write(tmp_path / 'a.mp4', scene(2), audio=False)
+    assert plan([tmp_path / 'a.mp4'], tmp_path / 'b.mkv')[0] == [(tmp_path / 'a.mp4', tmp_path / 'b.mkv')]
+    for name in ('b.avi', 'b.gif', 'b.png'):
+        with pytest.raises(ValueError, match='a.mp4 is a film, which is written as .mp4, .mov, .m4v, .mkv, but got'):
+            plan([tmp_path / 'a.mp4'], tmp_path / name)
+    with pytest.raises(ValueError, match='a.png is an image, which is written as .jpg,.* but got'):
+        plan([image], tmp_path / 'b.mp4')
