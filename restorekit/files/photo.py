@@ -33,8 +33,8 @@ PAGED = ('PNG', 'TIFF', 'WebP', 'GIF', 'AVIF')
 MAX_SIDE = {'JPEG': 65500, 'WebP': 16383, 'GIF': 65535, 'AVIF': 65536, 'HEIC': 16384}
 
 _LIMIT_LOCK = threading.Lock()
-#: What Pillow's parsers raise on damage.
-_DAMAGE = (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError)
+#: What Pillow's parsers raise on damage; RuntimeError is that of pillow-heif.
+_DAMAGE = (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError, RuntimeError)
 
 
 @dataclasses.dataclass
