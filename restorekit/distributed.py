@@ -12,6 +12,16 @@ from restorekit.messages import InputError, UnavailableError
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _MEET_WITHIN = timedelta(minutes=5)  # torch waits 30, also where the launcher was killed and nobody will ever come
 _started = False  # a group, by init_distributed
+#: What is read from the environment, and who sets it.
+_ENVIRONMENT = {
+    'pytorch': (('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+                'torchrun sets them: start with `torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher '
+                'pytorch`'),
+    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+              'Slurm sets them: start with `srun --ntasks-per-node 2 python tools/train.py CONFIG --launcher slurm`'),
+    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+            'Open MPI sets all but the last: start with `mpirun -np 2 -x MASTER_ADDR=HOST python tools/train.py CONFIG '
+            '--launcher mpi`')}
 
 
 def init_distributed(launcher):
@@ -24,8 +34,8 @@ def init_distributed(launcher):
 
     Raises:
         ValueError: If there is no such launcher.
-        RuntimeError: If 'slurm' or 'mpi' is asked for without CUDA, or 'pytorch' outside torchrun; or if the other
-            processes do not come within five minutes.
+        RuntimeError: If 'slurm' or 'mpi' is asked for without CUDA, or a launcher has not started this process; if
+            there are more processes on this machine than GPUs; or if the others do not come within five minutes.
 
     Example:
         >>> init_distributed('none')
@@ -35,23 +45,27 @@ def init_distributed(launcher):
     global _started
     if launcher == 'none' or dist.is_initialized():
         return
-    if launcher == 'pytorch':
-        missing = [name for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
-                   if name not in os.environ]
-        if missing:
-            raise UnavailableError(
-                f"launcher='pytorch' needs {', '.join(missing)} in the environment. torchrun sets them: "
-                'start with `torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch`')
-    if torch.cuda.is_available():
+    cuda = torch.cuda.is_available()
+    if not cuda and launcher != 'pytorch':
+        raise UnavailableError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
+                               "torchrun and launcher='pytorch', or one process with launcher='none'")
+    needed, remedy = _ENVIRONMENT[launcher]
+    missing = [name for name in needed if name not in os.environ]
+    if missing:
+        raise UnavailableError(f'launcher={launcher!r} needs {", ".join(missing)} in the environment. {remedy}')
+    if cuda:
         from mmengine.dist import init_dist
         if launcher == 'mpi':  # mmengine reads it for the device, but leaves LOCAL_RANK, which it wraps models by
             os.environ['LOCAL_RANK'] = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']
+        number = os.environ.get('SLURM_LOCALID') if launcher == 'slurm' else os.environ['LOCAL_RANK']
+        if number is not None and int(number) >= torch.cuda.device_count():
+            raise UnavailableError(
+                f'process {number} of this machine, counted from 0, has no GPU of its own: torch finds '
+                f'{torch.cuda.device_count()}. Start at most one process per GPU'
+                + ', and let each see all of them (--gpus-per-node, not --gpus-per-task)' * (launcher == 'slurm'))
         init_dist(launcher, backend='nccl', **(_meet() if launcher == 'pytorch' else {}))
-    elif launcher == 'pytorch':
-        dist.init_process_group('gloo', **_meet())
     else:
-        raise UnavailableError(f'launcher={launcher!r} needs CUDA, and torch finds none here; without a GPU start with '
-                               "torchrun and launcher='pytorch', or one process with launcher='none'")
+        dist.init_process_group('gloo', **_meet())
     _started = True
 
 

@@ -22,6 +22,11 @@ if getattr(signal, 'SIGHUP', None) and signal.getsignal(signal.SIGHUP) is signal
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
+if torch.cuda.is_available():  # only then do two runs there have the same bits, and convolutions more than TF32's ten
+    os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,7 +61,7 @@ def pytest_pyfunc_call(pyfuncitem):
     done = subprocess.run([sys.executable, '-m', 'pytest', '-q', '-p', 'no:xdist', '-p', 'no:cacheprovider',
                            pyfuncitem.nodeid], cwd=pyfuncitem.config.rootpath, capture_output=True, text=True,
                           env=dict(os.environ, RESTOREKIT_TEST_ALONE='1'))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr  # where it crashed
     return True
 
 

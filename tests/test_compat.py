@@ -180,13 +180,20 @@ def fails_alone(module, word, error):
     return pytest.raises(error, match=word) if word in inspect.getsource(module) else contextlib.nullcontext()
 
 
+def _has(package):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return bool(importlib.metadata.version(package))
+    return False
+
+
 def test_packages_are_found_without_pkg_resources(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pkg_resources', None)
-    assert compat.is_installed('mmengine') and compat.is_installed('opencv-python') and compat.is_installed('cv2')
+    opencv = next(name for name in ('opencv-python', 'opencv-python-headless') if _has(name))
+    assert compat.is_installed('mmengine') and compat.is_installed(opencv) and compat.is_installed('cv2')
     assert not compat.is_installed('no-such-package') and not compat.is_installed('no.such.module')
     assert compat.get_installed_path('mmengine') == str(Path(mmengine.__file__).parent)
-    assert compat.get_installed_path('opencv-python') == compat.get_installed_path('cv2')
-    assert compat.package2module('opencv-python') == 'cv2'
+    assert compat.get_installed_path(opencv) == compat.get_installed_path('cv2')
+    assert compat.package2module(opencv) == 'cv2'
     with pytest.raises(importlib.metadata.PackageNotFoundError, match='no-such-package'):
         compat.get_installed_path('no-such-package')
     with fails_alone(package_utils, 'pkg_resources', ModuleNotFoundError):  # MMEngine alone

@@ -29,7 +29,8 @@ def load_checkpoint_file(path, map_location='cpu'):
 
     Args:
         path (str | Path): The file.
-        map_location: As for ``torch.load``. For ``.safetensors`` a device (anything else means the CPU).
+        map_location: As for ``torch.load``; what is read is checked on the CPU before it is moved to a device. For
+            ``.safetensors`` a device (anything else means the CPU).
 
     Returns:
         dict: The checkpoint. Of a ``.safetensors`` file: ``state_dict`` and ``meta`` (its metadata, a dict of str).
@@ -50,12 +51,13 @@ def load_checkpoint_file(path, map_location='cpu'):
         raise CheckpointError(f'{path} is empty (0 bytes): its writing or download was interrupted; get it again')
     if path.suffix == '.safetensors':
         return _load_safetensors(path, size, map_location)
+    to_device = isinstance(map_location, (str, torch.device))
     try:
-        with open(path, 'rb') as file, torch.serialization.safe_globals(_STAND_INS), _bounded_bytearray():
+        with open(path, 'rb') as file, torch.serialization.safe_globals(_STAND_INS), _bounded():
             _check_archive(file, path, size)
-            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+            checkpoint = torch.load(file, map_location='cpu' if to_device else map_location, weights_only=True)
         _check_amounts(checkpoint, path, size)
-        return _check_dict(_rebuild(checkpoint), path, size)
+        checkpoint = _check_dict(_rebuild(checkpoint), path, size)
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
@@ -74,6 +76,25 @@ def load_checkpoint_file(path, map_location='cpu'):
         if 'deserialize object on' in str(error):  # a device that is not there
             raise
         raise _damaged(path, size, error) from error
+    return _moved(checkpoint, map_location, {}) if to_device and str(map_location) != 'cpu' else checkpoint
+
+
+def _moved(obj, device, done):
+    """Move ordinary tensors in dicts, lists and tuples to a device; what is there twice stays one."""
+    if id(obj) not in done:
+        moved = obj
+        if isinstance(obj, torch.Tensor):
+            odd = obj.layout is not torch.strided or obj.is_meta or obj.is_nested or obj.is_quantized
+            moved = obj if odd else obj.to(device)
+        elif isinstance(obj, dict):
+            for key, value in obj.items():
+                obj[key] = _moved(value, device, done)
+        elif isinstance(obj, list):
+            obj[:] = [_moved(item, device, done) for item in obj]
+        elif type(obj) is tuple:
+            moved = tuple(_moved(item, device, done) for item in obj)
+        done[id(obj)] = obj, moved
+    return done[id(obj)][1]
 
 
 _REFUSED = re.compile(r'GLOBAL (\S+) (?:was not an allowed|whose module)|unrecognized function (.+)|'
@@ -140,20 +161,44 @@ def _check_archive(file, path, size):
 
 
 @contextmanager
-def _bounded_bytearray():
-    """Let ``bytearray`` in a file make empty or given bytes only, not as many zeros as a number says."""
-    unpickler = torch._weights_only_unpickler
-    original, thread = unpickler._get_allowed_globals, threading.get_ident()
-    bounded = {**original(), 'builtins.bytearray': _bytearray}
+def _bounded():
+    """Let what a file says make no more than it holds: bytes as a number says, tensors past the end of their data."""
+    unpickler, serialization, thread = torch._weights_only_unpickler, torch.serialization, threading.get_ident()
     with _PATCH:
-        unpickler._get_allowed_globals = lambda: bounded if threading.get_ident() == thread else original()
+        allowed, reader = unpickler._get_allowed_globals, serialization._open_zipfile_reader
+        bounded = {**allowed(), 'builtins.bytearray': _bytearray}
+        unpickler._get_allowed_globals = lambda: bounded if threading.get_ident() == thread else allowed()
+        serialization._open_zipfile_reader = lambda file: \
+            _exact(reader(file)) if threading.get_ident() == thread else reader(file)
         try:
             yield
         finally:
-            unpickler._get_allowed_globals = original
+            unpickler._get_allowed_globals, serialization._open_zipfile_reader = allowed, reader
 
 
 _PATCH = threading.RLock()
+
+
+@contextmanager
+def _exact(opened):
+    with opened as reader:
+        yield _Reader(reader)
+
+
+class _Reader:
+    """torch's reader of archives, which in older torch believes a tensor's length, and reads on in foreign memory."""
+
+    def __init__(self, reader):
+        self._reader = reader
+
+    def __getattr__(self, name):
+        return getattr(self._reader, name)
+
+    def get_storage_from_record(self, name, count, kind):
+        held = len(self._reader.get_record(name))
+        if count > held:
+            raise ValueError(f'{name} holds {held} bytes, but a tensor asks for {count}')
+        return self._reader.get_storage_from_record(name, count, kind)
 
 
 def _bytearray(source=b'', *encoding):

@@ -31,18 +31,21 @@ METRIC_LIBRARIES = ('lpips', 'piq', 'pyiqa', 'fade-python')
 DECODERS = ('pillow', 'kornia-rs', 'simplejpeg')
 
 
-def environment() -> dict[str, Any]:
+def environment(device: str | None = None) -> dict[str, Any]:
     """Return the versions, image decoders, device, date and command line of this process, as plain data.
 
     JPEG decoders differ by up to a few grey levels, which can move a PSNR by hundredths of a decibel.
+
+    Args:
+        device (str, optional): Where models run, 'cpu', 'cuda', ...; default: CUDA if there is one.
     """
-    cuda = torch.cuda.is_available()
+    cuda = torch.cuda.is_available() and torch.device(device or 'cuda').type == 'cuda'
     return dict(
         versions=dict(restorekit=__version__, python=platform.python_version(), torch=str(torch.__version__),
                       numpy=np.__version__, mmengine=_version('mmengine'), opencv=cv2.__version__,
                       **{name: _version(name) for name in (*DECODERS, *METRIC_LIBRARIES) if _version(name)}),
         decoders=decoder_versions(cv2.getBuildInformation()),
-        device=torch.cuda.get_device_name() if cuda else f'CPU ({platform.machine()})',
+        device=torch.cuda.get_device_name(device) if cuda else f'CPU ({platform.machine()})',
         threads=torch.get_num_threads(), processes=get_world_size(),
         date=time.strftime('%Y-%m-%d %H:%M:%S %z'), command=shlex.join(sys.argv))
 

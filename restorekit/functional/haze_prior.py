@@ -129,8 +129,9 @@ def haze_prior(image: torch.Tensor) -> HazePrior:
         centred = mean - mean.mean(dim=(2, 3), keepdim=True)
         spread = (centred * centred).mean(dim=(2, 3), keepdim=True).add(1e-6).sqrt()
         one = torch.ones_like(grey)
-        y = (torch.cumsum(one, dim=2) - 0.5) / one.shape[2]
-        x = (torch.cumsum(one, dim=3) - 0.5) / one.shape[3]
+        # of integers: CUDA has no deterministic sum of floats, and randomness.deterministic=True would be refused
+        y = (torch.cumsum(one.long(), dim=2).to(one) - 0.5) / one.shape[2]
+        x = (torch.cumsum(one.long(), dim=3).to(one) - 0.5) / one.shape[3]
         maps = torch.cat([
             mean, low, high, dark3, dark7, relative.clamp(max=4), relative3.clamp(max=4), relative7.clamp(max=4),
             deviation, grey - airlight.mean(dim=1, keepdim=True), haze(grey), haze(dark0), haze(dark7), log_gains,

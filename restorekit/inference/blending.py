@@ -80,7 +80,7 @@ class HighlightGuard:
         if not self.map[low[0]:high[-1] + 1].any():
             return None
         kept: np.ndarray = self.map[low] * (1 - part) + self.map[high] * part
-        return kept
+        return kept if kept.any() else None  # a row beside may be bright that no pixel of these takes anything of
 
     def weight(self, start: int, stop: int) -> np.ndarray | float:
         """Return float32 (stop - start, W, 1): 1 where the image is restored, 0 where it is kept; or 1.0 for all."""

@@ -61,7 +61,7 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
         data_root (str | Path, optional): Joined before the datasets' relative paths.
         sizes (Sequence): (width, height) of the images that time and memory are measured on.
         repeats (int): Timed passes of each; the median counts.
-        device (str, optional): 'cpu', 'cuda', ...; default: CUDA if there is one.
+        device (str, optional): 'cpu', 'cuda', ...; default: CUDA if there is one, and the CPU for ONNX files.
         progress (Callable, optional): Called with (images done, images) over all models.
 
     Returns:
@@ -84,7 +84,6 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
     if repeats < 1 or not sizes or min(side for size in sizes for side in size) < 1:
         raise InputError(f'sizes are (width, height) of at least 1 and repeats at least 1, but got {list(sizes)} and '
                          f'{repeats}')
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     found = [_find(name, str(spec)) for name, spec in named.items()]
     dataset = _dataset(data, data_root)
     built = [METRICS.build(dict(baseline=True, **config)) for config in metric_configs(None, protocols, metrics)]
@@ -99,15 +98,17 @@ def bench(models: Mapping[str, str | Path] | Sequence[str | Path], data: Sequenc
                 if progress is not None:
                     progress(before + images, len(found) * len(names))
 
-            rows = _measure(model, dataset, names, built, out, device, done)
+            rows = _measure(model, dataset, names, built, out, _place(model, device), done)
             described = [describe_metric(metric) for metric in built]
             provenance = dict(model=f'{model.name} ({model.spec})', checkpoint_sha256=model.sha256,
-                              config=', '.join(map(str, data)), config_sha256=None, **environment())
+                              config=', '.join(map(str, data)), config_sha256=None,
+                              **environment(_place(model, device)))
             summary = summarise(rows, described, hashes, provenance, dict(bench=model.sha256))
             write_report(_report(out, model.name), summary, rows, {})
-            costs[model.name] = _costs(model, sizes, repeats, device, out)
+            costs[model.name] = _costs(model, sizes, repeats, _place(model, device), out)
+        shown = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         result = dict(**tabulate_reports({model.name: [_report(out, model.name)] for model in found}), costs=costs,
-                      device=device, machine=environment())
+                      device=shown, machine=environment(shown))
         atomic_write_text(json.dumps(result, indent=2) + '\n', out / 'bench.json')
         atomic_write_text(format_bench(result) + '\n', out / 'bench.md')
         atomic_write_text(format_table(result, 'csv', extra=_cost_columns(result)) + '\n', out / 'bench.csv')
@@ -227,6 +228,14 @@ def _read_kept(file: Path) -> dict[str, dict[str, Any]]:
     return kept
 
 
+def _place(model: _Model, device: str | None) -> str:
+    """Where a model runs: only networks leave the CPU, and those of ONNX files only when told to."""
+    if model.kind != 'network':
+        return 'cpu'
+    exported = model.spec.lower().endswith('.onnx')
+    return device or ('cuda' if torch.cuda.is_available() and not exported else 'cpu')
+
+
 def _restorer(model: _Model, names: list[tuple[str, str]], device: str) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """Return a function of an input, uint8 (3, H, W), and its index that gives (3, H, W) in [0, 1]."""
     if model.kind == 'input':
@@ -294,23 +303,29 @@ def _time(model: _Model, size: tuple[int, int], repeats: int, device: str, threa
     random = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (3, size[1], size[0]), dtype=torch.uint8, generator=random)
     restore(image[:, :64, :64], 0)  # what is imported and set up once
-    before, seconds, cpu, memory = _reset_peak(), [], [], None
+    gpu = torch.device(device).type == 'cuda'
+    before, seconds, cpu, memory = _reset_peak(device if gpu else None), [], [], None
     for number in range(repeats + 1):
         start, cpu_start = time.perf_counter(), time.process_time()
         restore(image, 0)
-        if torch.device(device).type == 'cuda':
-            torch.cuda.synchronize()
+        if gpu:
+            torch.cuda.synchronize(device)
         if number == 0:  # the first pass also warms up
-            memory = float(torch.cuda.max_memory_allocated(device)) if torch.device(device).type == 'cuda' else \
-                _taken(before)
+            memory = _taken(before, device if gpu else None)
         else:
             seconds.append(time.perf_counter() - start)
             cpu.append(time.process_time() - cpu_start)
     return dict(seconds=float(np.median(seconds)), cpu_seconds=float(np.median(cpu)), memory=memory)
 
 
-def _reset_peak() -> int | None:
-    """Make the peak of this process's memory what it takes now, and return it in bytes; None where that cannot be."""
+def _reset_peak(gpu: str | None) -> int | None:
+    """Make the peak of memory what is taken now, and return it in bytes; None where that cannot be.
+
+    That of a GPU is what torch takes of it, that of the CPU all of this process's.
+    """
+    if gpu is not None:
+        torch.cuda.reset_peak_memory_stats(gpu)
+        return torch.cuda.memory_allocated(gpu)
     try:
         Path('/proc/self/clear_refs').write_text('5')  # Linux
     except OSError:
@@ -327,6 +342,6 @@ def _peak() -> int | None:
         return None
 
 
-def _taken(before: int | None) -> float | None:
-    peak = _peak()
+def _taken(before: int | None, gpu: str | None) -> float | None:
+    peak = _peak() if gpu is None else torch.cuda.max_memory_allocated(gpu) or None  # 0: another runtime's memory
     return None if before is None or peak is None else float(max(peak - before, 0))

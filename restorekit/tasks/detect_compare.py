@@ -95,7 +95,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
         refuse_unused(detect_compare, dict(pictures=pictures), 'a folder in out', 'no out')
     if not Path(images).is_dir():
         raise MissingFileError(f'no folder {Path(images).absolute()} of photos')
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    given, device = device, device or ('cuda' if torch.cuda.is_available() else 'cpu')
     pairs, lone_photos, lone_files = find_voc(images, annotations)
     pairs = pairs[::every]
     truths = [read_voc(file) for _, file in pairs]
@@ -104,10 +104,10 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
     methods: dict[str, Restore] = {}
     if checkpoint is not None:
         from restorekit.inference import RestorationPipeline
-        methods['restored'] = RestorationPipeline(checkpoint, config=config, device=device).restore
+        methods['restored'] = RestorationPipeline(checkpoint, config=config, device=given).restore
     elif model is not None:
         from restorekit.inference import load
-        methods['restored'] = load(model, device=device).restore
+        methods['restored'] = load(model, device=given).restore  # an ONNX file runs on the CPU by default
     methods.update({name: BASELINES[name](device) for name in baselines})
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in ('hazy', *methods)}
     drawn = {k * len(pairs) // max(pictures, 1) for k in range(min(pictures, len(pairs)))} if out is not None else set()

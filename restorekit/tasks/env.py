@@ -122,9 +122,10 @@ def _hardware() -> dict[str, str]:
     if os.path.isdir('/dev/shm'):
         shared = os.statvfs('/dev/shm')
         found['shared memory'] = f'{shared.f_blocks * shared.f_frsize / 2 ** 20:.0f} MiB (data workers use it)'
-    for index in range(torch.cuda.device_count()):
+    usable = torch.cuda.is_available()  # the count is also of GPUs whose driver is too old for this torch
+    for index in range(torch.cuda.device_count() if usable else 0):
         device = torch.cuda.get_device_properties(index)
         found[f'cuda:{index}'] = f'{device.name}, {device.total_memory / 2 ** 30:.0f} GiB'
-    if not torch.cuda.is_available():
+    if not usable:
         found['cuda'] = 'none'
     return found

@@ -221,6 +221,31 @@ def test_missing_file_folder_and_other_content_are_said(tmp_path):
         ck.load_checkpoint_file(save(torch.ones(1), tmp_path / 'tensor.pth'))
 
 
+def test_a_tensor_that_claims_more_than_its_record_is_refused(tmp_path):
+    path = save({'a': torch.zeros(1000)}, tmp_path / 'a.pth')
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / 'b.pth', 'w') as new:
+        for part in old.namelist():
+            new.writestr(part, old.read(part)[:8 if part.endswith('data/0') else None])
+    with pytest.raises(ck.CheckpointError, match='data/0 holds 8 bytes, but a tensor asks for 4000'):  # so we say
+        ck.load_checkpoint_file(tmp_path / 'b.pth')
+
+
+def test_what_is_moved_to_a_device_is_checked_before(tmp_path, monkeypatch):
+    seen, real = [], torch.load
+
+    def load(*args, **given):
+        seen.append(given['map_location'])
+        return real(*args, **given)
+    monkeypatch.setattr(torch, 'load', load)
+    shared = torch.ones(2)
+    path = save({'a': shared, 'b': [shared, (torch.ones(1), 'x')]}, tmp_path / 'a.pth')
+    moved = ck.load_checkpoint_file(path, 'meta')
+    assert seen == ['cpu'] and moved['a'] is moved['b'][0] and moved['b'][1][1] == 'x'
+    assert {x.device.type for x in (moved['a'], moved['b'][1][0])} == {'meta'}
+    with pytest.raises(ck.CheckpointError, match='asks for tensors|spread over'):
+        ck.load_checkpoint_file(save(dict(w=torch.ones(1).expand(10 ** 9)), tmp_path / 'c.pth'), 'meta')
+
+
 @pytest.mark.parametrize('device', ['meta', torch.device('meta')])
 def test_map_location_is_respected(tmp_path, device):
     from safetensors.torch import save_file

@@ -1,16 +1,14 @@
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from machine import environment
 from tiny import PHASES, config
 
-import restorekit
 from restorekit.checkpoint import load_checkpoint_file
 from restorekit.cli.main import main
 from restorekit.config import RestoreConfig
@@ -201,11 +199,14 @@ def test_one_phase_with_options_seed_and_load_from(trained, checkpoint, tmp_path
 
 
 @pytest.mark.slow
-def test_nan_is_reported_without_a_traceback(trained, tmp_path, fail):
-    text = fail('train', trained / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
-                'optim_wrapper.optimizer.lr=1e30', 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=4',
-                'train_cfg.val_interval=4')
-    assert 'loss_pixel is nan' in text and 'at iteration 3 of 4' in text
+def test_nan_is_reported_without_a_traceback(tmp_path, fail):
+    cfg = config('unused', iters=4, interval=4, model=dict(  # without norms, whose sums may swallow what overflows
+        type='Restorer', network=dict(type='AODNet'), losses=dict(pixel=dict(type='L1Loss'))))
+    cfg.pop('work_dir')
+    RestoreConfig(cfg).dump(str(tmp_path / 'tiny.py'))
+    text = fail('train', tmp_path / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options',
+                'optim_wrapper.optimizer.lr=1e30')
+    assert 'loss_pixel is nan at iteration 2 of 4' in text
     assert 'training stopped before the weights changed' in text
 
 
@@ -252,8 +253,7 @@ assert not loaded, f'the package imports {loaded}'
 
 @pytest.mark.slow
 def test_help_and_import_are_light():
-    env = dict(os.environ, PYTHONPATH=str(Path(restorekit.__file__).parents[1]))
-    done = subprocess.run([sys.executable, '-c', LIGHT], env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, '-c', LIGHT], env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in ('train', 'test', 'restore'))
 

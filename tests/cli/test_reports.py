@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from machine import alike, forks
 from mmengine.config import Config
 from reports import cells
 from tiny import fork
@@ -159,6 +160,7 @@ def test_names_that_no_terminal_should_see(data, capsys):
 
 
 @pytest.mark.slow
+@forks
 def test_killed_it_continues_to_the_same_report(data, forwards):
     measure(out='whole')
     assert forwards == list(range(10))
@@ -241,6 +243,10 @@ def test_overwriting_removes_what_the_old_report_saved_and_nothing_else(data, fa
     assert [path.name for path in (data / 'out' / 'images').rglob('*')] == ['day', 'mine.png']
     assert (data / 'out' / 'notes.txt').exists() and (data / 'day' / 'hazy' / '0.png').exists()
 
+
+@pytest.mark.slow
+@forks
+def test_overwriting_removes_what_a_killed_test_saved(data):
     def killed():
         die_at(3)
         main(['test', 'config.py', 'aod.pth', '--out', 'cut', '--save-images'])
@@ -402,7 +408,7 @@ def in_two_processes(out, *args, die=None):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
-@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
+@forks
 def test_two_processes_measure_what_one_does(data, forwards):
     measure('--save-images', out='one')
     assert in_two_processes('two', '--save-images') == [0, 0]
@@ -421,6 +427,12 @@ def test_two_processes_measure_what_one_does(data, forwards):
 def test_numbers_do_not_depend_on_the_batch(data, batch_size):
     measure(out='two')
     measure('--cfg-options', f'test_dataloader.batch_size={batch_size}', out='other')
+    if torch.cuda.is_available():
+        two, other = ([list(row.values()) for row in csv.DictReader((data / name / 'per_image.csv').open())]
+                      for name in ('two', 'other'))
+        for a, b in zip(two, other, strict=True):
+            assert a[:2] == b[:2] and [*map(float, a[2:])] == alike([*map(float, b[2:])])
+        return
     assert contents(data / 'two')[:2] == contents(data / 'other')[:2]
 
 

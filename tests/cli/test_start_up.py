@@ -1,16 +1,13 @@
 """What is not imported on the way from the shell to a restored photo: most of the time of a start is imports."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-
-import restorekit
+from machine import environment
 
 #: Each of these would take a tenth of a second or more.
 HEAVY = ('mmengine.model', 'mmengine.runner', 'mmengine.optim', 'torch.distributed.fsdp', 'torch.distributed.tensor',
@@ -41,8 +38,7 @@ def restored(tmp_path):
     def run(modules, *options):
         command = [sys.executable, '-c', PROBE, json.dumps(modules), 'restore', tmp_path / 'a.png', '-o',
                    tmp_path / 'out.png', *options]
-        env = dict(os.environ, PYTHONPATH=str(Path(restorekit.__file__).parents[1]))
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, env=env)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, env=environment())
         assert done.returncode == 0, done.stderr
         status, imported, searches = json.loads(done.stdout.splitlines()[-1])
         assert status == 0 and (tmp_path / 'out.png').is_file() and searches < 150

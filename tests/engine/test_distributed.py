@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import torch
+from machine import environment
 
 import restorekit
 from restorekit.distributed import init_distributed, model_wrapper_cfg
+from restorekit.messages import UnavailableError
 
 WORKER = """
 import json, sys, torch
@@ -65,8 +66,8 @@ def test_two_processes_train_as_one_without_a_gpu(tmp_path):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    env = {**os.environ, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port), 'WORLD_SIZE': '2',
-           'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(Path(restorekit.__file__).parents[1])}
+    env = environment(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', OMP_NUM_THREADS='1',
+                      CUDA_VISIBLE_DEVICES='')
     workers = [subprocess.Popen([sys.executable, '-c', WORKER, str(tmp_path)], stderr=subprocess.PIPE, text=True,
                                 env={**env, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}) for rank in range(2)]
     try:
@@ -98,6 +99,34 @@ def test_wrapper_asks_for_no_gpu_where_there_is_none(cpu, monkeypatch):
 @pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
 def test_launcher_that_needs_cuda_says_so(cpu, launcher):
     with pytest.raises(RuntimeError, match=f"launcher='{launcher}' needs CUDA.*torchrun"):
+        init_distributed(launcher)
+
+
+@pytest.mark.parametrize(('launcher', 'given', 'message'), [
+    ('slurm', {}, 'needs SLURM_PROCID, SLURM_NTASKS, SLURM_NODELIST in the environment.*srun'),
+    ('slurm', dict(SLURM_PROCID='0', SLURM_NODELIST='a'), 'needs SLURM_NTASKS in'),
+    ('mpi', dict(MASTER_ADDR='a'), 'needs OMPI_COMM_WORLD_LOCAL_RANK, OMPI_COMM_WORLD_RANK, .*mpirun'),
+    ('mpi', dict(OMPI_COMM_WORLD_LOCAL_RANK='0', OMPI_COMM_WORLD_RANK='0', OMPI_COMM_WORLD_SIZE='1'),
+     'needs MASTER_ADDR in'),
+    ('pytorch', {}, 'needs RANK, LOCAL_RANK, .*torchrun'),
+    ('slurm', dict(SLURM_PROCID='5', SLURM_NTASKS='8', SLURM_NODELIST='a', SLURM_LOCALID='1'),
+     'process 1 of this machine, counted from 0, has no GPU of its own: torch finds 1. .*not --gpus-per-task'),
+    ('mpi', dict(OMPI_COMM_WORLD_LOCAL_RANK='2', OMPI_COMM_WORLD_RANK='2', OMPI_COMM_WORLD_SIZE='4', MASTER_ADDR='a'),
+     'process 2 of .*one process per GPU$'),
+    ('pytorch', dict(RANK='1', LOCAL_RANK='1', WORLD_SIZE='2', MASTER_ADDR='a', MASTER_PORT='1'),
+     'process 1 of .*one process per GPU$')])
+def test_launcher_with_cuda_says_what_it_lacks(monkeypatch, launcher, given, message):
+    for name in (*os.environ,):
+        if name.startswith(('SLURM', 'OMPI', 'MASTER_')) or name.endswith(('RANK', 'WORLD_SIZE')):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # 'mpi' writes it: it is put back
+    if launcher != 'mpi':
+        monkeypatch.delenv('LOCAL_RANK')
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    with pytest.raises(UnavailableError, match=f"^launcher='{launcher}' {message}" if 'needs' in message else message):
         init_distributed(launcher)
 
 

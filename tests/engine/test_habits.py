@@ -121,6 +121,10 @@ def test_a_run_cut_in_its_second_phase_ends_with_the_same_bits(name, whole, tmp_
     assert {part for part in parts if part in a} >= {'state_dict', 'optimizer'}
 
 
+def weights(model):
+    return {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+
+
 @pytest.mark.slow
 def test_ema_weights_are_validated_and_handed_over(whole, monkeypatch, tmp_path):
     folder, seen = whole('ema'), {}
@@ -128,11 +132,11 @@ def test_ema_weights_are_validated_and_handed_over(whole, monkeypatch, tmp_path)
     class Look(EMAHook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter == 0:
-                seen[runner.work_dir.rpartition('/')[2]] = copy.deepcopy(runner.model.state_dict())
+                seen[runner.work_dir.rpartition('/')[2]] = weights(runner.model)
 
         def before_val_epoch(self, runner):
             super().before_val_epoch(runner)
-            seen['validated'] = copy.deepcopy(runner.model.state_dict())
+            seen['validated'] = weights(runner.model)
     monkeypatch.setattr('mmengine.hooks.ema_hook.EMAHook.before_train_iter', Look.before_train_iter)
     train('ema', tmp_path)
     first, last = read(tmp_path, 'first'), read(tmp_path)
@@ -292,9 +296,9 @@ def test_schedule_free_weights_are_averaged_where_they_are_looked_at(whole, tmp_
     real = ScheduleFreeHook.before_val_epoch
 
     def look(self, runner):
-        before = copy.deepcopy(self.model.state_dict())
+        before = weights(self.model)
         real(self, runner)
-        seen[runner.iter] = before, copy.deepcopy(self.model.state_dict())
+        seen[runner.iter] = before, weights(self.model)
     monkeypatch.setattr(ScheduleFreeHook, 'before_val_epoch', look)
     train('schedule_free', tmp_path)
     content = read(tmp_path)

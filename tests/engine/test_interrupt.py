@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
+from machine import forks
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
@@ -19,8 +20,7 @@ from restorekit.engine import MultiPhaseRunner, ResumableIterLoop
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != 'linux', reason='forks'),
-    pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs '
-                                                         'it')]
+    forks]
 
 
 def run_config(folder, workers=0):

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
+from machine import forks
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import ValLoop
@@ -163,7 +164,7 @@ def newest(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='forks, and looks into /proc')
-@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
+@forks
 def test_ten_kills_change_nothing_and_lose_no_more_than_since_the_last_checkpoint(tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     MultiPhaseRunner(run_config(whole))  # imports what is named in the config

@@ -89,7 +89,7 @@ def quick(folder, **kwargs):
 def assert_equal(a, b):
     assert a.keys() == b.keys()
     for key, value in a.items():
-        assert torch.equal(value, b[key]), key
+        assert torch.equal(value.cpu(), b[key].cpu()), key
 
 
 def test_nan_stops_with_the_iteration_the_loss_and_the_last_checkpoint(tmp_path):
@@ -106,7 +106,7 @@ def test_nan_stops_with_the_iteration_the_loss_and_the_last_checkpoint(tmp_path)
     for key, value in runner.model.network.named_parameters():
         assert torch.equal(value, recorder.before[3][key]) and torch.equal(value, recorder.after[2][key]), key
     saved = load_checkpoint_file(tmp_path / 'iter_2.pth')['state_dict']
-    assert all(torch.equal(saved[f'network.{key}'], value) for key, value in recorder.after[1].items())
+    assert all(torch.equal(saved[f'network.{key}'], value.cpu()) for key, value in recorder.after[1].items())
     assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
 
 
@@ -320,8 +320,8 @@ def test_ema_weights_are_the_ones_saved_and_both_are_resumed(tmp_path):
         mean = recorder.after[0][key]
         for later in recorder.after[1:]:
             mean = 0.7 * mean + 0.3 * later[key]
-        assert torch.allclose(saved['state_dict'][f'network.{key}'], mean, atol=1e-6), key
-        assert torch.equal(saved['ema_state_dict'][f'module.network.{key}'], recorder.after[-1][key]), key
+        assert torch.allclose(saved['state_dict'][f'network.{key}'], mean.cpu(), atol=1e-6), key
+        assert torch.equal(saved['ema_state_dict'][f'module.network.{key}'], recorder.after[-1][key].cpu()), key
     train(averaged(tmp_path / 'cut', 2))
     train(averaged(tmp_path / 'cut', 4), resume=True, load_from=str(tmp_path / 'cut' / 'iter_2.pth'))
     again = load_checkpoint_file(tmp_path / 'cut' / 'iter_4.pth')

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 import torch
+from machine import forks
 from mmengine.config import Config
 from mmengine.runner import ValLoop
 from tiny import PAIR, config, fork
@@ -178,6 +179,7 @@ def _train_as_rank(rank, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
+@forks
 def test_statistics_are_common_and_do_not_depend_on_when_checkpoints_are_written(tmp_path):
     assert fork(_train_as_rank, tmp_path, ranks=2) == [0, 0]
     first, *others = (torch.load(tmp_path / f'{interval}_{rank}.pt') for interval in (1, 3) for rank in range(2))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
+from machine import forks
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
@@ -20,8 +21,7 @@ from restorekit.engine.hooks import runtime_info
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed'),
-    pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs '
-                                                         'it')]
+    forks]
 
 
 def run_config(folder, epochs):

@@ -7,6 +7,7 @@ import socket
 import pytest
 import torch
 import torch._dynamo  # noqa: F401 (what every optimizer imports; children then need not)
+from machine import forks
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from tiny import PHASES, config, fork
@@ -17,8 +18,7 @@ from restorekit.engine import MultiPhaseRunner, ResumableIterLoop
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed'),
-    pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs '
-                                                         'it')]
+    forks]
 
 
 def run_config(folder):

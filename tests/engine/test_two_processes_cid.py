@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from machine import environment, forks
 from tiny import PHASES, config, fork, scenes
 
 import restorekit
@@ -37,7 +38,7 @@ def free_port():
 
 
 def launch(tool, folder, *args):
-    env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
+    env = environment(folder, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     done = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1',
          f'--master_port={free_port()}', str(ROOT / 'tools' / tool), *map(str, args), '--launcher', 'pytorch'],
@@ -57,7 +58,7 @@ def measure(rank, port, folder, checkpoint):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason='this torch is built without torch.distributed')
-@pytest.mark.skipif(torch.cuda.is_available(), reason='forked children cannot use CUDA; CUDA_VISIBLE_DEVICES= runs it')
+@forks
 def test_two_processes_train_the_phases_and_test_as_one(tmp_path):
     (tmp_path / 'two_process_hooks.py').write_text(HOOK)
     cfg = config('unused', iters=2, phases=PHASES, custom_imports=dict(imports=['two_process_hooks']))

@@ -102,7 +102,7 @@ def test_it_can_be_trained_saved_and_loaded_again(tmp_path):
     atomic_save(dict(meta=dict(restorekit=record),
                      state_dict={f'network.{key}': value for key, value in network.state_dict().items()}),
                 tmp_path / 'ours.pth')
-    loaded = restorekit.load(tmp_path / 'ours.pth')
+    loaded = restorekit.load(tmp_path / 'ours.pth', device='cpu')
     with torch.no_grad():
         assert torch.equal(loaded.backend.network(x), network(x))
     assert not torch.equal(network(x), SpandrelNetwork(pretrained=str(tmp_path / 'theirs.pth')).eval()(x))

@@ -35,6 +35,17 @@ def test_bytes_are_kept_as_the_weights_say(photo):
     assert np.array_equal(kept[:34], photo[:34]) and np.array_equal(kept[50:70], restored[50:70])
 
 
+def test_a_highlight_may_begin_at_any_row():
+    """Rows are kept 32 at a time: those before the first bright one end in a row that takes nothing of it."""
+    restored = np.zeros((120, 40, 3), np.uint8)
+    for top in range(36, 80):
+        image = np.full((120, 40, 3), 150, np.uint8)
+        image[top:] = 255
+        guard = HighlightGuard(image)
+        kept = guard.keep(image, restored.copy())
+        assert np.abs(kept - image * (1 - guard.weight(0, 120))).max() <= 0.51
+
+
 def test_without_highlights_nothing_is_done():
     image = np.full((30, 40, 3), 200, np.uint8)
     guard = HighlightGuard(image)

@@ -4,6 +4,7 @@ import torch
 
 import restorekit
 from restorekit.functional.haze_prior import haze_prior
+from restorekit.inference.torch_backend import TorchBackend
 from restorekit.models import GridAffineDecoder, LowResolutionAffine, PriorEncoder
 from restorekit.registry import MODELS
 
@@ -83,6 +84,18 @@ def test_the_array_form_equals_the_tensor_form(network, size):
     expected = expected[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
     assert np.abs(network.restore_array(image) - expected).max() <= 1
     assert np.array_equal(network.restore_array(image, strength=0), image)
+
+
+@pytest.mark.parametrize('strength', [1.0, 0.4])
+def test_a_device_gives_the_bytes_that_the_cpu_gives(network, strength, monkeypatch):
+    monkeypatch.setattr('restorekit.inference.torch_backend._DEVICE_STRIP', 1000)  # strips of three rows
+    image = np.random.default_rng(0).integers(0, 256, (50, 301, 3), dtype=np.uint8)[:, :300]
+    backend = TorchBackend(network, 'cpu')
+    held = backend.coefficients(image.astype(np.float32) / 255)
+    result = backend._apply_on_device(image, held, strength)
+    expected = backend.apply_bytes(image, held, strength)
+    assert result.shape == image.shape and np.abs(result.astype(int) - expected).max() <= 1
+    assert np.mean(result != expected) < 0.01 and np.abs(result.astype(int) - image).mean() > 5
 
 
 def test_gradients_reach_image_and_weights_through_the_small_copy():

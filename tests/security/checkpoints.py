@@ -160,7 +160,7 @@ def corpus():
     add('zip: two data.pkl', lambda path: _zip(path, fine, [('other/data.pkl', raw['legacy pickle of a call'])]), 'refused')
     add('zip: torchscript', lambda path: _zip(path, fine, [('archive/constants.pkl', fine), ('archive/code/x.py', b'1')]), 'refused')
     for name, arguments in {
-            'more than its storage': ([10 ** 6], [1], 0, 1), 'a million times one number': ([10 ** 9], [0], 0, 1),
+            'more than its storage': ([10 ** 6], [1], 0, 1), 'more than its record': ([1000], [1], 0, 1000), 'a million times one number': ([10 ** 9], [0], 0, 1),
             'an offset beyond the end': ([1], [1], 10 ** 9, 1), 'a negative size': ([-1], [1], 0, 1),
             'a negative stride': ([2], [-1], 0, 1), 'a negative offset': ([1], [1], -1, 1), 'negative numel': ([1], [1], 0, -1),
             'numel of 2**60': ([1], [1], 0, 2 ** 60), 'size 2**62': ([2 ** 62, 4], [1, 1], 0, 1), '70 dimensions': ([1] * 70, [1] * 70, 0, 1),

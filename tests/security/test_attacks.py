@@ -134,14 +134,15 @@ def test_the_hook_notices(tmp_path):
             act()
 
 
-def test_reading_hostile_checkpoints(root, quiet_process):
+@pytest.mark.parametrize('device', ['cpu', 'cpu:0'])  # the second is moved to, as a GPU would be
+def test_reading_hostile_checkpoints(root, quiet_process, device):
     other = {}
     for name, (write, expected, suffix) in CORPUS.items():
         path = root / f'hostile{suffix}'
         write(path)
         try:
             with watched(root / 'out'):
-                load_checkpoint_file(path)
+                load_checkpoint_file(path, device)
             outcome = 'data'
         except UserError as error:
             assert 'hostile' in str(error), name

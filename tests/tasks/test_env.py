@@ -1,6 +1,8 @@
 import re
 from importlib.metadata import version
 
+import torch
+
 from restorekit.cli.main import main
 from restorekit.tasks.env import env, problems
 
@@ -23,3 +25,12 @@ def test_the_command_shows_what_is_installed(capsys, monkeypatch):
     assert main(['env', '--check']) == 1
     assert 'problem: torch 1.0 is older than 2.6' in capsys.readouterr().err
     assert env(hardware=False).versions['safetensors'] is None
+
+
+def test_a_gpu_that_torch_cannot_use_is_none(monkeypatch):
+    def too_old(index):
+        raise RuntimeError('The NVIDIA driver on your system is too old')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)  # as the driver itself says
+    monkeypatch.setattr(torch.cuda, 'get_device_properties', too_old)
+    assert env().hardware['cuda'] == 'none'

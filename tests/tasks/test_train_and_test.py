@@ -107,14 +107,14 @@ def test_show_config_merges_the_phase_and_the_options(trained):
 
 def test_the_launcher_of_the_config_holds(trained, tmp_path, monkeypatch):
     path, report, _, _ = trained
-    monkeypatch.delenv('RANK', raising=False)
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    for name in ('RANK', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
     options = dict(launcher='pytorch')
     for call in (lambda **given: restorekit.train(path, work_dir=tmp_path / 'run', options=options, **given),
                  lambda **given: restorekit.test(path, report.checkpoint, options=options, **given)):
         with pytest.raises(UnavailableError, match="launcher='pytorch' needs RANK"):
             call()
-        with pytest.raises(UnavailableError, match="launcher='slurm' needs CUDA"):
+        with pytest.raises(UnavailableError, match="launcher='slurm' needs (CUDA|SLURM_PROCID)"):
             call(launcher='slurm')
     measured = restorekit.test(path, report.checkpoint, launcher='none', options=options)
     assert measured.metrics['source/PSNR@rgb'] > 0

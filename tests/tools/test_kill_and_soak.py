@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from machine import forks
 
 FOLDER = Path(__file__).parents[2] / 'tools' / 'research'
 
@@ -19,6 +20,7 @@ def load(name):
     return module
 
 
+@forks
 def test_four_cuts_at_random_moments_change_no_bit(tmp_path):
     tool = load('kill_resume')
     runs = tool.kinds(20)

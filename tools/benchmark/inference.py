@@ -1,4 +1,4 @@
-"""Seconds and peak memory of restoring, per model, image size and backend; decoding and encoding apart; start-up.
+"""Seconds and peak memory of restoring on the CPU, per model, size and backend; decoding and encoding apart; start-up.
 
 Each figure is the least of several rounds, from a process of its own, so that its peak memory is its own. The yardstick
 is the dark channel prior with OpenCV (erosion and guided filter) in the same run: ``x`` is how often its CPU time a
@@ -36,7 +36,7 @@ if name == 'opencv dark channel':
         return (np.clip((x - air) / t + air, 0, 1) * 255).round().astype(np.uint8)
 else:
     import restorekit
-    run = restorekit.load(name, backend=None if backend == 'auto' else backend)
+    run = restorekit.load(name, device='cpu', backend=None if backend == 'auto' else backend)
 run(image[:64, :64].copy())
 times, cpu = [], []
 for _ in range(rounds):

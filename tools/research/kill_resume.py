@@ -42,7 +42,8 @@ def config(iters, workers=0, **changes):
     network = dict(type='EncoderDecoder', decoder=dict(type='AffineDecoder', channels=8, head_channels=4), encoder=dict(
         type='Res2Net', stage_blocks=(1, 1, 1), base_channels=8, base_width=16))
     return dict(dict(
-        default_scope='restorekit', log_level='ERROR', randomness=dict(seed=3),
+        default_scope='restorekit', log_level='ERROR',
+        randomness=dict(seed=3, deterministic=torch.cuda.is_available()),  # else no two runs on a GPU are the same
         model=dict(type='CIDRestorer', losses=dict(pixel=dict(type='L1Loss')), network=network),
         train_dataloader=dict(batch_size=2, num_workers=workers, persistent_workers=workers > 0, dataset=scenes(),
                               sampler=dict(type='CounterSampler')),
@@ -61,8 +62,11 @@ def kinds(iters):
     accumulating['optim_wrapper']['accumulative_counts'] = 3
     accumulating['default_hooks']['checkpoint'].update(save_best='source/PSNR@rgb', rule='greater')
     phases = dict(first={}, second=dict(frozen=['network.encoder']), third=dict(init_from='first'))
-    return {'phases': (config(iters, phases=phases), 1), 'workers': (config(3 * iters, workers=2), 1),
-            'ema, accumulation, save_best': (accumulating, 1), 'two processes': (config(iters), 2)}
+    found = {'phases': (config(iters, phases=phases), 1), 'workers': (config(3 * iters, workers=2), 1),
+             'ema, accumulation, save_best': (accumulating, 1)}
+    if not torch.cuda.is_available() or torch.cuda.device_count() > 1:
+        found['two processes'] = config(iters), 2
+    return found
 
 
 class Fork:
@@ -109,10 +113,12 @@ class Fork:
 def start(file, folder, processes, resume):
     """Start a run in a process group of its own; several processes are started afresh, by torchrun."""
     arguments = ['train', str(file), '--work-dir', str(folder)] + ['--resume'] * resume
-    if processes == 1:
+    if processes == 1 and not torch.cuda.is_available():  # which copies of a process cannot use
         return Fork(arguments, file.with_suffix('.log'))
-    command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', '-m',
-               'restorekit.cli.main', *arguments, '--launcher', 'pytorch']
+    command = ['-m', 'restorekit.cli.main', *arguments]
+    if processes > 1:
+        command = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', *command,
+                   '--launcher', 'pytorch']
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             start_new_session=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
 
@@ -175,13 +181,14 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
     if process.returncode:
         return [said], []
     sent, found, runs = [], [], 0
+    forked = isinstance(process, Fork)  # others may be cut while they import
     while True:
         cut = folder / f'cut{runs}'
         process = start(file, cut, processes, cut.exists())
         sign = draw.choice(SIGNALS) if len(sent) < cuts else None
         begun = time.time()
         if sign is not None:
-            time.sleep(seconds * draw.uniform(0.05 if processes == 1 else 0.4, 0.95))
+            time.sleep(seconds * draw.uniform(0.05 if forked else 0.4, 0.95))
         finished = process.poll() is not None
         said = end(process, sign, cut)
         if process.returncode == 0:
@@ -191,7 +198,7 @@ def trial(folder, name, cfg, processes, cuts, draw, say=print):
             if len(sent) >= cuts:
                 break
             continue
-        if sign is None or finished or ('Traceback' in said and processes == 1):
+        if sign is None or finished or ('Traceback' in said and forked):
             return [said], sent
         sent.append(sign.name)
     say(f'{name}: {len(sent)} cuts of {runs} runs, {len(found)} differences, whole run {seconds:.0f} s')

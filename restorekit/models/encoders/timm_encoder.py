@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from restorekit.registry import MODELS
 
 #: Height and width are tried as multiples of the largest stride times one of these: some windows must fill the map.
 _MULTIPLES = (1, 2, 7, 8)
-_ANY_SIZE = "'resnet18', 'convnext_atto' or 'swin_tiny_patch4_window7_224'"
+_ANY_SIZE = "'resnet18', 'convnext_atto' or 'pvt_v2_b0'"
+#: What has models take other sizes than the one they were made for, of several families and versions.
+_DYNAMIC = dict(dynamic_img_size=True), dict(strict_img_size=False)
 
 
 @MODELS.register_module()
@@ -29,7 +32,8 @@ class TimmEncoder(Module):
 
     A restoration network takes images of any size. At construction the backbone is run on torch's meta device (nothing
     is computed) at two sizes, and refused if its maps are not what they are declared to be. One that was made for a
-    fixed size gets ``dynamic_img_size=True`` where timm knows it. Parameters that no map depends on are frozen.
+    fixed size gets ``dynamic_img_size=True`` or ``strict_img_size=False`` where timm knows it. Parameters that no map
+    depends on are frozen.
 
     Args:
         name (str): A model name of timm, for example ``'resnet18'``.
@@ -67,13 +71,11 @@ class TimmEncoder(Module):
             raise InputError(f'timm {timm.__version__} has no model {name!r}; '
                              + did_you_mean(name, timm.list_models(), 'see timm.list_models()'))
         problem = self._build(kwargs)
-        if problem and 'dynamic_img_size' not in kwargs:
-            self.kwargs = dict(kwargs, dynamic_img_size=True)
-            try:
-                again = self._build(self.kwargs)
-            except InputError:  # it does not know the argument
-                again = problem
-            problem = again and problem
+        for option in _DYNAMIC:
+            if problem and not option.keys() & kwargs.keys():
+                self.kwargs = {**kwargs, **option}
+                with contextlib.suppress(InputError):  # it does not know the argument
+                    problem = self._build(self.kwargs) and problem
         if problem:
             raise InputError(f'{name} of timm cannot be an encoder of a restoration network, which takes images of any '
                              f'size: {problem}. Take a model such as {_ANY_SIZE}')
