@@ -180,7 +180,7 @@ def _open_openvino(path: str, device: str) -> tuple[_Run, str | None]:
     core = openvino.Core()
     try:
         model = core.read_model(read_onnx(path))
-        compiled = core.compile_model(model, 'CPU')
+        compiled = core.compile_model(model, 'CPU', dict(INFERENCE_PRECISION_HINT='f32'))  # else bfloat16 where it can
     except RuntimeError as error:
         raise OnnxFileError(f'OpenVINO cannot run {path}: {_first_line(error)}; export the checkpoint again') from error
     text = _metadata(path)
