@@ -90,7 +90,7 @@ def png_colour(data: bytes) -> bytes:
     """Return the chunks of a PNG that say what its numbers mean beside a profile: gamma, primaries, sRGB, HDR.
 
     Example:
-        >>> png_colour(b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', bytes(13)) + _chunk(b'sRGB', b'\0'))[4:8]
+        >>> png_colour(bytes(8) + _chunk(b'IHDR', bytes(13)) + _chunk(b'sRGB', bytes(1)))[4:8]
         b'sRGB'
     """
     position, found = 8, b''
