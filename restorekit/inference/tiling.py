@@ -71,7 +71,7 @@ def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int
 
     Example:
         >>> plan_axis(1000, 300, overlap=32, ramp=16, divisor=8).starts
-        (0, 168, 344, 520, 704)
+        (0, 168, 344, 520, 696)
     """
     padded, before = padded_side(size, divisor, min_size)
     before = 0 if pads_after else before
