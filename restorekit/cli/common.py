@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from restorekit.files.names import terminal_text
-from restorekit.messages import UserError
+from restorekit.messages import MissingDependencyError, UserError
 from restorekit.tasks.process import import_from_here, prepare_process  # noqa: F401
 
 #: What the system says without naming a file, and a user can mend: a disk that is full, over quota or read-only, a
@@ -141,6 +141,10 @@ def user_sentence(error):
     A user can mend a :class:`UserError`, what the operating system says of a path, a file or a full disk, and too
     little memory.
     """
+    cause = error.__cause__
+    if isinstance(error, MissingDependencyError) and isinstance(cause, ImportError) and \
+            not isinstance(cause, ModuleNotFoundError):
+        return f'{error} (there is one, but it cannot be imported: {cause})'
     if isinstance(error, UserError):
         return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, OSError) and error.filename is not None:

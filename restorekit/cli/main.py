@@ -1,6 +1,7 @@
 """The ``restorekit`` command."""
 
 import argparse
+import gc
 import importlib
 import sys
 
@@ -59,6 +60,8 @@ def main(argv=None):
     distributed = sys.modules.get('restorekit.distributed')
     if distributed and not status:  # after an error the other processes may be waiting for this one
         distributed.end_distributed()
+    if argv is None:  # the process ends: not everything that torch made need be searched for garbage once more
+        gc.freeze()
     return status
 
 

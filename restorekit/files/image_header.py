@@ -4,6 +4,7 @@ import struct
 from typing import NamedTuple
 
 WIDTH, HEIGHT, ORIENTATION, SUBFILE, PHOTOMETRIC, SAMPLES = 256, 257, 274, 254, 262, 277  # tags of TIFF and EXIF
+PLANES, EXTRA = 284, 338
 TOO_SHORT = (struct.error, IndexError, OverflowError)
 MAX_PARTS = 2 ** 16  # chunks, segments, blocks, directories or tags: a file of millions would take minutes to read
 MAX_DATA_PARTS = 2 ** 18  # chunks of a PNG that hold pixels
@@ -16,7 +17,8 @@ class ImageHeader(NamedTuple):
     ``height`` and ``width`` are as stored, before the EXIF ``orientation`` (1 to 8) is applied. ``plain``: a PNG of
     nothing but 8-bit RGB, a JPEG of three 8-bit channels in one sequential scan; and shown as stored. ``height_at``:
     where a JPEG keeps its height. ``crowded``: it has so many parts that it was not read to its end. ``cmyk``: a TIFF
-    of four inks, whose fourth channel is not alpha; ``alpha``: a TIFF of RGB and alpha.
+    of four inks, whose fourth channel is not alpha; ``alpha``: a TIFF of RGB and alpha; ``premultiplied``: by which its
+    colours are multiplied; ``inverted``: a TIFF whose 0 is white; ``planes``: a TIFF of one plane after the other.
     """
 
     kind: str
@@ -30,6 +32,9 @@ class ImageHeader(NamedTuple):
     crowded: bool = False
     cmyk: bool = False
     alpha: bool = False
+    premultiplied: bool = False
+    inverted: bool = False
+    planes: bool = False
 
     @property
     def size(self):
@@ -165,7 +170,20 @@ def _tiff(data):
         pass  # damage behind the first page does it no harm
     return ImageHeader('TIFF', first.get(HEIGHT, 0), first.get(WIDTH, 0), _valid(first.get(ORIENTATION, 1)), frames,
                        cmyk=first.get(PHOTOMETRIC) == 5,
-                       alpha=first.get(PHOTOMETRIC) == 2 and first.get(SAMPLES) == 4)
+                       alpha=first.get(PHOTOMETRIC) == 2 and first.get(SAMPLES) == 4,
+                       premultiplied=first.get(EXTRA) == 1, inverted=first.get(PHOTOMETRIC) == 0,
+                       planes=first.get(PLANES) == 2 and first.get(SAMPLES, 1) > 1)
+
+
+def tiff_sizes(data):
+    """Return (height, width) of every page of a TIFF, as stored; of one that is cut off, those up to there."""
+    sizes = []
+    try:
+        for page in _directories(data):
+            sizes.append((page.get(HEIGHT, 0), page.get(WIDTH, 0)))
+    except (*TOO_SHORT, _Crowded):
+        pass
+    return sizes
 
 
 def _bmp(data):

@@ -94,7 +94,7 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
     if kind in ('PNG', 'JPEG', 'WebP'):  # WebP is not turned by OpenCV 4; TIFF always, even unchanged
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         orientation = header.orientation
-    image = _decode(data, flags, name, header)
+    image = as_stored_light(_decode(data, flags, name, header), header, name)
     image = image if keep_depth else _to_uint8(image, name)
     if not in_rgb:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -104,6 +104,7 @@ def decode_image(data, name, keep_alpha=False, keep_depth=False, max_pixels=None
     stored = None if kind == 'JPEG' or header.cmyk else _decode(data, cv2.IMREAD_UNCHANGED, name, header)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image, None
+    stored = as_stored_light(stored, header, name)
     if keep_depth and kind == 'TIFF':  # in colour OpenCV multiplies by alpha
         image = np.ascontiguousarray(stored[..., 2::-1])
     alpha = stored[..., 3] if keep_depth else _to_uint8(stored[..., 3], name)
@@ -372,6 +373,38 @@ def _decode(data, flags, name, header):
     return image
 
 
+def as_stored_light(image, header, name):
+    """Return what OpenCV decoded as uint8, uint16 or float32 whose 0 is black and whose colours are not multiplied by
+    alpha; of 8 bits it gives that by itself.
+
+    Args:
+        image (ndarray): (H, W) or (H, W, C).
+        header (ImageHeader): Of the file, or of its first page.
+        name (str | Path): What errors call it.
+
+    Raises:
+        ImageFileError: If it holds other numbers, or planes that OpenCV mixes up.
+    """
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.float64:
+        image = image.astype(np.float32)
+    if image.dtype not in (np.uint16, np.float32):
+        raise ImageFileError(f'{name} holds numbers of type {image.dtype}; convert it to 8 or 16 bits without sign, or '
+                             'to floats of 32 bits')
+    if header.planes:
+        raise ImageFileError(f'{name} is a TIFF of {image.dtype} that stores its colours in separate planes, which is '
+                             'read of 8 bits only; save it interleaved (pixel by pixel)')
+    if header.inverted and image.dtype == np.uint16:
+        image = ~image
+    if header.premultiplied and image.ndim == 3 and image.shape[2] == 4:
+        full, alpha = unit_scale(image, name), image[..., 3:].astype(np.float32)
+        colours = image[..., :3] * (full / np.where(alpha > 0, alpha, full))
+        colours = np.rint(np.minimum(colours, full)) if image.dtype == np.uint16 else colours
+        image = np.concatenate([colours.astype(image.dtype), image[..., 3:]], axis=2)
+    return image
+
+
 def _decode_tiff(data, flags):
     """Decode a TIFF that OpenCV does not read (some with tiles) by Pillow, as OpenCV would; None if not."""
     import io
@@ -404,6 +437,4 @@ def _to_uint8(array, name):
         return array
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.dtype in (np.float32, np.float64):
-        return np.rint(array * (255 / unit_scale(array, name))).astype(np.uint8)
-    raise ImageFileError(f'{name}: images of dtype {array.dtype} are not supported; convert to 8 or 16 bits')
+    return np.rint(array * (255 / unit_scale(array, name))).astype(np.uint8)

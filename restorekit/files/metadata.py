@@ -24,6 +24,7 @@ class Metadata:
         xmp (bytes | None): XMP packet; an orientation in it is 1.
         dpi (tuple[float, float] | None): Resolution.
         orientation (int): What the file said, 1 to 8; already applied to pixels that were read with it.
+        png (bytes): Chunks of a PNG that say what its numbers mean, as they are; other formats cannot hold them.
     """
 
     icc: bytes | None = None
@@ -31,6 +32,7 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     orientation: int = 1
+    png: bytes = b''
 
     def pillow_options(self, kind: str) -> dict:
         """Return the arguments of Pillow's ``save`` for a format."""
@@ -52,7 +54,7 @@ def metadata_of(image) -> Metadata:
     Example:
         >>> from PIL import Image
         >>> metadata_of(Image.new('RGB', (1, 1)))
-        Metadata(icc=None, exif=None, xmp=None, dpi=None, orientation=1)
+        Metadata(icc=None, exif=None, xmp=None, dpi=None, orientation=1, png=b'')
     """
     info = image.info
     exif, orientation = info.get('exif'), 1
@@ -68,16 +70,43 @@ def metadata_of(image) -> Metadata:
         xmp = image.tag_v2.get(700)
     xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp) if xmp else None
     dpi = info.get('dpi')
-    if dpi is not None:
-        dpi = tuple(float(value) for value in dpi)
-        dpi = dpi if all(0 < value < 1e6 for value in dpi) else None
+    dpi = _possible(tuple(float(value) for value in dpi)) if dpi is not None else None
     return Metadata(icc=info.get('icc_profile') or None, exif=_upright(exif), xmp=_upright_xmp(xmp), dpi=dpi,
                     orientation=orientation if orientation in range(1, 9) and not turned else 1)
 
 
+def metadata_of_tiff(data: bytes) -> Metadata:
+    """Return the metadata of a TIFF of any kind, from its tags."""
+    from PIL import Image
+    found = Image.Exif()
+    found.load(data)
+    orientation, icc, xmp = (found.get(tag) for tag in (_ORIENTATION, 34675, 700))
+    dpi = tuple(float(found.get(tag, 0)) * (2.54 if found.get(296) == 3 else 1) for tag in (282, 283))
+    return Metadata(icc=icc or None, exif=_upright(_exif_of_tiff(found)), xmp=_upright_xmp(xmp), dpi=_possible(dpi),
+                    orientation=orientation if orientation in range(1, 9) else 1)
+
+
+def png_colour(data: bytes) -> bytes:
+    """Return the chunks of a PNG that say what its numbers mean beside a profile: gamma, primaries, sRGB, HDR.
+
+    Example:
+        >>> png_colour(bytes(8) + _chunk(b'IHDR', bytes(13)) + _chunk(b'sRGB', bytes(1)))[4:8]
+        b'sRGB'
+    """
+    position, found = 8, b''
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, position)
+        if kind in (b'IDAT', b'IEND'):
+            break
+        if kind in (b'gAMA', b'cHRM', b'sRGB', b'cICP') and length <= 32:
+            found += data[position:position + 12 + length]
+        position += 12 + length
+    return found
+
+
 def png_with_metadata(data: bytes, metadata: Metadata) -> bytes:
     """Insert the metadata as chunks behind the header of a PNG file."""
-    chunks = b''
+    chunks = metadata.png
     if metadata.icc:
         chunks += _chunk(b'iCCP', b'profile\0\0' + zlib.compress(metadata.icc))
     if metadata.dpi:
@@ -87,6 +116,10 @@ def png_with_metadata(data: bytes, metadata: Metadata) -> bytes:
     if metadata.xmp:
         chunks += _chunk(b'iTXt', b'XML:com.adobe.xmp\0\0\0\0\0' + metadata.xmp)
     return data[:33] + chunks + data[33:]  # 8 bytes of signature and 25 of the header chunk
+
+
+def _possible(dpi):
+    return dpi if all(0 < value < 1e6 for value in dpi) else None
 
 
 def _chunk(kind, body):

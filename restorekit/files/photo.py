@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from restorekit.messages import InputError, MissingDependencyError
 
-from .image_header import read_header
-from .image_io import ImageFileError, check_header, check_pixels, decode_image
-from .metadata import Metadata, metadata_of
+from .image_header import read_header, tiff_sizes
+from .image_io import ImageFileError, as_stored_light, check_header, check_pixels, decode_image, unit_scale
+from .metadata import Metadata, metadata_of, metadata_of_tiff, png_colour
 
 #: Suffix -> the format written. A file is read by its content, whatever its suffix.
 FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.jpe': 'JPEG', '.jfif': 'JPEG', '.png': 'PNG', '.apng': 'PNG',
@@ -28,11 +28,13 @@ FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.jpe': 'JPEG', '.jfif': 'JPEG', '.p
 LOSSY = ('JPEG', 'WebP', 'AVIF', 'HEIC')
 PHOTO_SUFFIXES = tuple(FORMATS)
 #: Formats that hold several pages or frames.
-PAGED = ('PNG', 'TIFF', 'WebP', 'GIF')
+PAGED = ('PNG', 'TIFF', 'WebP', 'GIF', 'AVIF')
 #: Greatest width or height that a format can say.
 MAX_SIDE = {'JPEG': 65500, 'WebP': 16383, 'GIF': 65535, 'AVIF': 65536, 'HEIC': 16384}
 
 _LIMIT_LOCK = threading.Lock()
+#: What Pillow's parsers raise on damage; RuntimeError is that of pillow-heif.
+_DAMAGE = (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError, RuntimeError)
 
 
 @dataclasses.dataclass
@@ -106,11 +108,11 @@ def read_photo(path: str | os.PathLike, max_pixels: int | None = None) -> Photo:
         if not header.whole:
             raise ImageFileError(f'{path} is truncated: it ends before its images do ({len(data)} bytes); copy or '
                                  'download it again')
-        return _read_pages(data, path, header.kind, max_pixels)
+        return _read_tiff_pages(data, path, header, max_pixels) or _read_pages(data, path, header.kind, max_pixels)
     header = check_header(data, path, max_pixels)
     if header.kind == 'GIF' or _needs_pillow(data, path, header.kind):
         return _read_pillow(data, path, header.kind, max_pixels)
-    metadata, mode, _ = _describe(data, path)
+    metadata, mode = _describe(data, header.kind)
     pixels, alpha = decode_image(data, path, keep_alpha=True, keep_depth=True, max_pixels=max_pixels)
     return Photo([Page(pixels, alpha)], header.kind, _is_grey(data, header.kind, mode), metadata)
 
@@ -123,7 +125,7 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Non
 
     Args:
         path (str | Path): Target; its folder is made.
-        photo (Photo): Pixels are uint8 or uint16 RGB, or float32 (written as they are to TIFF, in [0, 1] elsewhere).
+        photo (Photo): Pixels are uint8 or uint16 RGB, or float32 in 0 to 1, 255 or 65535 (written as they are to TIFF).
         quality (int): 0 to 100, for JPEG, WebP, AVIF and HEIC.
 
     Raises:
@@ -154,6 +156,8 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
         if side > MAX_SIDE.get(kind, side):
             raise InputError(f'cannot write {path}: {kind} holds at most {MAX_SIDE[kind]} pixels a side, but the image '
                              f'is {page.pixels.shape[1]}x{page.pixels.shape[0]}; choose .png or .tif')
+    if kind != 'TIFF':
+        photo = dataclasses.replace(photo, pages=[_in_unit(page, path) for page in photo.pages])
     if kind == 'TIFF':
         from .tiff import encode_tiff
         # no reader of ours knows grey with alpha at more than 8 bits
@@ -162,6 +166,14 @@ def encode_photo(photo: Photo, path: str | os.PathLike, quality: int = 95) -> by
     if kind == 'PNG' and len(photo.pages) == 1:
         return _encode_png(photo, path)
     return _encode_pillow(photo, kind, quality, path)
+
+
+def _in_unit(page, path):
+    """A page whose floats are in [0, 1], whatever the scale of their file."""
+    if page.pixels.dtype.kind == 'u':
+        return page
+    scale = np.float32(unit_scale(page.pixels, path))
+    return Page(page.pixels / scale, None if page.alpha is None else page.alpha / scale, page.duration)
 
 
 def to_depth(pixels: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
@@ -200,8 +212,14 @@ def _encode_png(photo, path):
     from .metadata import png_with_metadata
     page = photo.pages[0]
     depth = np.uint16 if page.pixels.dtype != np.uint8 else np.uint8
+    grey = photo.grey and (page.alpha is None or depth == np.uint8)
     image = _channels(Page(to_depth(page.pixels, depth), None if page.alpha is None else to_depth(page.alpha, depth)),
-                      photo.grey and page.alpha is None)
+                      grey)
+    if image.shape[2] == 2:  # which OpenCV cannot write
+        from PIL import Image
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, 'PNG')
+        return png_with_metadata(file.getvalue(), photo.metadata)
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
     try:
         ok, encoded = cv2.imencode('.png', np.ascontiguousarray(image[..., order]))
@@ -242,13 +260,15 @@ def _encode_pillow(photo, kind, quality, path):
     return file.getvalue()
 
 
-def _describe(data, path):
-    """Return (metadata, Pillow's mode or None, frames) of an image; of an odd file, no metadata."""
-    try:
-        with _open(data) as image:
-            return metadata_of(image), image.mode, getattr(image, 'n_frames', 1)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError, AttributeError):
-        return Metadata(), None, 1
+def _describe(data, kind):
+    """Return (metadata, Pillow's mode or None) of an image; of an odd file, no metadata."""
+    with contextlib.suppress(*_DAMAGE, AttributeError), _open(data) as image:
+        metadata = metadata_of(image)
+        return dataclasses.replace(metadata, png=png_colour(data)) if kind == 'PNG' else metadata, image.mode
+    if kind == 'TIFF':  # Pillow opens no colours in floats
+        with contextlib.suppress(*_DAMAGE, AttributeError):
+            return metadata_of_tiff(data), None
+    return Metadata(), None
 
 
 @contextlib.contextmanager
@@ -266,15 +286,17 @@ def _open(data):
 
 
 def _needs_pillow(data, path, kind):
-    """CMYK (its profile tells the colours), palettes, 1 bit, and alpha in TIFF of 8 bits are Pillow's."""
+    """CMYK (its profile tells the colours), palettes, 1 bit, grey of which one is transparent, and alpha in TIFF of 8
+    bits are Pillow's."""
     if kind not in ('JPEG', 'PNG', 'TIFF'):
         return False
     try:
         with _open(data) as image:
             if image.mode in ('RGBA', 'RGBX', 'LA') and kind == 'TIFF':
                 return max(image.tag_v2.get(258, (8,))) <= 8
-            return image.mode in ('CMYK', 'P', 'PA', '1', 'LAB')
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError):
+            return image.mode in ('CMYK', 'P', 'PA', '1', 'LAB') or \
+                kind == 'PNG' and image.mode == 'L' and 'transparency' in image.info
+    except _DAMAGE:
         return False
 
 
@@ -296,13 +318,15 @@ def _read_pillow(data, path, kind, max_pixels):
     try:
         with _open(data) as image:
             check_pixels(image.height, image.width, path, max_pixels)
+            if kind == 'AVIF' and getattr(image, 'n_frames', 1) > 1:
+                return _read_pages(data, path, kind, max_pixels)
             metadata = metadata_of(image)
             page, grey = _page(image, metadata)
             if image.mode == 'CMYK':
                 metadata = dataclasses.replace(metadata, icc=None)
     except ImageFileError:
         raise
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError) as error:
+    except _DAMAGE as error:
         raise ImageFileError(f'{path} ({len(data)} bytes) cannot be decoded as {kind}: {_reason(error)}; replace or '
                              'remove it') from error
     return Photo([page], kind, grey, metadata)
@@ -310,40 +334,41 @@ def _read_pillow(data, path, kind, max_pixels):
 
 def _read_pages(data, path, kind, max_pixels):
     pages, grey = [], True
-    stored = _stored_pages(data) if kind == 'TIFF' else None
     try:
         with _open(data) as image:
             metadata, loop = metadata_of(image), image.info.get('loop', 0)
             for number in range(image.n_frames):
                 image.seek(number)
                 check_pixels(image.height, image.width, path, max_pixels)
-                if stored is not None:
-                    page, page_grey = stored[number]
-                else:
-                    page, page_grey = _page(image, metadata)
+                page, page_grey = _page(image, metadata)
                 page.duration = image.info.get('duration', 0) or 0
                 pages.append(page)
                 grey = grey and page_grey
     except ImageFileError:
         raise
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, EOFError, IndexError) as error:
-        raise ImageFileError(f'{path}: page {len(pages) + 1} cannot be decoded: {error}; replace or remove the file'
-                             ) from error
+    except _DAMAGE as error:
+        raise ImageFileError(f'{path}: page {len(pages) + 1} cannot be decoded: {_reason(error)}; replace or remove '
+                             'the file') from error
     return Photo(pages, kind, grey, metadata, loop)
 
 
-def _stored_pages(data):
-    """Pages of a TIFF of 16 bits or floats, which Pillow cannot give; None for one of 8 bits."""
+def _read_tiff_pages(data, path, header, max_pixels):
+    """Pages of a TIFF of 16 bits or floats, which Pillow cannot give; None for another file."""
+    if header.kind != 'TIFF':
+        return None
+    for height, width in tiff_sizes(data):
+        check_pixels(height, width, path, max_pixels)
     ok, arrays = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if not ok or not arrays or all(array.dtype == np.uint8 for array in arrays):
         return None
     pages = []
     for array in arrays:
+        array = as_stored_light(array, header, path)
         array = array[..., None] if array.ndim == 2 else array
         grey = array.shape[2] == 1
         pixels = np.repeat(array, 3, axis=2) if grey else np.ascontiguousarray(array[..., 2::-1])
         pages.append((Page(pixels, array[..., 3].copy() if array.shape[2] == 4 else None), grey))
-    return pages
+    return Photo([page for page, _ in pages], 'TIFF', all(grey for _, grey in pages), _describe(data, 'TIFF')[0])
 
 
 def _page(image, metadata):

@@ -131,6 +131,12 @@ def plan(inputs: Iterable[str | os.PathLike], out: str | os.PathLike, *, format:
         if suffix or (ending is not None and ending != out.suffix.lower()):
             what = f'the suffix {suffix!r}' if suffix else f'the format {format}'
             raise InputError(f'{out} is the whole name of the output, so {what} does not fit; give a folder with -o')
+        film = found[0][0].suffix.lower() in VIDEO_SUFFIXES
+        known = [key for key, held in VIDEO_SUFFIXES.items() if held]
+        if film != (out.suffix.lower() in known):
+            what = f'a film, which is written as {", ".join(known)}' if film else 'an image, which is written as ' + \
+                ', '.join(FORMATS)
+            raise InputError(f'{found[0][0]} is {what}, but got {out}')
         jobs = [(found[0][0], out)]
     else:
         jobs = [(source, out / _output(name, ending, suffix)) for source, name in found]

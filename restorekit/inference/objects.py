@@ -65,11 +65,24 @@ def _restore_pil(pipeline: RestorationPipeline, image: object, options: RestoreO
     from PIL import Image
     if not isinstance(image, Image.Image):
         raise InputTypeError(f'{_ALLOWED}, but got {type(image).__name__}')
-    mode = image.mode if image.mode in ('L', 'RGB', 'RGBA') else \
-        'RGBA' if 'A' in image.mode or 'transparency' in image.info else 'RGB'
-    restored = Image.fromarray(_restore_array(pipeline, np.array(image.convert(mode)), options))
-    restored.info.update(image.info)
+    if image.mode[0] in 'IF':  # 16 bits, whole numbers or floats: of a conversion only 255 would be left
+        restored = Image.fromarray(_restore_deep(pipeline, np.array(image), options))
+    else:
+        grey, alpha = image.mode in ('1', 'L', 'LA'), image.has_transparency_data
+        array = np.array(image.convert('RGBA' if alpha else 'L' if grey else 'RGB'))
+        restored = Image.fromarray(_restore_array(pipeline, array, options))
+        restored = restored.convert('LA') if grey and alpha else restored
+    restored.info.update({key: value for key, value in image.info.items() if key != 'transparency'})
     return restored
+
+
+def _restore_deep(pipeline: RestorationPipeline, array: np.ndarray, options: RestoreOptions) -> np.ndarray:
+    """Restore the grey (H, W) of a PIL image of mode F or I."""
+    if array.dtype.kind == 'i' and (array.min() < 0 or array.max() > 65535):
+        raise InputError(f'a PIL image of whole numbers is restored as 16 bits, 0 to 65535, but got {array.min()} to '
+                         f'{array.max()}')
+    known = array if array.dtype.kind == 'f' else array.astype(np.uint16)
+    return _restore_array(pipeline, known, options).astype(array.dtype.newbyteorder('='))
 
 
 def as_photo(restored: np.ndarray | torch.Tensor | Image.Image) -> Photo:

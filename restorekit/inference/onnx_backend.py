@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from restorekit.functional.affine_grid_array import apply_affine_grid_array, apply_affine_rows
 from restorekit.messages import InputError, MissingDependencyError
 
 from .memory import free_memory
 from .onnx_file import OnnxFileError, read_facts, read_onnx
 
-_Run = Callable[[np.ndarray], np.ndarray]
+_Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 _limited = False  # whether the memory of onnxruntime is, which is done once in a process
 
 
@@ -32,6 +33,8 @@ class OnnxBackend:
         OnnxFileError: If the file cannot be run.
     """
 
+    pads_after = False
+
     def __init__(self, path: str | os.PathLike, runtime: str, device: str | None = None, precision: str = 'auto'):
         if precision not in ('auto', 'fp32'):
             raise InputError(f'the precision of {path} was chosen when it was exported, but got {precision}; '
@@ -47,6 +50,7 @@ class OnnxBackend:
         self.facts = facts = read_facts(text, self.path)
         self.uint8 = facts['input'] == 'uint8'
         self.tiling, self.receptive_field = facts['tiling'], facts['receptive_field']
+        self.look = None if facts['look'] is None else (facts['look'][0], facts['look'][1])
         self.size_divisor, self.min_size = facts['size_divisor'], facts['min_size']
         self.model_name, self.linear = facts['network'], facts['linear']
         self.protect_highlights = facts['protect_highlights']
@@ -60,14 +64,37 @@ class OnnxBackend:
 
     def __call__(self, tile: np.ndarray) -> np.ndarray:
         """Restore float32 (h, w, 3) in [0, 1]."""
-        given = np.rint(tile * 255).astype(np.uint8)[None] if self.uint8 else \
-            np.ascontiguousarray(tile.transpose(2, 0, 1))[None]
-        restored = self._run(given)
+        given = self._given(tile)
+        restored = self._run(given)[0]
         if restored.shape != given.shape or restored.dtype != given.dtype:
             raise OnnxFileError(f'{self.path} gives {restored.dtype} {restored.shape} for an image of {given.dtype} '
                                 f'{given.shape}, where the same is due; export the checkpoint again')
         image: np.ndarray = restored[0].astype(np.float32) / 255 if self.uint8 else restored[0].transpose(1, 2, 0)
         return image
+
+    def coefficients(self, image: np.ndarray) -> Sequence[np.ndarray]:
+        """Return the coefficients of a whole image, or of its copy of size :attr:`look`: float32 (H, W, 3) in [0, 1].
+        """
+        found = self._run(self._given(image))[1:]
+        shapes = [x.shape for x in found]
+        if len(found) != 3 or any(x.dtype != np.float32 for x in found) or shapes[0] != shapes[1] or \
+                shapes[0][:2] != (1, 3) or len(shapes[0]) != 4 or 0 in shapes[0] or shapes[2] != (1, 3, 3):
+            raise OnnxFileError(f'{self.path} gives coefficients {", ".join(map(str, shapes)) or "none"}, where '
+                                '(1, 3, h, w) twice and (1, 3, 3) are due; export the checkpoint again')
+        return found
+
+    def apply(self, strip: np.ndarray, coefficients: Sequence[np.ndarray], start: int, height: int) -> np.ndarray:
+        """Apply coefficients to rows ``start`` and following of an image of ``height`` rows; float32 (h, W, 3)."""
+        return apply_affine_rows(strip, *_channels_last(*coefficients), start, height)
+
+    def apply_bytes(self, pixels: np.ndarray, coefficients: Sequence[np.ndarray], strength: float) -> np.ndarray:
+        """Apply coefficients to a whole uint8 image."""
+        return apply_affine_grid_array(pixels, *_channels_last(*coefficients), strength)
+
+    def _given(self, image: np.ndarray) -> np.ndarray:
+        """What the graph takes, of float32 (h, w, 3) in [0, 1]."""
+        return np.rint(image * 255).astype(np.uint8)[None] if self.uint8 else \
+            np.ascontiguousarray(image.transpose(2, 0, 1))[None]
 
     def memory(self, height: int, width: int) -> int:
         """Return the bytes that a pass takes, as measured for the network when it was exported."""
@@ -85,6 +112,11 @@ class OnnxBackend:
         return dict(network=self.model_name, parameters=self.facts['parameters'], device=self.device,
                     runtime=self.runtime, precision=self.facts['precision'], input=self.facts['input'],
                     licence=self.facts['licence'])
+
+
+def _channels_last(gain: np.ndarray, bias: np.ndarray, matrix: np.ndarray
+                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return gain[0].transpose(1, 2, 0), bias[0].transpose(1, 2, 0), matrix[0]
 
 
 def _open_onnxruntime(path: str, device: str) -> tuple[_Run, str | None]:
@@ -112,7 +144,7 @@ def _open_onnxruntime(path: str, device: str) -> tuple[_Run, str | None]:
         raise OnnxFileError(f'{path} takes {len(names)} inputs and gives {len(session.get_outputs())} outputs, where '
                             'one image each is due; export the checkpoint again')
     metadata = session.get_modelmeta().custom_metadata_map.get('restorekit')
-    return lambda x: _guarded(partial(session.run, None, {names[0]: x}), path)[0], metadata
+    return lambda x: _guarded(partial(session.run, None, {names[0]: x}), path), metadata
 
 
 def _limit_memory(onnxruntime: Any) -> None:
@@ -148,15 +180,14 @@ def _open_openvino(path: str, device: str) -> tuple[_Run, str | None]:
     core = openvino.Core()
     try:
         model = core.read_model(read_onnx(path))
-        compiled = core.compile_model(model, 'CPU')
+        compiled = core.compile_model(model, 'CPU', dict(INFERENCE_PRECISION_HINT='f32'))  # else bfloat16 where it can
     except RuntimeError as error:
         raise OnnxFileError(f'OpenVINO cannot run {path}: {_first_line(error)}; export the checkpoint again') from error
     text = _metadata(path)
-    output = compiled.output(0)
 
-    def run(x: np.ndarray) -> np.ndarray:
-        result: np.ndarray = compiled.create_infer_request().infer([x])[output]
-        return result
+    def run(x: np.ndarray) -> Sequence[np.ndarray]:
+        results = compiled.create_infer_request().infer([x])
+        return [results[output] for output in compiled.outputs]
     return run, text
 
 

@@ -121,6 +121,7 @@ def read_facts(text: str | None, path: str) -> dict[str, Any]:
     if not isinstance(facts, dict) or 'protect_highlights' not in facts:
         raise OnnxFileError(f'{path} was not written by restorekit export, so its ranges and sizes are not known; '
                             'export the checkpoint again')
+    facts.setdefault('look', None)  # files of restorekit before it had a meaning
     for key, fits in _FACTS.items():
         if key not in facts or not fits(facts[key]):
             raise OnnxFileError(f'{path} says {key}={_shown(facts.get(key))} of itself, which restorekit export does '
@@ -142,9 +143,11 @@ def _text(value: object) -> bool:
 
 _FACTS: dict[str, Any] = dict(
     input=('float', 'uint8').__contains__, precision=_text, network=_text, licence=_text,
-    tiling=('exact', 'never').__contains__, linear=_flag,
+    tiling=('exact', 'never', 'coefficients').__contains__, linear=_flag,
     protect_highlights=_flag, parameters=_count(0, 2 ** 63),
     size_divisor=_count(1, _MOST_PIXELS), min_size=_count(1, _MOST_PIXELS),
+    look=lambda value: value is None or isinstance(value, list) and len(value) == 2 and all(
+        map(_count(1, _MOST_PIXELS), value)),
     receptive_field=lambda value: value is None or _count(0, 2 ** 31)(value),
     bytes_per_pixel=lambda value: type(value) in (int, float) and 0 <= value < 2 ** 40)
 

@@ -179,7 +179,7 @@ class RestorationPipeline:
         return Photo(pages, photo.kind, photo.grey, photo.metadata, photo.loop)
 
     def restore_pixels(self, pixels: np.ndarray, *, name: str = 'the image', strength: float | None = None,
-                       mask: np.ndarray | None = None, held: Sequence[torch.Tensor] | None = None) -> np.ndarray:
+                       mask: np.ndarray | None = None, held: Sequence[np.ndarray] | None = None) -> np.ndarray:
         """Restore (H, W, 3) RGB of uint8, uint16 or float32 to the same shape and dtype, computed in float32.
 
         Args:
@@ -223,9 +223,8 @@ class RestorationPipeline:
         try:
             if self.backend.tiling == 'coefficients':
                 held = self._coefficients(pixels, scale) if held is None else held
-                quick = getattr(self.backend, 'apply_bytes', None)
-                quick = quick if pixels.dtype == np.uint8 and mask is None else None
-                restored = quick and quick(pixels, held, strength)
+                restored = self.backend.apply_bytes(pixels, held, strength) \
+                    if pixels.dtype == np.uint8 and mask is None else None
                 if restored is not None:
                     return restored if guard is None else guard.keep(pixels, restored)
                 self._restore_strips(pixels, scale, emit, held)
@@ -248,7 +247,7 @@ class RestorationPipeline:
                     size_divisor=self.backend.size_divisor, min_size=self.backend.min_size,
                     receptive_field=self.backend.receptive_field)
 
-    def look(self, pixels: np.ndarray) -> Sequence[torch.Tensor] | None:
+    def look(self, pixels: np.ndarray) -> Sequence[np.ndarray] | None:
         """Return what the network takes of the whole image: its coefficients, or its global averages.
 
         None for networks that look no further than their receptive field, or that cannot be asked.
@@ -257,28 +256,32 @@ class RestorationPipeline:
         if self.backend.tiling == 'coefficients':
             return self._coefficients(pixels, scale)
         if self.backend.tiling == 'approximate':
-            return self._whole_image.statistics(self._small_copy(pixels, scale, _LOOK_PIXELS)) or None
+            return self._torch.statistics(self._small_copy(pixels, scale, _LOOK_PIXELS)) or None
         return None
 
     @property
-    def _whole_image(self) -> TorchBackend:
-        """The backend of a network that looks at the whole image: what is exported never does."""
+    def _torch(self) -> TorchBackend:
+        """The backend of a network whose averages are held: what is exported has none."""
         return cast('TorchBackend', self.backend)
 
-    def _coefficients(self, pixels: np.ndarray, scale: float) -> Sequence[torch.Tensor]:
-        found = self._whole_image.coefficients(pixels if _natural(pixels, scale) else _to_unit(pixels, scale))
-        if any(math.isnan(float(coefficient.sum())) for coefficient in found):
+    def _coefficients(self, pixels: np.ndarray, scale: float) -> Sequence[np.ndarray]:
+        look = self.backend.look
+        if look and pixels.shape[0] > look[0] and pixels.shape[1] > look[1]:
+            found = self.backend.coefficients(shrink(pixels, *look) / np.float32(scale))
+        else:
+            found = self.backend.coefficients(_to_unit(pixels, scale))
+        if any(np.isnan(coefficient.sum()) for coefficient in found):
             raise NotANumberError(f'{self.checkpoint} {_NO_NUMBERS}')
         return found
 
-    def _restore_strips(self, pixels: np.ndarray, scale: float, emit: _Emit, held: Sequence[torch.Tensor]) -> None:
+    def _restore_strips(self, pixels: np.ndarray, scale: float, emit: _Emit, held: Sequence[np.ndarray]) -> None:
         height, width = pixels.shape[:2]
         rows = max(1, _STRIP_PIXELS // width)
         for start in range(0, height, rows):
-            emit(start, self._whole_image.apply(_to_unit(pixels[start:start + rows], scale), held, start, height))
+            emit(start, self.backend.apply(_to_unit(pixels[start:start + rows], scale), held, start, height))
 
     def _restore_tiled(self, pixels: np.ndarray, scale: float, emit: _Emit, name: str,
-                       held: Sequence[torch.Tensor] | None) -> None:
+                       held: Sequence[np.ndarray] | None) -> None:
         for tile in self.tiles(pixels.shape[0], pixels.shape[1], name):
             try:
                 return self._restore_with(pixels, scale, emit, tile, held)
@@ -290,15 +293,15 @@ class RestorationPipeline:
         raise last
 
     def _restore_with(self, pixels: np.ndarray, scale: float, emit: _Emit, tile: int | None,
-                      held: Sequence[torch.Tensor] | None) -> None:
+                      held: Sequence[np.ndarray] | None) -> None:
         backend = self.backend
         rows, columns = (self._plan_axis(size, tile) for size in pixels.shape[:2])
         infer: Callable[[np.ndarray], np.ndarray] = backend
         if backend.tiling == 'approximate':
             if held is None and len(rows.starts) * len(columns.starts) > 1:
-                held = self._whole_image.statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
+                held = self._torch.statistics(self._small_copy(pixels, scale, rows.tile * columns.tile))
             if held:
-                infer = self._whole_image.with_statistics(held)
+                infer = self._torch.with_statistics(held)
 
         def take(at_rows: np.ndarray, at_columns: np.ndarray) -> np.ndarray:
             return _to_unit(_part(pixels, at_rows, at_columns), scale)
@@ -355,11 +358,7 @@ class RestorationPipeline:
         backend = self.backend
         overlap = math.ceil((backend.receptive_field - 1) / 2) if backend.receptive_field else _OVERLAP
         ramp = _EXACT_RAMP if backend.tiling == 'exact' else _RAMP
-        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size)
-
-
-def _natural(pixels: np.ndarray, scale: float) -> bool:
-    return pixels.dtype.kind == 'u' or scale == 1
+        return plan_axis(size, tile, overlap, ramp, backend.size_divisor, backend.min_size, backend.pads_after)
 
 
 def _to_unit(pixels: np.ndarray, scale: float) -> np.ndarray:

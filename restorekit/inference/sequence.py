@@ -15,7 +15,6 @@ from .grain import Grain
 from .pipeline import RestorationPipeline
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from typing_extensions import Unpack
 
     from .arguments import RestoreOptions
@@ -50,7 +49,7 @@ class SequenceRestorer:
 
     def __init__(self, pipeline: RestorationPipeline, frames: float = 25):
         self.pipeline, self.frames = pipeline, frames
-        self.held: Sequence[Tensor] | None = None
+        self.held: Sequence[np.ndarray] | None = None
         self.grain: Grain | None = None
         self.small: np.ndarray | None = None
         self.usual: np.ndarray | None = None
@@ -75,7 +74,7 @@ class SequenceRestorer:
         return self.grain.put_back(pixels, still, self.pipeline.restore_pixels(still, name=name, held=self.held,
                                                                                **options))
 
-    def _follow(self, seen: Sequence[Tensor] | None, small: np.ndarray, cut: bool) -> None:
+    def _follow(self, seen: Sequence[np.ndarray] | None, small: np.ndarray, cut: bool) -> None:
         if seen is None:
             self.held = None
         elif self.held is None or self.usual is None or cut:
@@ -102,7 +101,7 @@ class SequenceRestorer:
         if self.grain is not None and self.grain.mean is not None:
             found |= dict(grain=self.grain.mean, grain_count=np.array([self.grain.count, self.grain.full]))
         if self.held is not None and self.usual is not None:
-            held = {f'held{i}': x.float().cpu().numpy() for i, x in enumerate(self.held)}
+            held = {f'held{i}': x for i, x in enumerate(self.held)}
             found |= dict(usual=self.usual, **held)
         return found
 
@@ -113,7 +112,6 @@ class SequenceRestorer:
             self.grain = Grain(float(state['grain_count'][1]))
             self.grain.mean, self.grain.count = state['grain'], int(state['grain_count'][0])
         if 'usual' in state:
-            import torch
             count = sum(name.startswith('held') for name in state)
             self.usual = state['usual']
-            self.held = [torch.from_numpy(state[f'held{i}']).to(self.backend.device) for i in range(count)]
+            self.held = [state[f'held{i}'] for i in range(count)]

@@ -56,7 +56,8 @@ class Axis:
         return weights
 
 
-def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int = 1, min_size: int = 1) -> Axis:
+def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int = 1, min_size: int = 1,
+              pads_after: bool = False) -> Axis:
     """Cut one side of an image into tiles.
 
     Args:
@@ -66,12 +67,14 @@ def plan_axis(size: int, tile: int | None, overlap: int, ramp: int, divisor: int
         ramp (int): Width of the blend.
         divisor (int): Tiles start and end at multiples of this.
         min_size (int): Least size of a tile.
+        pads_after (bool): Put all padding behind the image, instead of half of it in front.
 
     Example:
         >>> plan_axis(1000, 300, overlap=32, ramp=16, divisor=8).starts
-        (0, 168, 344, 520, 704)
+        (0, 168, 344, 520, 696)
     """
     padded, before = padded_side(size, divisor, min_size)
+    before = 0 if pads_after else before
     after = padded - size - before
     index = np.pad(np.arange(size), (before, after), mode='reflect' if max(before, after) < size else 'edge')
     if tile is None or tile >= padded:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from restorekit.functional.ranges import rescale
-from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError
 
 from .forward_memory import forward_memory
@@ -34,7 +33,7 @@ class _Coefficients(Protocol):
 
     def apply_coefficients(self, x: Tensor, *coefficients: Tensor, rows: slice, height: int) -> Tensor: ...
 
-    def apply_coefficients_array(self, pixels: np.ndarray, *coefficients: Tensor, strength: float
+    def apply_coefficients_array(self, pixels: np.ndarray, *coefficients: np.ndarray, strength: float
                                  ) -> np.ndarray | None: ...
 
 
@@ -48,6 +47,7 @@ class TorchBackend:
 
     Attributes:
         tiling, size_divisor, min_size, receptive_field: What the network declares.
+        look (tuple[int, int] | None): Height and width of the copy from which it takes coefficients; None: any.
     """
 
     protect_highlights = False
@@ -61,6 +61,8 @@ class TorchBackend:
         self.receptive_field = network.receptive_field
         self.model_name = type(network).__name__
         self.linear = self.tiling != 'coefficients'  # in which light results of less strength are mixed
+        self.look = look_size(network)
+        self.pads_after = network.pads_after
         self._memory: dict[tuple[int, int], int] = {}
 
     def info(self) -> dict:
@@ -77,50 +79,48 @@ class TorchBackend:
         """Restore float32 (h, w, 3) in [0, 1]; both sides fit the network. Returns float32 (h, w, 3), not clipped."""
         return self._run(lambda x: self.network(x), tile)
 
-    def with_statistics(self, values: Sequence[Tensor]) -> Callable[[np.ndarray], np.ndarray]:
+    def with_statistics(self, values: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that restores tiles with the global averages of :meth:`statistics`."""
+        held = self._tensors(values)
+
         def infer(tile: np.ndarray) -> np.ndarray:
-            with HoldStatistics(values):
+            with HoldStatistics(held):
                 return self(tile)
         return infer
 
-    def statistics(self, small: np.ndarray) -> list[Tensor]:
+    def statistics(self, small: np.ndarray) -> list[np.ndarray]:
         """Return the global averages that the network takes of an image, (N, C, 1, 1) each."""
         with RecordStatistics() as record:
             self(small)
-        values: list[Tensor] = record.values
-        return values
+        return [value.float().cpu().numpy() for value in record.values]
 
-    def coefficients(self, image: np.ndarray) -> tuple[Tensor, ...]:
-        """Return the coefficients of a whole image (H, W, 3), computed once; uint8, uint16 or float32 in [0, 1]."""
-        height, width = image.shape[:2]
-        seen_height, seen_width = getattr(self.network, 'height', None), getattr(self.network, 'width', None)
-        if seen_height is not None and seen_width is not None and height > seen_height and width > seen_width:
-            image = _unit(shrink(image, seen_height, seen_width), image.dtype)
-        else:
-            image = _unit(image, image.dtype)
+    def coefficients(self, image: np.ndarray) -> list[np.ndarray]:
+        """Return the coefficients of a whole image, or of its copy of size :attr:`look`: float32 (H, W, 3) in [0, 1].
+        """
         with torch.inference_mode(), self._autocast():
-            return cast(_Coefficients, self.network).coefficients(self._tensor(image))
+            found = cast(_Coefficients, self.network).coefficients(self._tensor(image))
+        return [value.float().cpu().numpy() for value in found]
 
-    def apply(self, strip: np.ndarray, coefficients: Sequence[Tensor], start: int, height: int) -> np.ndarray:
+    def apply(self, strip: np.ndarray, coefficients: Sequence[np.ndarray], start: int, height: int) -> np.ndarray:
         """Apply coefficients to rows ``start`` and following of an image of ``height`` rows; float32 (h, W, 3)."""
         rows = slice(start, start + strip.shape[0])
         with torch.inference_mode():
-            network, given = cast(_Coefficients, self.network), [x.float() for x in coefficients]
+            network, given = cast(_Coefficients, self.network), self._tensors(coefficients)
             return self._array(network.apply_coefficients(self._tensor(strip), *given, rows=rows, height=height))
 
-    def apply_bytes(self, pixels: np.ndarray, coefficients: Sequence[Tensor], strength: float) -> np.ndarray | None:
+    def apply_bytes(self, pixels: np.ndarray, coefficients: Sequence[np.ndarray], strength: float
+                    ) -> np.ndarray | None:
         """Apply coefficients to a whole uint8 image at the speed of memory; None where the network has no way to."""
-        with torch.inference_mode():
-            if self.device.type != 'cpu':
-                return self._apply_on_device(pixels, coefficients, strength)
-            if not hasattr(self.network, 'apply_coefficients_array'):
-                return None
-            return cast(_Coefficients, self.network).apply_coefficients_array(pixels, *coefficients, strength=strength)
+        if self.device.type != 'cpu':
+            return self._apply_on_device(pixels, coefficients, strength)
+        if not hasattr(self.network, 'apply_coefficients_array'):
+            return None
+        return cast(_Coefficients, self.network).apply_coefficients_array(pixels, *coefficients, strength=strength)
 
-    def _apply_on_device(self, pixels: np.ndarray, coefficients: Sequence[Tensor], strength: float) -> np.ndarray:
+    @torch.inference_mode()
+    def _apply_on_device(self, pixels: np.ndarray, coefficients: Sequence[np.ndarray], strength: float) -> np.ndarray:
         """Send bytes to the device and fetch bytes: a quarter of the traffic of floats, nothing left to the CPU."""
-        network, given = cast(_Coefficients, self.network), [x.float() for x in coefficients]
+        network, given = cast(_Coefficients, self.network), self._tensors(coefficients)
         height, width = pixels.shape[:2]
         result, step = np.empty_like(pixels), max(1, _DEVICE_STRIP // width)
         for start in range(0, height, step):
@@ -162,14 +162,18 @@ class TorchBackend:
         scaled: Tensor = rescale(x, (0.0, 1.0), self.network.input_range)
         return scaled
 
+    def _tensors(self, arrays: Sequence[np.ndarray]) -> list[Tensor]:
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
+
     def _array(self, output: Tensor) -> np.ndarray:
         output = rescale(output.float(), self.network.output_range)
         return output[0].permute(1, 2, 0).cpu().numpy()
 
 
-def _unit(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """float32 in [0, 1] of values in the range of ``dtype``."""
-    return image.astype(np.float32) / np.float32(np.iinfo(dtype).max) if dtype.kind == 'u' else image
+def look_size(network: RestorationNetwork) -> tuple[int, int] | None:
+    """Return height and width of the copy of an image from which a network takes its coefficients, if it makes one."""
+    size = getattr(network, 'height', None), getattr(network, 'width', None)
+    return cast('tuple[int, int]', size) if network.tiling == 'coefficients' and None not in size else None
 
 
 def check_device(device: str | torch.device | None) -> torch.device:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import cv2
 import numpy as np
 
 from restorekit.files.atomic import atomic_write_bytes
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 #: Suffix -> whether the container holds what is written here; the others become .mkv.
 VIDEO_SUFFIXES = {'.mp4': True, '.mov': True, '.m4v': True, '.mkv': True, '.avi': False, '.webm': False, '.mpg': False,
                   '.mpeg': False, '.ts': False, '.mts': False, '.wmv': False, '.flv': False, '.3gp': False}
+#: What a muxer writes of a stream by itself.
+_OF_THE_FILE = ('encoder', 'duration', 'bps', 'number_of_frames', 'number_of_bytes', 'handler_name', 'vendor_id',
+                'rotate', '_statistics_tags', '_statistics_writing_app', '_statistics_writing_date_utc')
 _COLOUR = ('color_range', 'color_primaries', 'color_trc', 'colorspace')
 
 
@@ -110,13 +114,17 @@ def restore_video(pipeline: RestorationPipeline, source: str | os.PathLike, targ
                         with np.load(done) as state:
                             restorer.restore_state(dict(state))
                     report.resumed += 1
-                    report.size = tuple(np.load(folder / 'size.npy')) if (folder / 'size.npy').exists() else (0, 0)
+                    if (folder / 'size.npy').exists():
+                        width, height = np.load(folder / 'size.npy').tolist()
+                        report.size = width, height
                     continue
                 if writer is None:
                     writer = _SegmentWriter(av, folder, part, stream, crf)
                 pixels = _pixels(frame)
-                report.size = pixels.shape[1], pixels.shape[0]
-                writer.add(restorer.restore_pixels(pixels, name=f'{source}, frame {number}', **options), frame)
+                if not any(report.size):
+                    report.size = pixels.shape[1], pixels.shape[0]
+                writer.add(restorer.restore_pixels(pixels, name=f'{source}, frame {number}', **options), frame,
+                           report.size)
                 report.frames += 1
                 if progress is not None:
                     progress(number, total)
@@ -150,10 +158,12 @@ class _SegmentWriter:
         self.container = av.open(str(self.path), 'w', format='nut')  # keeps any time base exactly
         self.stream: VideoStream | None = None
 
-    def add(self, pixels: np.ndarray, frame: VideoFrame) -> None:
+    def add(self, pixels: np.ndarray, frame: VideoFrame, size: tuple[int, int]) -> None:
+        if pixels.shape[1::-1] != size:  # a film has one size, that of its first frame
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         deep = pixels.dtype == np.uint16
         if self.stream is None:
-            self.stream = self._stream(pixels, deep)
+            self.stream = self._stream(pixels, deep, bool(_quarters(frame) % 2))
         made = self.av.VideoFrame.from_ndarray(pixels, format='rgb48le' if deep else 'rgb24')
         matrix, full = _colour_of(frame)
         made = made.reformat(format=self.stream.pix_fmt, dst_colorspace=matrix, dst_color_range=full)
@@ -161,7 +171,7 @@ class _SegmentWriter:
         for packet in self.stream.encode(made):
             self.container.mux(packet)
 
-    def _stream(self, pixels: np.ndarray, deep: bool) -> VideoStream:
+    def _stream(self, pixels: np.ndarray, deep: bool, on_its_side: bool) -> VideoStream:
         name = 'libx265' if deep else 'libx264'
         try:
             self.av.codec.Codec(name, 'w')
@@ -177,6 +187,8 @@ class _SegmentWriter:
         context = stream.codec_context
         assert source.time_base is not None  # a stream that was opened for reading has one
         context.time_base = source.time_base
+        if source.sample_aspect_ratio:  # pixels that are not square
+            context.sample_aspect_ratio = 1 / source.sample_aspect_ratio if on_its_side else source.sample_aspect_ratio
         for name in _COLOUR:
             setattr(context, name, getattr(source.codec_context, name))
         context.options = {'crf': str(self.crf), 'preset': 'medium', **({'x265-params': 'bframes=0:log-level=error'}
@@ -251,10 +263,14 @@ def _frames(av: ModuleType, container: InputContainer, stream: VideoStream, repo
 def _pixels(frame: VideoFrame) -> np.ndarray:
     """Upright RGB, uint8 or, of more than 8 bits, uint16."""
     deep = any(component.bits > 8 for component in frame.format.components)
-    turned = round(frame.rotation / 90) % 4 if frame.rotation else 0
     matrix, full = _colour_of(frame)
     reformatted = frame.reformat(format='rgb48le' if deep else 'rgb24', src_colorspace=matrix, src_color_range=full)
-    return np.ascontiguousarray(np.rot90(reformatted.to_ndarray(), turned))
+    return np.ascontiguousarray(np.rot90(reformatted.to_ndarray(), _quarters(frame)))
+
+
+def _quarters(frame: VideoFrame) -> int:
+    """Quarter turns to the left that make a frame upright."""
+    return round(frame.rotation / 90) % 4 if frame.rotation else 0
 
 
 def _colour_of(frame: VideoFrame) -> tuple[str, str | None]:
@@ -270,12 +286,17 @@ def _join(av: ModuleType, source: Path, target: Path, parts: Sequence[Path]) -> 
     kind = {'.mkv': 'matroska', '.mov': 'mov'}.get(target.suffix.lower(), 'mp4')
     temporary = parts[0].with_name('joined.tmp')
     try:
-        with _open(av, source) as container, av.open(str(temporary), 'w', format=kind) as output:
+        same = dict(fflags='+bitexact')  # else Matroska numbers each file by chance
+        with _open(av, source) as container, av.open(str(temporary), 'w', format=kind, options=same) as output:
+            shown = _video_stream(container, source)
             with av.open(str(parts[0])) as first:
-                video = output.add_stream_from_template(first.streams.video[0])
+                video = _like(shown, output.add_stream_from_template(first.streams.video[0]))
+            if shown.average_rate:
+                video.codec_context.framerate = shown.average_rate
             copied = {}
             for stream in (*container.streams.audio, *container.streams.subtitles):
-                copied[stream.index] = output.add_stream_from_template(stream)
+                copied[stream.index] = _like(stream, output.add_stream_from_template(stream))
+            output.set_chapters(container.chapters())
             output.metadata.update({key: value for key, value in container.metadata.items() if key != 'encoder'})
             others = container.demux([container.streams[index] for index in copied]) if copied else iter(())
             for packet in _interleave(_packets(av, parts), others):
@@ -286,6 +307,14 @@ def _join(av: ModuleType, source: Path, target: Path, parts: Sequence[Path]) -> 
         raise VideoFileError(f'{target} cannot hold the streams of {source} ({error}); choose .mkv') from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _like(source: Any, stream: Any) -> Any:
+    """Give a stream the language, title and role (default, forced) of its source; returns it."""
+    stream.metadata.update({key: value for key, value in source.metadata.items()
+                            if key.lower().split('-')[0] not in _OF_THE_FILE})
+    stream.disposition = source.disposition
+    return stream
 
 
 def _packets(av: ModuleType, parts: Sequence[Path]) -> Iterator[Packet]:

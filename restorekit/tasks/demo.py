@@ -128,11 +128,16 @@ def example_photos(folder: str | os.PathLike | None = None) -> list[Path]:
 
 
 def _choices(models: Sequence[str | os.PathLike]) -> dict[str, str]:
+    """Name on the page -> what is loaded; the first is chosen."""
     from restorekit.inference import list_models
+    from restorekit.inference.load import DEFAULT_MODEL
     from restorekit.zoo.index import find_model
     if models:
-        return {Path(model).name if Path(model).is_file() else str(model): str(model) for model in models}
-    found = {name: name for name in list_models() if find_model(name).path.is_file()}
+        names = [Path(model).name if Path(model).is_file() else str(model) for model in models]
+        return {name if names.count(name) == 1 else str(model): str(model)
+                for name, model in zip(names, models, strict=True)}
+    found = {name: name for name in sorted(list_models(), key=lambda name: name != DEFAULT_MODEL)
+             if find_model(name).path.is_file()}
     if not found:
         raise InputError('restorekit comes without a model yet; give a checkpoint with --checkpoint')
     return found
@@ -140,9 +145,7 @@ def _choices(models: Sequence[str | os.PathLike]) -> dict[str, str]:
 
 def _recommends(model: str) -> bool:
     """Whether highlights are protected with a model unless told otherwise, as the command does."""
-    from restorekit.inference import list_models
-    from restorekit.zoo.index import find_model
-    return find_model(model).protect_highlights if model in list_models() else False
+    return _pipeline(model).protect_highlights
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,6 +22,7 @@ LIMITS: dict[str, dict[str, float]] = dict(fp32=dict(difference=2 / 255), fp16=d
 _OPSET = 18
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
     import torch
     from torch.export import ExportedProgram
 
@@ -116,7 +117,7 @@ def export(checkpoint: str | os.PathLike, out: str | os.PathLike, *, config: str
     facts = describe(network, input, precision, licence or _licence(checkpoint))
     facts['protect_highlights'] = load(checkpoint, config=config, device='cpu').protect_highlights
     say('tracing')
-    program = trace(network, input)
+    program = trace(network, input, coefficients=out.suffix == '.onnx' and facts['tiling'] == 'coefficients')
     if out.suffix == '.pt2':
         data = _program_bytes(program)
         run = _program_runner(program, input)
@@ -141,21 +142,27 @@ def describe(network: RestorationNetwork, input: str = 'float', precision: str =
              ) -> dict[str, Any]:
     """Return what an exported file says of itself: sizes, ranges, tiling, licence, memory."""
     from restorekit.inference.forward_memory import forward_memory
+    from restorekit.inference.torch_backend import look_size
     from restorekit.version import __version__
+    gives_grid = hasattr(network, 'apply_coefficients_array')  # applied without torch
     side = math.ceil(max(256, network.min_size) / network.size_divisor) * network.size_divisor
     return dict(network=type(network).__name__, parameters=sum(p.numel() for p in network.parameters()),
                 input=input, precision=precision, range=[0, 1] if input == 'float' else [0, 255],
                 size_divisor=network.size_divisor, min_size=network.min_size,
-                # what else the graph cannot do: hold averages over tiles, or apply coefficients in strips
-                tiling='exact' if network.tiling == 'exact' else 'never', receptive_field=network.receptive_field,
+                # what a graph cannot do: hold averages over tiles
+                tiling=network.tiling if network.tiling == 'exact' or gives_grid else 'never',
+                receptive_field=network.receptive_field, look=look_size(network) if gives_grid else None,
                 bytes_per_pixel=forward_memory(network, side, side) / side ** 2, licence=licence,
                 # coefficients are mixed by strength as they are; other results in linear light
                 linear=network.tiling != 'coefficients',
                 restorekit=__version__)
 
 
-def trace(network: RestorationNetwork, input: str = 'float') -> ExportedProgram:
+def trace(network: RestorationNetwork, input: str = 'float', coefficients: bool = False) -> ExportedProgram:
     """Return a program of ``torch.export`` of a network, height and width free.
+
+    With ``coefficients`` it returns those of the network as well, see
+    :class:`~restorekit.models.graph.RestorationGraph`.
 
     Raises:
         ExportError: If it cannot be traced.
@@ -163,7 +170,7 @@ def trace(network: RestorationNetwork, input: str = 'float') -> ExportedProgram:
     import torch
 
     from restorekit.models.graph import RestorationGraph
-    graph = RestorationGraph(network, input == 'uint8').eval()
+    graph = RestorationGraph(network, input == 'uint8', coefficients).eval()
     divisor = network.size_divisor
     height = math.ceil(max(network.min_size, 32) / divisor) * divisor + max(1, divisor // 3)
     width = height + divisor + 1
@@ -203,12 +210,15 @@ def to_onnx(program: ExportedProgram, facts: dict[str, Any]) -> bytes:
     except ImportError as error:
         raise MissingDependencyError(f'{error.name} is not installed: pip install "restorekit[export]"') from error
     import torch
+    outputs = len(program.graph_signature.user_outputs)
+    names = ['restored', *['gain', 'bias', 'matrix'][:outputs - 1]]
     try:
-        converted = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, opset_version=_OPSET,
-                                      input_names=['image'], output_names=['restored'])
+        converted = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False, opset_version=_OPSET,
+                                      input_names=['image'], output_names=names)
     except (RuntimeError, ValueError, TypeError, torch.onnx.OnnxExporterError) as error:
         raise ExportError(f'{facts["network"]} cannot be written as ONNX: {str(error)[:500]}') from error
     assert converted is not None  # dynamo=True returns a program
+    _simplify(converted.model)
     model = converted.model_proto
     del model.metadata_props[:]
     for key, value in dict(restorekit=json.dumps(facts), licence=facts['licence'], author='').items():
@@ -219,6 +229,22 @@ def to_onnx(program: ExportedProgram, facts: dict[str, Any]) -> bytes:
         node.doc_string = ''
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _simplify(model: ir.Model) -> None:
+    """Fold constants and batch normalisation, and compute nothing twice.
+
+    What ``optimize=True`` would do, but for rules of which a runtime has its own: one of them compares all nodes with
+    all nodes, which takes minutes for the slices of a dynamic filter.
+    """
+    from onnx_ir.passes.common import CommonSubexpressionEliminationPass
+    from onnxscript import optimizer, rewriter
+    from onnxscript.rewriter.rules import common as rules
+    optimizer.fold_constants(model)
+    rewriter.rewrite(model, [rules.fuse_batchnorm_into_conv_rule, rules.fuse_batchnorm_into_conv_transpose_rule,
+                             rules.fuse_batchnorm_into_gemm_rule])
+    CommonSubexpressionEliminationPass()(model)
+    optimizer.remove_unused_nodes(model)
 
 
 def compare(pipeline: RestorationPipeline, run: Runner, photos: Sequence[tuple[str, np.ndarray]],

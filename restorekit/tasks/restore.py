@@ -13,6 +13,8 @@ from restorekit.inference.pipeline import RestorationPipeline
 from restorekit.inference.video import VIDEO_SUFFIXES
 from restorekit.messages import InputError
 
+from .process import uncollected
+
 
 def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | os.PathLike, *,
             model: str | None = None, checkpoint: str | os.PathLike | None = None, config: str | None = None,
@@ -82,8 +84,9 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         from restorekit.files.photo import read_photo
         where = check_mask(read_photo(mask, max_pixels).pixels)
     from restorekit.inference.load import load
-    pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
-                    backend=backend, strength=strength, protect_highlights=protect_highlights)
+    with uncollected():
+        pipeline = load(model, checkpoint=checkpoint, config=config, device=device, tile=tile, precision=precision,
+                        backend=backend, strength=strength, protect_highlights=protect_highlights)
     if on_note is not None:
         for note in filter(None, [pipeline.info().get('notice'),
                                   *_without_effect(pipeline, jobs, quality, compare, sequence,

@@ -161,3 +161,13 @@ def test_names_of_files_that_can_only_be_ascii_are_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, 'getfilesystemencoding', lambda: 'ascii')
     assert main(['models']) == 1
     assert 'set PYTHONUTF8=1' in capsys.readouterr().err
+
+
+def test_a_package_that_is_there_but_broken_is_not_said_to_be_missing_only():
+    def said(cause):
+        try:
+            raise MissingDependencyError('films need PyAV: pip install av') from cause
+        except MissingDependencyError as error:
+            return user_sentence(error)
+    assert said(ModuleNotFoundError("No module named 'av'")) == 'films need PyAV: pip install av'
+    assert said(ImportError('libx264.so: no such file')).endswith('cannot be imported: libx264.so: no such file)')

@@ -1,7 +1,10 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from restorekit.files.image_io import ImageFileError
 from restorekit.files.metadata import Metadata
@@ -39,10 +42,10 @@ def test_lossless_formats_keep_depth_alpha_and_grey(tmp_path, suffix, dtype, alp
     back = read_photo(tmp_path / f'a{suffix}')
     assert back.pixels.dtype == dtype and np.array_equal(back.pixels, image)
     assert (back.pages[0].alpha is None) if not alpha else np.array_equal(back.pages[0].alpha, extra)
-    if not alpha:
+    if not alpha or dtype == np.uint8:
         assert back.grey == grey
         with Image.open(tmp_path / f'a{suffix}') as stored:
-            assert (stored.mode in ('L', 'I;16')) == grey
+            assert (stored.mode in ('L', 'LA', 'I;16')) == grey
 
 
 def test_float_tiff_keeps_its_scale(tmp_path):
@@ -173,3 +176,105 @@ def test_heic(tmp_path):
     write_photo(tmp_path / 'a.heic', Photo([Page(image)], 'PNG', metadata=Metadata(icc=PROFILE)))
     back = read_photo(tmp_path / 'a.heic')
     assert back.kind == 'HEIC' and np.abs(back.pixels.astype(int) - image).mean() < 9 and back.metadata.icc == PROFILE
+
+
+def plain_tiff(*pages, photometric=2, planes=1, extra=None, more=()):
+    """An uncompressed TIFF of (H, W, C) arrays as other programs write them; ``more``: (tag, bytes)."""
+    data, link = bytearray(b'II*\0\0\0\0\0'), 4
+    for page in pages:
+        height, width, channels = page.shape
+        kind = dict(u=1, i=2, f=3)[page.dtype.kind]
+        content = np.moveaxis(page, 2, 0) if planes == 2 else page
+        offset, size = len(data), page.nbytes // (channels if planes == 2 else 1)
+        data += content.tobytes()
+        tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [8 * page.itemsize] * channels), 259: (3, [1]),
+                262: (3, [photometric]), 277: (3, [channels]), 278: (4, [height]), 284: (3, [planes]),
+                273: (4, [offset + i * size for i in range(channels if planes == 2 else 1)]),
+                279: (4, [size] * (channels if planes == 2 else 1)), 339: (3, [kind] * channels)}
+        if extra is not None:
+            tags[338] = (3, [extra])
+        tags |= {tag: (7, value) for tag, value in more}
+        entries = b''
+        for tag, (code, values) in sorted(tags.items()):
+            raw = values if code == 7 else np.array(values, {3: '<u2', 4: '<u4'}[code]).tobytes()
+            if len(raw) > 4:
+                entries += struct.pack('<HHII', tag, code, len(values), len(data))
+                data += raw + b'\0' * (len(raw) % 2)
+            else:
+                entries += struct.pack('<HHI', tag, code, len(values)) + raw.ljust(4, b'\0')
+        struct.pack_into('<I', data, link, len(data))
+        data += struct.pack('<H', len(tags)) + entries + bytes(4)
+        link = len(data) - 4
+    return bytes(data)
+
+
+def test_tiff_as_other_programs_write_it(tmp_path):
+    path, rng = tmp_path / 'a.tif', np.random.default_rng(0)
+    deep = rng.integers(1, 65536, (9, 7, 3), dtype=np.uint16)
+
+    def read(*pages, **options):
+        path.write_bytes(plain_tiff(*pages, **options))
+        return read_photo(path)
+    assert np.array_equal(read(deep).pixels, deep)
+    grey = read(65535 - deep[..., :1], photometric=0)
+    assert grey.grey and np.array_equal(grey.pixels[..., 1], deep[..., 0]), 'where 0 is white'
+    alpha = np.full((9, 7, 1), 16384, np.uint16)
+    colours = (deep // 4 // 4 * 4 * 1.0).astype(np.uint16)
+    photo = read(np.dstack([colours, alpha]), extra=1)
+    assert np.abs(photo.pixels - colours * (65535 / 16384)).max() <= 1, 'colours are multiplied by alpha'
+    assert np.array_equal(photo.pages[0].alpha, alpha[..., 0])
+    assert np.array_equal(read(np.dstack([colours, alpha]), extra=2).pixels, colours)
+    double = read(deep / 65535.)
+    assert double.pixels.dtype == np.float32 and np.abs(double.pixels - deep / 65535.).max() < 1e-6
+    floats = (deep / 65535).astype(np.float32)
+    pages = read(floats, floats[::-1])
+    assert len(pages.pages) == 2 and np.array_equal(pages.pages[1].pixels, floats[::-1])
+    found = read(floats, more=[(34675, PROFILE), (700, b'<x:xmpmeta/>')]).metadata
+    assert found.icc == PROFILE and found.xmp == b'<x:xmpmeta/>', 'Pillow does not open it'
+    for refused, options, words in ((deep.astype(np.int16), {}, 'numbers of type int16'),
+                                    (deep, dict(planes=2), 'separate planes')):
+        with pytest.raises(ImageFileError, match=words):
+            read(refused, **options)
+    assert np.array_equal(read((deep // 257).astype(np.uint8), planes=2).pixels, (deep // 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize('top', [1, 255, 65535])
+def test_floats_of_every_scale_become_whole_numbers(tmp_path, top):
+    image = pixels(np.float32)
+    write_photo(tmp_path / 'a.png', Photo([Page(image * np.float32(top))], 'TIFF'))
+    assert np.abs(read_photo(tmp_path / 'a.png').pixels / 65535 - image).max() < 1e-4
+
+
+def test_a_page_of_a_tiff_above_the_limit_is_refused(tmp_path):
+    small, large = np.ones((4, 4, 3), np.uint16), np.ones((50, 50, 3), np.uint16)
+    (tmp_path / 'a.tif').write_bytes(plain_tiff(small, large))
+    with pytest.raises(ImageFileError, match='50x50'):
+        read_photo(tmp_path / 'a.tif', max_pixels=100)
+
+
+def test_avif_keeps_its_frames(tmp_path):
+    frames = [np.full((16, 24, 3), value, np.uint8) for value in (40, 120, 200)]
+    write_photo(tmp_path / 'a.avif', Photo([Page(frame, None, 80) for frame in frames], 'AVIF'))
+    photo = read_photo(tmp_path / 'a.avif')
+    assert [round(float(page.pixels.mean())) for page in photo.pages] == pytest.approx([40, 120, 200], abs=2)
+    assert [page.duration for page in photo.pages] == [80, 80, 80]
+
+
+def test_a_transparent_grey_of_a_png_is_alpha(tmp_path):
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(grey).save(tmp_path / 'a.png', transparency=9)
+    photo = read_photo(tmp_path / 'a.png')
+    assert photo.grey and photo.pages[0].alpha[1, 1] == 0 and (photo.pages[0].alpha == 255).sum() == 63
+
+
+def test_what_a_png_says_of_its_numbers_is_kept(tmp_path):
+    info = PngInfo()
+    info.add(b'gAMA', struct.pack('>I', 100000))
+    info.add(b'cICP', bytes((9, 16, 0, 1)))
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / 'a.png', pnginfo=info)
+    photo = read_photo(tmp_path / 'a.png')
+    write_photo(tmp_path / 'b.png', photo)
+    data = (tmp_path / 'b.png').read_bytes()
+    assert b'gAMA' + struct.pack('>I', 100000) in data
+    assert data.index(b'cICP' + bytes((9, 16, 0, 1))) < data.index(b'IDAT')
+    assert np.array_equal(read_photo(tmp_path / 'b.png').pixels, photo.pixels)

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.functional.affine_grid import apply_affine_grid, apply_affine_grid_array, area_resize, grid_rows
+from restorekit.functional.affine_grid import apply_affine_grid, area_resize
+from restorekit.functional.affine_grid_array import apply_affine_grid_array, apply_affine_rows, grid_rows
 
 
 def coefficients(n=1, height=3, width=4, seed=0):
@@ -65,6 +66,18 @@ def test_the_array_form_equals_the_tensor_form(size, plain_matrix):
     expected = apply_affine_grid(tensor, gain, bias, matrix)[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
     assert out.dtype == np.uint8 and out.shape == image.shape
     assert np.abs(out - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 5), (33, 50)])
+def test_rows_as_arrays_equal_the_tensor_form(size):
+    image = images(1, 3, *size)
+    gain, bias, matrix = coefficients()
+    expected = apply_affine_grid(image, gain, bias, matrix)[0].permute(1, 2, 0).numpy()
+    rows, half = image[0].permute(1, 2, 0).numpy(), size[0] // 2
+    grids = gain[0].permute(1, 2, 0).numpy(), bias[0].permute(1, 2, 0).numpy(), matrix[0].numpy()
+    parts = [apply_affine_rows(part, *grids, start, size[0]) for part, start in ((rows[:half], 0), (rows[half:], half))
+             if len(part)]
+    assert np.allclose(np.concatenate(parts), expected, atol=1e-5) and parts[0].dtype == np.float32
 
 
 def test_strength_mixes_the_image_and_the_result():

@@ -105,6 +105,30 @@ def test_grey_and_alpha_keep_their_shape(model):
     assert np.array_equal(model(alpha)[..., 3], grey)
 
 
+@pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGBA', 'CMYK', 'LAB', 'I;16', 'I;16B', 'I', 'F'])
+def test_pil_images_of_every_mode(model, mode):
+    grey = np.random.default_rng(0).integers(0, 256, (12, 9), dtype=np.uint8)
+    deep = grey.astype(np.uint16) * 257
+    image = Image.fromarray(grey).convert('RGB')
+    if mode == 'I;16B':
+        image = Image.frombytes('I;16B', (9, 12), deep.astype('>u2').tobytes())
+    elif mode in ('I;16', 'I', 'F'):
+        image = Image.fromarray({'I;16': deep, 'I': deep.astype(np.int32), 'F': deep / np.float32(65535)}[mode])
+    else:
+        image = image.convert(mode)
+    if mode == 'P':
+        image.info['transparency'] = 3
+    restored = model(image)
+    kept = {'1': 'L', 'P': 'RGBA', 'CMYK': 'RGB', 'LAB': 'RGB', 'I;16B': 'I;16'}
+    assert restored.mode == kept.get(mode, mode) and restored.size == image.size and 'transparency' not in restored.info
+    if mode in ('I;16', 'I;16B', 'I'):
+        assert np.array_equal(np.array(restored), model(deep)), 'of 16 bits'
+    elif mode == 'F':
+        assert np.allclose(np.array(restored), model(deep / np.float32(65535)))
+    with pytest.raises(ValueError, match='0 to 65535, but got -1'):
+        model(Image.fromarray(np.array([[-1, 5]], np.int32)))
+
+
 def test_hidden_colours_do_not_bleed(model):
     image = np.full((32, 32, 3), 180, np.uint8)
     alpha = np.full((32, 32), 255, np.uint8)

@@ -135,7 +135,7 @@ def test_what_moves_is_followed_in_a_second_and_what_stands_still_is_not(model):
     def followed(step):
         restorer = SequenceRestorer(model, 25)
         restorer.restore_pixels(np.full((32, 32, 3), 100, np.uint8))
-        before = [x.clone() for x in restorer.held]
+        before = [x.copy() for x in restorer.held]
         frame = np.full((32, 32, 3), 100 + step, np.uint8)
         restorer.restore_pixels(frame)
         seen = model.look(frame)
@@ -159,13 +159,13 @@ def test_averages_of_other_networks_are_smoothed_too():
     restorer = SequenceRestorer(made, 25)
     frames = scene(3)
     assert np.abs(restorer.restore_pixels(frames[0]).astype(int) - made(frames[0])).max() <= 1
-    held = [x.clone() for x in restorer.held]
+    held = [x.copy() for x in restorer.held]
     restorer.restore_pixels(frames[1])
     seen = made.look(frames[1])
     small = [cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) / 255. for frame in frames[:2]]
     weight = (1 - np.exp(-1 / 25)) * min(1, max(np.abs(small[1] - small[0]).mean() / 0.02, 0.05))
     for old, new, now in zip(held, seen, restorer.held, strict=True):
-        assert torch.allclose(now, old + (new - old) * weight, atol=1e-4)
+        assert np.allclose(now, old + (new - old) * weight, atol=1e-4)
 
 
 def test_a_cut_run_continues_with_the_first_missing_segment(model, tmp_path, monkeypatch):
@@ -188,6 +188,55 @@ def test_a_cut_run_continues_with_the_first_missing_segment(model, tmp_path, mon
     assert len(calls) == 7 + 6
     whole, resumed = read(tmp_path / 'whole.mp4'), read(tmp_path / 'out.mp4')
     assert np.array_equal(whole[0], resumed[0]) and whole[1] == resumed[1]
+
+
+def test_languages_chapters_rate_and_shape_of_pixels_are_kept(model, tmp_path):
+    def tone(stream):
+        for i in range(12):
+            made = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
+            made.sample_rate, made.pts, made.time_base = 44100, 1024 * i, Fraction(1, 44100)
+            yield from stream.encode(made)
+        yield from stream.encode()
+    with av.open(str(tmp_path / 'a.mkv'), 'w') as output:
+        video = output.add_stream('libx264', rate=24)
+        video.height, video.width, video.pix_fmt = 48, 64, 'yuv420p'
+        video.codec_context.sample_aspect_ratio = Fraction(16, 15)
+        sounds = [output.add_stream('aac', rate=44100, layout='mono') for _ in range(2)]
+        sounds[0].metadata.update(language='ger', title='Ton')
+        sounds[1].metadata['language'], sounds[1].disposition = 'eng', av.stream.Disposition.comment
+        output.set_chapters([dict(id=1, start=0, end=200, time_base=Fraction(1, 1000), metadata=dict(title='One'))])
+        for frame in scene(8):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(frame, format='rgb24').reformat(format='yuv420p')))
+        output.mux(video.encode())
+        for sound in sounds:
+            output.mux(list(tone(sound)))
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'out.mkv', segment=5)
+    restore_video(model, tmp_path / 'a.mkv', tmp_path / 'again.mkv', segment=5)
+    assert (tmp_path / 'out.mkv').read_bytes() == (tmp_path / 'again.mkv').read_bytes()
+    with av.open(str(tmp_path / 'out.mkv')) as found:
+        video, first, second = found.streams
+        assert video.sample_aspect_ratio == Fraction(16, 15) and video.average_rate == 24
+        assert (first.metadata['language'], first.metadata['title']) == ('ger', 'Ton')
+        assert second.metadata['language'] == 'eng'
+        assert second.disposition & av.stream.Disposition.comment
+        assert [chapter['metadata'] for chapter in found.chapters()] == [dict(title='One')]
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(model, tmp_path):
+    content = b''
+    for height, frames in ((48, scene(4)), (32, scene(4, height=32))):
+        with av.open(str(tmp_path / 'part.ts'), 'w') as output:
+            stream = output.add_stream('libx264', rate=25, options={'bf': '0'})
+            stream.height, stream.width, stream.pix_fmt = height, 64, 'yuv420p'
+            for i, frame in enumerate(frames):
+                made = av.VideoFrame.from_ndarray(frame, format='rgb24').reformat(format='yuv420p')
+                made.pts, made.time_base = i + 4 * (height == 32), Fraction(1, 25)
+                output.mux(stream.encode(made))
+            output.mux(stream.encode())
+        content += (tmp_path / 'part.ts').read_bytes()
+    (tmp_path / 'a.ts').write_bytes(content)
+    restore_video(model, tmp_path / 'a.ts', tmp_path / 'out.mkv', segment=4)
+    assert [frame.shape for frame in read(tmp_path / 'out.mkv')[0]] == [(48, 64, 3)] * 8
 
 
 def test_odd_sizes_and_old_codecs(model, tmp_path):
@@ -292,3 +341,15 @@ def test_a_film_whose_frames_are_all_broken_has_none(model, tmp_path):
     with pytest.raises(VideoFileError, match='a.mkv has no frames that can be decoded'):
         restore_video(model, path, tmp_path / 'out.mkv')
     assert [entry.name for entry in tmp_path.iterdir()] == ['a.mkv']
+
+
+def test_a_film_and_an_image_go_to_files_of_their_kind(tmp_path, make_images):
+    from restorekit.inference.batch import plan
+    image, = make_images(tmp_path, ['a.png'])
+    write(tmp_path / 'a.mp4', scene(2), audio=False)
+    assert plan([tmp_path / 'a.mp4'], tmp_path / 'b.mkv')[0] == [(tmp_path / 'a.mp4', tmp_path / 'b.mkv')]
+    for name in ('b.avi', 'b.gif', 'b.png'):
+        with pytest.raises(ValueError, match='a.mp4 is a film, which is written as .mp4, .mov, .m4v, .mkv, but got'):
+            plan([tmp_path / 'a.mp4'], tmp_path / name)
+    with pytest.raises(ValueError, match='a.png is an image, which is written as .jpg,.* but got'):
+        plan([image], tmp_path / 'b.mp4')

@@ -91,9 +91,8 @@ def test_a_device_gives_the_bytes_that_the_cpu_gives(network, strength, monkeypa
     monkeypatch.setattr('restorekit.inference.torch_backend._DEVICE_STRIP', 1000)  # strips of three rows
     image = np.random.default_rng(0).integers(0, 256, (50, 301, 3), dtype=np.uint8)[:, :300]
     backend = TorchBackend(network, 'cpu')
-    held = backend.coefficients(image)
-    with torch.inference_mode():
-        result = backend._apply_on_device(image, held, strength)
+    held = backend.coefficients(image.astype(np.float32) / 255)
+    result = backend._apply_on_device(image, held, strength)
     expected = backend.apply_bytes(image, held, strength)
     assert result.shape == image.shape and np.abs(result.astype(int) - expected).max() <= 1
     assert np.mean(result != expected) < 0.01 and np.abs(result.astype(int) - image).mean() > 5

@@ -17,10 +17,10 @@ def _value(name, shape=_IMAGE, kind=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def _file(nodes, constants=(), facts=FACTS, functions=(), domains=(), opset=17, inputs=('x',)):
+def _file(nodes, constants=(), facts=FACTS, functions=(), domains=(), opset=17, inputs=('x',), outputs=('y',)):
     constants = [numpy_helper.from_array(value, name) for name, value in dict(constants).items()] \
         if isinstance(constants, dict) else list(constants)
-    graph = helper.make_graph(nodes, 'g', [_value(name) for name in inputs], [_value('y', None)], constants)
+    graph = helper.make_graph(nodes, 'g', [_value(name) for name in inputs], [_value(name, None) for name in outputs], constants)
     model = helper.make_model(graph, functions=functions, opset_imports=[
         helper.make_opsetid('', opset), *(helper.make_opsetid(name, 1) for name in domains)])
     model.ir_version = 8
@@ -93,6 +93,9 @@ def corpus():
     found['weights of a size they do not have'] = _file(_ADD, [TensorProto(name='c', data_type=1, dims=[10 ** 12], raw_data=bytes(4))]), 'cannot run'
     for name, shape in dict(small=[1, 3, 2, 2], deep=[1, 1, 1, 3, 2], grey=[1, 1, 16, 24]).items():
         found[f'{name} output'] = _file([_node('Expand', ['c', 's'], ['y'])], dict(c=np.zeros((1, 1, 1, 1), np.float32), s=np.array(shape))), 'where the same is due'
+    strips = dict(FACTS, tiling='coefficients')
+    found['no coefficients'] = _file(_SAME, facts=strips), 'gives coefficients'
+    found['one of three coefficients'] = _file([*_SAME, _node('ReduceMean', ['x'], ['z'])], facts=strips, outputs='yz'), 'gives coefficients'
     found['numbers of another type'] = _file([_node('Cast', ['x'], ['y'], to=TensorProto.INT64)]), 'cannot run'
     found['not a number'] = _file([_node('Div', ['z', 'z'], ['q']), _node('Add', ['x', 'q'], ['y'])], dict(z=np.zeros(1, np.float32))), 'not numbers'
     found['two inputs'] = _file(_ADD, inputs=['x', 'c']), 'takes 2 inputs'
@@ -103,7 +106,7 @@ def corpus():
     for key, values in dict(input=('int4', [], None), tiling=('x', {}), linear=('x', 1), protect_highlights=('x', 0),
                             receptive_field=('a', -5, 0.5), size_divisor=(0, -3, 'a', 10 ** 7, True),
                             min_size=([1], 10 ** 6, 0), bytes_per_pixel=(float('nan'), float('inf'), 'a', -1, 1e300),
-                            network=([], 'x' * 10 ** 4), parameters=('x', -1), precision=(16,), licence=({}, None)).items():
+                            look=('a', [1], [1, 0], [10 ** 7, 1], [True, 1], 3), network=([], 'x' * 10 ** 4), parameters=('x', -1), precision=(16,), licence=({}, None)).items():
         for value in values:
             found[f'facts: {key}={value!r:.20}'] = _file(_SAME, facts={**FACTS, key: value}), f'says {key}='
     fine = _file(_SAME)

@@ -120,3 +120,20 @@ def test_in_a_browser(checkpoint, photo, tmp_path, browser):
         assert not foreign, f'the page asks for {foreign}'
     finally:
         gradio.close_all()
+
+
+def test_the_page_begins_as_the_command_does(tmp_path):
+    pytest.importorskip('gradio')
+    from restorekit.tasks.demo import build_page
+    page = {block.elem_id: block for block in build_page().blocks.values() if getattr(block, 'elem_id', None)}
+    assert page['model'].value == 'haze' and page['guard'].value is True
+    assert [name for name, _ in page['model'].choices] == ['haze', 'cap', 'dcp']
+
+
+def test_checkpoints_of_one_name_are_told_apart(checkpoint, tmp_path):
+    from restorekit.tasks.demo import _choices
+    paths = [str(tmp_path / folder / 'latest.pth') for folder in 'ab']
+    for path in paths:
+        Path(path).parent.mkdir()
+        shutil.copy(checkpoint, path)
+    assert _choices([*paths, checkpoint]) == {paths[0]: paths[0], paths[1]: paths[1], 'aod.pth': str(checkpoint)}

@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 
@@ -70,6 +71,34 @@ def test_tiles_run_in_onnxruntime_too(model, checkpoint):
     image = picture(150, 170)
     whole = RestorationPipeline(checkpoint, device='cpu', tile='off')(image)
     assert np.array_equal(restorekit.load(model, tile=64)(image), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('input', ['float', 'uint8'])
+def test_a_network_that_gives_coefficients_sees_a_small_copy_and_corrects_strips(tmp_path, input):
+    encoder = dict(type='PriorEncoder', features=dict(type='EfficientNetLite', out_stages=[3]))
+    path = save(tmp_path / 'low.pth', dict(type='LowResolutionAffine', encoder=encoder, size=[32, 16],
+                                           decoder=dict(type='GridAffineDecoder', channels=8, blocks=1)))
+    export(path, tmp_path / 'low.onnx', input=input)
+    expected, got = RestorationPipeline(path, device='cpu'), restorekit.load(tmp_path / 'low.onnx')
+    run, seen = got.backend._run, []
+    got.backend._run = lambda x: (seen.append(x.shape), run(x))[1]
+    tolerance = 1e-4 if input == 'float' else 4 / 255  # bytes hold less of the copy
+    for size in (120, 90), (5, 7):
+        image = picture(*size).astype(np.float32) / 255
+        assert np.abs(got(image) - expected(image)).max() < tolerance
+        assert np.abs(got(image, strength=0.5) - expected(image, strength=0.5)).max() < tolerance
+        mask = np.eye(4, dtype=np.float32)
+        assert np.abs(got(image, mask=mask) - expected(image, mask=mask)).max() < tolerance
+        pixels = picture(*size)
+        assert np.abs(got(pixels).astype(int) - expected(pixels)).max() <= 1 + 255 * tolerance
+        held = got.look(picture(50, 60, seed=1))  # of another frame
+        assert np.abs(got.restore_pixels(image, held=held) - expected.restore_pixels(image, held=held)).max() < 1e-4
+    assert {max(shape[1:]) for shape in seen} == {32, 7}, 'no image is larger'
+    import onnxruntime  # an outsider takes the first output
+    session = onnxruntime.InferenceSession(tmp_path / 'low.onnx')
+    assert [output.name for output in session.get_outputs()] == ['restored', 'gain', 'bias', 'matrix']
+    assert np.array_equal(pickle.loads(pickle.dumps(got.backend)).coefficients(image)[0], got.look(image)[0])
 
 
 @pytest.mark.slow
@@ -177,6 +206,9 @@ def test_files_that_cannot_be_run_are_sentences(model, checkpoint, tmp_path):
 def test_openvino_gives_the_same(model, checkpoint):
     pytest.importorskip('openvino')
     image = picture()
+    floats = image.astype(np.float32) / 255  # of which bfloat16, the default on some processors, would leave 8 bits
+    assert np.abs(restorekit.load(model, backend='openvino')(floats)
+                  - RestorationPipeline(checkpoint, device='cpu')(floats)).max() < 1e-4
     assert np.abs(restorekit.load(model, backend='openvino')(image).astype(int)
                   - RestorationPipeline(checkpoint, device='cpu')(image)).max() <= 1
 

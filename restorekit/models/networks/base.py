@@ -21,6 +21,8 @@ class RestorationNetwork(Module):
     Attributes:
         size_divisor (int): Height and width must be multiples of this.
         min_size (int): Height and width must be at least this.
+        pads_after (bool): Images are restored with all padding to the right and below, as the authors of published
+            weights did, instead of on all sides.
         input_range (tuple[float, float]): Range the preprocessor scales images to.
         output_range (tuple[float, float]): Range of the output; a declaration, mapped to [0, 1] by the restorer.
         embedding_dim (int | None): Channels of ``embed``'s map; None for a network without an embedding.
@@ -37,6 +39,7 @@ class RestorationNetwork(Module):
 
     size_divisor = 1
     min_size = 1
+    pads_after = False
     input_range = (0.0, 1.0)
     output_range = (0.0, 1.0)
     embedding_dim = None

@@ -16,15 +16,15 @@ POOLS = (8, 4, 2)
 GROUPS = 8
 
 
-def _split_bands(x, weights, offsets, pad, mean, inside, low, high):
-    """Filter a map by kernels (N, groups, taps, 1) computed from it, and weigh what passed and what it had.
+def _split_bands(x, weights, dilation, pad, mean, inside, low, high):
+    """Filter a map by kernels (N, groups, rows, columns) computed from it, and weigh what passed and what it had.
 
-    The taps lie ``offsets`` apart (rows, columns) on the map after reflection by ``pad``.
+    The taps lie ``dilation`` apart on the map after reflection by ``pad``.
     """
-    height, width = x.shape[-2:]
-    padded = F.pad(x, pad, mode='reflect').unflatten(1, (weights.shape[1], -1))
-    passed = sum(weights[:, :, i, :, None, None] * padded[..., top:top + height, left:left + width]
-                 for i, (top, left) in enumerate(offsets)).flatten(1, 2)
+    samples, channels = x.shape[:2]
+    padded = F.pad(x, pad, mode='reflect').flatten(0, 1)[None]  # each channel of each sample has its kernel
+    kernels = weights.repeat_interleave(channels // GROUPS, dim=1).flatten(0, 1)[:, None]
+    passed = F.conv2d(padded, kernels, dilation=dilation, groups=samples * channels).view_as(x)
     passed = passed * (inside + 1) - inside * mean
     return passed * low[:, None, None] + x * (high[:, None, None] + 1)
 
@@ -32,8 +32,9 @@ def _split_bands(x, weights, offsets, pad, mean, inside, low, high):
 class _Filter(nn.Module):
     """A dynamic filter: its taps are the tanh of a 1x1 convolution of the mean over the map, one set per group."""
 
-    def __init__(self, channels, taps, norm):
+    def __init__(self, channels, shape, norm):
         super().__init__()
+        self.shape, taps = shape, shape[0] * shape[1]
         self.conv = nn.Conv2d(channels, GROUPS * taps, 1, bias=False)
         self.norm = nn.BatchNorm2d(GROUPS * taps) if norm else nn.Identity()
         self.low, self.high = nn.Parameter(torch.zeros(channels)), nn.Parameter(torch.zeros(channels))
@@ -41,20 +42,19 @@ class _Filter(nn.Module):
 
     def taps(self, x):
         weights = self.norm(self.conv(x.mean((2, 3), keepdim=True))).tanh()
-        return weights.unflatten(1, (GROUPS, -1)).squeeze(-1)
+        return weights.view(-1, GROUPS, *self.shape)
 
 
 class SquareFilter(_Filter):
     """A dynamic 3x3 filter with taps ``dilation`` apart."""
 
     def __init__(self, channels: int, dilation: int):
-        super().__init__(channels, 9, norm=True)
+        super().__init__(channels, (3, 3), norm=True)
         nn.init.kaiming_normal_(self.conv.weight, mode='fan_out', nonlinearity='relu')
-        self.pad = (dilation,) * 4
-        self.offsets = [(row * dilation, column * dilation) for row in range(3) for column in range(3)]
+        self.pad, self.dilation = (dilation,) * 4, dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        return _split_bands(x, self.taps(x), self.offsets, self.pad, x.mean((2, 3), keepdim=True), self.inside,
+        return _split_bands(x, self.taps(x), self.dilation, self.pad, x.mean((2, 3), keepdim=True), self.inside,
                             self.low, self.high)
 
 
@@ -62,13 +62,12 @@ class StripFilter(_Filter):
     """A dynamic filter of three taps in a row (or a column), ``dilation`` apart; its mean is the row's."""
 
     def __init__(self, channels: int, dilation: int, row: bool):
-        super().__init__(channels, 3, norm=False)
+        super().__init__(channels, (1, 3) if row else (3, 1), norm=False)
         self.pad = (dilation, dilation, 0, 0) if row else (0, 0, dilation, dilation)
-        self.offsets = [(0, i * dilation) if row else (i * dilation, 0) for i in range(3)]
-        self.axis = 3 if row else 2
+        self.axis, self.dilation = 3 if row else 2, dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        return _split_bands(x, self.taps(x), self.offsets, self.pad, x.mean(self.axis, keepdim=True), self.inside,
+        return _split_bands(x, self.taps(x), self.dilation, self.pad, x.mean(self.axis, keepdim=True), self.inside,
                             self.low, self.high)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from restorekit.functional.affine_grid import apply_affine_grid, apply_affine_grid_array, area_resize
+from restorekit.functional.affine_grid import apply_affine_grid, area_resize
+from restorekit.functional.affine_grid_array import apply_affine_grid_array
 from restorekit.functional.shrink import shrink
 from restorekit.messages import InputError
 from restorekit.registry import MODELS
@@ -120,11 +121,12 @@ class LowResolutionAffine(EncoderDecoder):
             small = torch.from_numpy(shrink(image, self.height, self.width)).permute(2, 0, 1)[None] / 255
         else:
             small = self._small(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255)
-        return self.apply_coefficients_array(image, *self.decoder.coefficients(self.encoder(small)), strength=strength)
+        found = self.decoder.coefficients(self.encoder(small))
+        return self.apply_coefficients_array(image, *(x.float().numpy() for x in found), strength=strength)
 
     @staticmethod
-    def apply_coefficients_array(image: np.ndarray, gain: torch.Tensor, bias: torch.Tensor, matrix: torch.Tensor,
+    def apply_coefficients_array(image: np.ndarray, gain: np.ndarray, bias: np.ndarray, matrix: np.ndarray,
                                  strength: float = 1.0) -> np.ndarray:
-        """Apply the coefficients of one image, on the CPU, to its uint8 (H, W, 3) RGB array; returns the same kind."""
-        gain, bias = (x[0].permute(1, 2, 0).float().numpy() for x in (gain, bias))
-        return apply_affine_grid_array(image, gain, bias, matrix[0].float().numpy(), strength)
+        """Apply the coefficients of one image, as arrays, to its uint8 (H, W, 3) RGB array; returns the same kind."""
+        gain, bias = (x[0].transpose(1, 2, 0) for x in (gain, bias))
+        return apply_affine_grid_array(image, gain, bias, matrix[0], strength)

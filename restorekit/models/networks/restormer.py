@@ -25,6 +25,7 @@ class TransformerUNet(FeatureNetwork):
     """
 
     size_divisor = 8
+    min_size = 16  # two pixels at the deepest scale: torch.export takes a side of one for a constant
     weights_licence = 'non-commercial (Academic Public Licence)'
     published_names = (
         (r'^patch_embed\.proj\.', 'stem.'), (r'^output\.', 'head.'),

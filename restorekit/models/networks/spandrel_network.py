@@ -11,13 +11,12 @@ from torch.overrides import TorchFunctionMode
 
 from restorekit.checkpoint import CheckpointError, network_state
 from restorekit.messages import InputError, MissingDependencyError, did_you_mean
-from restorekit.models.losses.features import read_content
 from restorekit.registry import MODELS
 
 from .base import RestorationNetwork
 
 _SOURCE = 'https://github.com/chaiNNer-org/spandrel/tree/main/libs/spandrel/spandrel/architectures'
-#: Architectures that were trained on images in [-1, 1]; all others see [0, 1].
+#: Architectures that were trained on images in [-1, 1], of which spandrel knows but the output to be.
 _SHIFTED = frozenset({'MixDehazeNet'})
 #: Of the weights that the authors published, by architecture.
 _LICENCES = dict(NAFNet='MIT', Uformer='MIT', SCUNet='Apache-2.0', RetinexFormer='MIT', HVICIDNet='MIT',
@@ -60,6 +59,7 @@ class SpandrelNetwork(RestorationNetwork):
     """
 
     tiling = 'approximate'
+    pads_after = True
 
     def __init__(self, architecture: str | None = None, hyperparameters: dict[str, Any] | None = None,
                  pretrained: str | None = None, state: dict[str, Tensor] | None = None, init_cfg: dict | None = None):
@@ -72,6 +72,7 @@ class SpandrelNetwork(RestorationNetwork):
             raise InputError('SpandrelNetwork: hyperparameters are those of an architecture, but got none; give it, or '
                              'drop hyperparameters, which are read from the weights')
         if pretrained is not None:
+            from restorekit.models.losses.features import read_content  # with it come all losses
             state = network_state(read_content(source), source)
         if architecture is None and state is None:
             raise InputError("SpandrelNetwork needs an architecture, such as 'NAFNet', or a file of weights in "
@@ -101,6 +102,7 @@ class SpandrelNetwork(RestorationNetwork):
             divisor = self.body.padder_size
         self.size_divisor, self.min_size, self.square = divisor, max(needs.minimum, divisor), needs.square
         self.tiling = 'never' if descriptor.tiling.name == 'INTERNAL' else 'approximate'
+        self._call = None if name in _SHIFTED else _Call(name, descriptor._call_fn)
         if name in _SHIFTED:
             self.input_range = self.output_range = (-1.0, 1.0)
 
@@ -114,8 +116,30 @@ class SpandrelNetwork(RestorationNetwork):
         if self.square and height != width:
             side = max(height, width)
             x = F.pad(x, (0, side - width, 0, side - height), mode='replicate')
-        output = self.body(x)
-        return (output[0] if isinstance(output, (tuple, list)) else output)[..., :height, :width]
+        output = self._call(self.body, x) if self._call else self.body(x)
+        return output[..., :height, :width]
+
+
+class _Call:
+    """How spandrel calls the networks of an architecture: with ranges, or a map of noise, of their own.
+
+    A function within a function, which cannot be pickled; spandrel is asked again where it is missing.
+    """
+
+    def __init__(self, architecture, function=None):
+        self.architecture, self.function = architecture, function
+
+    def __call__(self, body, x):
+        if self.function is None:
+            support = _import_spandrel().MAIN_REGISTRY[self.architecture]
+            self.function = support.architecture.load(dict(body.state_dict()))._call_fn
+        return self.function(body, x)
+
+    def __reduce__(self):
+        return _Call, (self.architecture,)
+
+    def __deepcopy__(self, memo):
+        return self
 
 
 def _import_spandrel():
