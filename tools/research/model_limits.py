@@ -1,4 +1,4 @@
-"""Print what limits a network of gains on SOTS-indoor, and how colourful its results are.
+"""Print what limits a network of gains on SOTS-indoor, what right colours would add, and how colourful its results are.
 
 python tools/research/model_limits.py restorekit/zoo/weights/haze.safetensors DATA
 """
@@ -61,6 +61,18 @@ def colourfulness(network, pairs):
     return sum(amount(network(tensor(a))) for a, _ in pairs) / sum(amount(tensor(b)) for _, b in pairs)
 
 
+def right_colours(network, pairs):
+    """PSNR as it is, and after the 3x4 colour matrix that is best for each image, by least squares: what is left then
+    is not a matter of exposure, contrast or tint of the whole."""
+    rows = []
+    for hazy, clear in ((tensor(a), tensor(b)) for a, b in pairs):
+        result = network(hazy).clamp(0, 1)
+        values = torch.cat([result, torch.ones_like(result[:, :1])], dim=1)[0].flatten(1)
+        matrix = torch.linalg.lstsq((values @ values.T).double(), (values @ clear[0].flatten(1).T).double()).solution
+        rows.append((psnr(result, clear), psnr((matrix.T.float() @ values).view_as(clear), clear)))
+    return np.mean(rows, axis=0)
+
+
 @torch.inference_mode()
 def main(model, root):
     """Print everything."""
@@ -76,7 +88,8 @@ def main(model, root):
     sets['unseen'] = [(p, root / 'real_haze_figures/clear' / p.name)
                       for p in sorted((root / 'real_haze_figures/hazy').iterdir())]
     for name, pairs in sets.items():
-        print(f'{name}: chroma {colourfulness(network, pairs):.2f} of the truth')
+        print('{}: chroma {:.2f} of the truth; PSNR {:.2f}, with the best colour matrix {:.2f}'.format(
+            name, colourfulness(network, pairs), *right_colours(network, pairs)))
     prior = restorekit.load_network(Path(restorekit.__file__).parent / 'zoo/weights/dcp.safetensors')
     for size in ((400, 600), (2160, 3840)):
         image = cv2.resize(read_image(sets['sots'][0][0]), size[::-1])
