@@ -201,7 +201,9 @@ class MultiPhaseRunner:
         names = [self.only] if self.only else list(self.phases)
         for number, name in enumerate(names, 1):
             if self.resume and self.state['phases'].get(name, {}).get('finished') and name not in self.extended:
-                self._say(f'Phase {name}: finished before, skipped')
+                gone = self.checkpoint(name) is None and self.state['phases'][name].get('checkpoint')
+                self._say(f'Phase {name}: finished before, skipped'
+                          + (f'; its checkpoint {gone} is gone' if gone else ''))
                 continue
             if not self.single:
                 self._say(f'Phase {number} of {len(names)}: {name}')

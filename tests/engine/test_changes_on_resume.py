@@ -67,6 +67,10 @@ def test_a_finished_run_is_extended_under_the_schedule_that_the_config_says_now(
 def test_without_a_longer_run_a_finished_phase_stays_as_it_is(run):
     runner, said = train(run, resume=True, **optimizer(lr=1e-5))
     assert said[-1] == 'Phase train: finished before, skipped' and group(runner)[0]['initial_lr'] == 1e-3
+    for path in run.glob('iter_*.pth'):
+        path.unlink()
+    assert train(run, resume=True, **optimizer(lr=1e-5))[1] == [
+        'Phase train: finished before, skipped; its checkpoint iter_4.pth is gone']
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
