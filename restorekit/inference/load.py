@@ -56,8 +56,7 @@ def load(name_or_path: str | os.PathLike | None = None, *, checkpoint: str | os.
         from restorekit.zoo.remote import fetch_model
         checkpoint = fetch_model(str(name_or_path))
     if checkpoint is None:
-        checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path),
-                                              asked=name_or_path is not None)
+        checkpoint, recommended = _model_file(DEFAULT_MODEL if name_or_path is None else str(name_or_path))
     return RestorationPipeline(checkpoint, config, device, tile=tile, precision=precision, backend=backend,
                                strength=strength,
                                protect_highlights=recommended if protect_highlights is None else protect_highlights)
@@ -70,26 +69,17 @@ def list_models(pattern: str = '*') -> list[str]:
         >>> isinstance(list_models('no such model'), list)
         True
     """
-    import fnmatch
-    try:
-        from restorekit.zoo import index
-    except ImportError:
-        return []
-    return sorted(name for name in index.list_models() if fnmatch.fnmatchcase(name, pattern))
+    from restorekit.zoo import index
+    return index.list_models(pattern)
 
 
-def _model_file(name: str, asked: bool) -> tuple[Path, bool]:
-    try:
-        from restorekit.zoo import index
-    except ImportError as error:
-        raise MissingFileError((f'there is no model {name!r}: ' if asked else '') + 'restorekit comes without a model '
-                               'yet; train one (restorekit train cid/cid_quickstart) and give its checkpoint with '
-                               '--checkpoint') from error
+def _model_file(name: str) -> tuple[Path, bool]:
+    from restorekit.zoo import index
     entry = index.find_model(name)
     if not entry.path.is_file():
         raise MissingFileError(f'the model {name!r} has no weights in this copy of restorekit; give a checkpoint with '
                                '--checkpoint')
-    return entry.path, getattr(entry, 'protect_highlights', False)
+    return entry.path, entry.protect_highlights
 
 
 def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None = None,
@@ -97,7 +87,8 @@ def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None
     """Build a network and load its weights.
 
     Args:
-        checkpoint (str | Path): A checkpoint of a training run, a converted one, or a bare state dict.
+        checkpoint (str | Path): A checkpoint of a training run, a converted one, a bare state dict, or a name of
+            :func:`list_models`.
         config (str | Path, optional): Config whose ``model.network`` is built. Default: the network's description
             stored in the checkpoint as JSON data; text from a checkpoint is never executed. Weights without one are
             tried as those of another tool (extra ``foreign``).
@@ -107,6 +98,8 @@ def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None
         RestorationNetwork: In eval mode.
 
     Raises:
+        MissingFileError: If there is no such file.
+        UnknownNameError: If a name without folder and suffix is neither a file nor a model.
         CheckpointError: If the file is no checkpoint, or describes no network and ``config`` is not given.
         RuntimeError: If the weights are those of another network.
     """
@@ -119,6 +112,9 @@ def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None
         network_state,
     )
     from restorekit.registry import MODELS
+    path = Path(checkpoint)
+    if path.name == str(checkpoint) and not path.suffix and not path.exists():
+        checkpoint = _model_file(str(checkpoint))[0]
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
     state = network_state(loaded, checkpoint)
     if config is None:

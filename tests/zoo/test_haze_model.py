@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from safetensors import safe_open
 
@@ -16,7 +17,7 @@ def psnr(a, b):
 
 def scores(beta, seeds=(901, 902, 903), size=(144, 192)):
     """PSNR of rooms that were not trained on: as they are, by ``haze``, by ``dcp``."""
-    networks = [restorekit.load_network(find_model(name).path) for name in ('haze', 'dcp')]
+    networks = [restorekit.load_network(name) for name in ('haze', 'dcp')]
     rows = []
     for seed in seeds:
         clear, depth = render_scene(seed, *size, 'room')
@@ -42,3 +43,13 @@ def test_the_file_says_the_licence_that_the_index_says():
     with safe_open(find_model('haze').path, framework='pt') as file:
         record = json.loads(file.metadata()['restorekit'])
     assert record['licence'] == find_model('haze').licence and 'research' in record['licence']
+
+
+def test_a_network_is_loaded_by_name_too_and_a_wrong_name_is_told_the_nearest():
+    image = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    by_file = restorekit.load_network(find_model('dcp').path)
+    assert torch.equal(restorekit.load_network('dcp')(image), by_file(image))
+    with pytest.raises(KeyError, match='haze'):
+        restorekit.load_network('hase')
+    with pytest.raises(FileNotFoundError):
+        restorekit.load_network('folder/hase')

@@ -1,10 +1,10 @@
-"""Print what limits a network of gains on SOTS-indoor, what right colours would add, and how colourful its results are.
+"""Print what limits a network of gains: the layout of depth, too few scenes, colours; and how colourful results are.
 
-python tools/research/model_limits.py restorekit/zoo/weights/haze.safetensors DATA
+python tools/research/model_limits.py restorekit/zoo/weights/haze.safetensors DATA --json limits.json
 """
 
+import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -73,13 +73,39 @@ def right_colours(network, pairs):
     return np.mean(rows, axis=0)
 
 
+def seen_and_new(network, root):
+    """Mean PSNR on scenes of training and on those of validation; indoors with the haze of three betas."""
+    found = {name: ([], []) for name in ('sots', 'ohaze', 'tinted')}
+    for path in sorted((root / 'sots_indoor/clear').iterdir()):
+        clear = tensor(path)
+        depth = cv2.imread(str(root / 'sots_indoor/depth' / path.name), -1) / 65535
+        depth = torch.from_numpy(depth).float()[None, None]
+        for beta in (0.6, 1.0, 1.4):
+            t = torch.exp(-beta * depth)
+            found['sots'][int(path.stem) >= 1430].append(psnr(network(clear * t + 1 - t), clear))
+    for name, folder, pattern in (('ohaze', 'ohaze_512', 's*'), ('tinted', 'sand_pairs', 's*_full*')):
+        for path in sorted((root / folder / 'hazy').glob(pattern)):
+            clear = tensor(root / folder / 'clear' / path.name)
+            found[name][int(path.name[1:3]) >= 28].append(psnr(network(tensor(path)), clear))
+    return {name: [float(np.mean(part)) for part in parts] for name, parts in found.items()}
+
+
 @torch.inference_mode()
-def main(model, root):
+def main():
     """Print everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('model', help='weights of a network with coefficients')
+    parser.add_argument('root', type=Path, help='folder of the data')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to this file')
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    network, root = restorekit.load_network(model), Path(root)
+    network, root, figures = restorekit.load_network(args.model), args.root, {}
+    figures['layout'] = [float(x) for x in oracle(network, root / 'sots_indoor')]
     print('PSNR {:.2f}; right mean {:.2f}; right mean and spread {:.2f}; correlation with depth {:.2f}'.format(
-        *oracle(network, root / 'sots_indoor')))
+        *figures['layout']))
+    figures['seen_and_new'] = seen_and_new(network, root)
+    for name, (seen, new) in figures['seen_and_new'].items():
+        print(f'{name}: PSNR {seen:.2f} on scenes of training, {new:.2f} on scenes of validation')
     sets = dict(sots=[(p, root / 'sots_indoor/clear' / f'{p.stem.split("_")[0]}.png')
                       for p in sorted((root / 'sots_indoor/hazy').iterdir())])
     for name, folder, pattern in (('ohaze', 'ohaze_512', '.*'), ('tinted', 'sand_pairs', '_full.*')):
@@ -88,8 +114,9 @@ def main(model, root):
     sets['unseen'] = [(p, root / 'real_haze_figures/clear' / p.name)
                       for p in sorted((root / 'real_haze_figures/hazy').iterdir())]
     for name, pairs in sets.items():
+        figures[name] = [colourfulness(network, pairs), *(float(x) for x in right_colours(network, pairs))]
         print('{}: chroma {:.2f} of the truth; PSNR {:.2f}, with the best colour matrix {:.2f}'.format(
-            name, colourfulness(network, pairs), *right_colours(network, pairs)))
+            name, *figures[name]))
     prior = restorekit.load_network(Path(restorekit.__file__).parent / 'zoo/weights/dcp.safetensors')
     for size in ((400, 600), (2160, 3840)):
         image = cv2.resize(read_image(sets['sots'][0][0]), size[::-1])
@@ -100,8 +127,11 @@ def main(model, root):
                 start = time.process_time()
                 call()
                 times.append(time.process_time() - start)
+            figures[f'{size[1]}x{size[0]} {name}'] = 1000 * min(times)
             print(f'{size[1]}x{size[0]} {name}: {1000 * min(times):.1f} ms of CPU time')
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    main()
