@@ -23,8 +23,13 @@ def add_arguments(parser):
     parser.add_argument('--detector-weights', metavar='FILE', help='weights of a torchvision model (default: '
                         'downloaded once)')
     parser.add_argument('--detector-options', nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE',
-                        help='options of an ONNX file: head, size, scale, categories, threshold')
+                        help='options of an ONNX file. head: centernet or yolo; size: side of its input in pixels, if '
+                        'the file leaves it open; scale: value of white in its input, 1 or 255; categories: names of '
+                        'its classes, in order; threshold: least score of a box (default: 0.01). For example head=yolo '
+                        'size=640 scale=1')
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: CUDA if there is one)')
+    parser.add_argument('--list', metavar='FILE', help='score only the photos of this list, one name a line (default: '
+                        'all)')
     parser.add_argument('--every', type=int, default=1, metavar='N', help='use every N-th photo by name (default: all)')
     parser.add_argument('--bootstrap', type=int, default=200, metavar='N', help='number of bootstrap draws for the '
                         '95%% intervals over photos (default: 200; 0: no intervals)')
@@ -42,9 +47,8 @@ def run(args):
         found = detect_compare(
             args.images, args.annotations, model=args.model, checkpoint=args.checkpoint, config=args.config,
             baselines=args.baselines, detector=args.detector, detector_weights=args.detector_weights,
-            detector_options=args.detector_options,
-            device=args.device, every=args.every, bootstrap=args.bootstrap, out=args.out, pictures=args.pictures,
-            progress=progress)
+            detector_options=args.detector_options, device=args.device, listed=args.list, every=args.every,
+            bootstrap=args.bootstrap, out=args.out, pictures=args.pictures, progress=progress)
     say(format_detection(found))
     write_json(args.json, found)
     if args.out:

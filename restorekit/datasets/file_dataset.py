@@ -10,13 +10,13 @@ import torch
 from restorekit.files.image_io import ImageFileError, read_image
 from restorekit.files.lazy_image import open_image
 from restorekit.files.names import log
-from restorekit.messages import InputError, InputTypeError, MissingFileError
+from restorekit.messages import InputError, InputTypeError
 from restorekit.random import derive_seed
 
 from .base import RestoreDataset
 from .file_list import FileList
 from .list_file import ROLES
-from .scanner import FileSource, find_names, scan_images
+from .scanner import FileSource, scan_images
 
 PLACEHOLDER_SIZE = 8
 SHOWN = 5
@@ -157,16 +157,7 @@ class FileDataset(RestoreDataset):
             names = scan_images(folder, include, backend_args=self.backend_args, **kwargs)
             self.left_out += [f'{folder}/{name}' for name in names.left_out if f'{folder}/{name}' not in self.left_out]
             return names
-        names = listed.columns[role]
-        found, missing = find_names(folder, names, self.backend_args)
-        if missing:
-            shown = ', '.join(f'{names[i]} (line {listed.lines[i]})' for i in missing[:SHOWN])
-            raise MissingFileError(
-                f'{len(missing)} of {len(names)} files of {listed.path} are not in {folder}: {shown}'
-                f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
-                'suffix' + ('' if str(listed.path).lower().endswith(('.csv', '.jsonl')) else
-                            '; if they contain spaces, use a .csv list'))
-        return FileList(found)
+        return FileList(listed.find(folder, role, self.backend_args))
 
     def _source(self, folder, names, order=None):
         return FileSource([(folder, names)], self.backend_args, order)

@@ -12,11 +12,12 @@ from mmengine import fileio
 from restorekit.files.reader import read_file
 from restorekit.messages import InputError, MissingFileError
 
-from .scanner import keep_matching
+from .scanner import find_names, keep_matching
 
 ROLES = ('input', 'gt', 'depth')
 MAX_NAME = 4096  # PATH_MAX of Linux
 MAX_BYTES = 2 ** 30  # of a list: some ten million lines
+SHOWN = 5
 
 
 class ListFile(NamedTuple):
@@ -35,6 +36,23 @@ class ListFile(NamedTuple):
             raise MissingFileError(f'none of the {len(names)} names of {self.path} matches include={include!r}')
         return ListFile(self.path, {role: [column[i] for i in places] for role, column in self.columns.items()},
                         self.lines[places])
+
+    def find(self, folder, role, backend_args=None):
+        """Return the names of a role as a folder spells them.
+
+        Raises:
+            MissingFileError: If some are not there; names the first and their lines.
+        """
+        names = self.columns[role]
+        found, missing = find_names(folder, names, backend_args)
+        if missing:
+            shown = ', '.join(f'{names[i]} (line {self.lines[i]})' for i in missing[:SHOWN])
+            raise MissingFileError(
+                f'{len(missing)} of {len(names)} files of {self.path} are not in {folder}: {shown}'
+                f'{" ..." if len(missing) > SHOWN else ""}; names in a list are relative to that folder and have their '
+                'suffix' + ('' if str(self.path).lower().endswith(('.csv', '.jsonl')) else
+                            '; if they contain spaces, use a .csv list'))
+        return found
 
 
 def read_list(path, roles, include=None):
@@ -67,8 +85,7 @@ def read_list(path, roles, include=None):
         try:
             data = read_file(path, MAX_BYTES, 'list file')
         except MissingFileError as error:
-            raise MissingFileError(f'{error}; give the right one in the config (ann_file) or with --data-root'
-                                   ) from error
+            raise MissingFileError(f'{error}; give the right one (in a config: ann_file, below --data-root)') from error
     else:
         data = fileio.get(path)
     text = _decode(data, path)

@@ -9,6 +9,7 @@ from xml.parsers import expat
 from restorekit.files.reader import read_file
 from restorekit.messages import InputError, MissingFileError
 
+from .list_file import read_list
 from .scanner import scan_images
 
 MAX_BYTES = 2 ** 26  # of an annotation file
@@ -82,19 +83,22 @@ def read_voc(path):
     return VOCBoxes(int(width), int(height), boxes, names, difficult)
 
 
-def find_voc(images, annotations):
+def find_voc(images, annotations, listed=None):
     """Pair photos with annotation files of the same stem (path below the folder, without suffix).
 
     Args:
         images (str | Path): Folder of photos.
         annotations (str | Path): Folder of XML files.
+        listed (str | Path, optional): Take only the photos of this list, see
+            :func:`~restorekit.datasets.list_file.read_list`.
 
     Returns:
-        tuple[list, int, int]: ``[(photo, annotation file), ...]`` by name, how many photos have no annotation, and
-        how many annotations no photo.
+        tuple[list, int, int]: ``[(photo, annotation file), ...]`` by name, how many of the photos have no annotation,
+        and how many annotations no photo in the folder.
 
     Raises:
-        FileNotFoundError: If a folder is missing or empty, or nothing pairs; names the first of both kinds.
+        FileNotFoundError: If a folder is missing or empty, a listed photo is not there, or nothing pairs; names the
+            first of both kinds.
         ValueError: If two photos have the same stem.
     """
     annotations = Path(annotations)
@@ -109,12 +113,16 @@ def find_voc(images, annotations):
     files = {path.relative_to(annotations).with_suffix('').as_posix(): path for path in annotations.rglob('*.xml')}
     if not files:
         raise MissingFileError(f'no XML file below {annotations.absolute()}')
+    alone = len(files.keys() - photos.keys())
+    if listed is not None:
+        wanted = set(read_list(listed, ('input',)).find(images, 'input'))
+        photos = {stem: name for stem, name in photos.items() if name in wanted}
     pairs = [(Path(images, photos[stem]), files[stem]) for stem in sorted(photos) if stem in files]
     if not pairs:
         raise MissingFileError(f'no photo in {images} has an annotation of its name in {annotations}: there '
                                f'are photos such as {", ".join(sorted(photos)[:3])} and annotations such as '
                                f'{", ".join(sorted(files)[:3])}')
-    return pairs, len(photos) - len(pairs), len(files) - len(pairs)
+    return pairs, len(photos) - len(pairs), alone
 
 
 def _refuse_document_type(data, path):

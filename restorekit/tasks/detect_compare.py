@@ -39,8 +39,9 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
                    checkpoint: str | Path | None = None, config: str | Path | None = None,
                    baselines: Sequence[str] = (), detector: str = DEFAULT,
                    detector_weights: str | Path | None = None, detector_options: Mapping[str, Any] | None = None,
-                   device: str | None = None, every: int = 1, bootstrap: int = 200, out: str | Path | None = None,
-                   pictures: int = 6, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
+                   device: str | None = None, listed: str | Path | None = None, every: int = 1, bootstrap: int = 200,
+                   out: str | Path | None = None, pictures: int = 6,
+                   progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
     """Run a detector on hazy photos and on the same photos restored, and score what it finds.
 
     Args:
@@ -57,6 +58,8 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
         detector_weights (str | Path, optional): Weights of a torchvision model; default: downloaded once.
         detector_options (Mapping, optional): Of an ONNX file, see ``OnnxDetector``.
         device (str, optional): 'cpu', 'cuda', ...; default: CUDA if there is one.
+        listed (str | Path, optional): Score only the photos of this list, one name a line, as ``ann_file`` of the
+            datasets; see :func:`~restorekit.datasets.list_file.read_list`.
         every (int): Use every N-th photo by name, starting with the first.
         bootstrap (int): Draws for the 95 % intervals over photos; 0: none.
         out (str | Path, optional): Write pictures with boxes to this folder.
@@ -71,7 +74,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
         number), ``photos_without_annotation``, ``annotations_without_photo``, ``detector``, ``model`` (or checkpoint).
 
     Raises:
-        MissingFileError: If a folder, the checkpoint or the detector is not there.
+        MissingFileError: If a folder, the list or a photo of it, the checkpoint or the detector is not there.
         InputError: For an unknown baseline or detector, or if no annotated class is one the detector knows.
         AnnotationError: If an annotation cannot be read or is for a photo of another size.
         MissingDependencyError: Without pycocotools, or onnxruntime for an ONNX file.
@@ -96,7 +99,7 @@ def detect_compare(images: str | Path, annotations: str | Path, *, model: str | 
     if not Path(images).is_dir():
         raise MissingFileError(f'no folder {Path(images).absolute()} of photos')
     given, device = device, device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    pairs, lone_photos, lone_files = find_voc(images, annotations)
+    pairs, lone_photos, lone_files = find_voc(images, annotations, listed)
     pairs = pairs[::every]
     truths = [read_voc(file) for _, file in pairs]
     finder, categories = build_detector(detector, detector_weights, device, **(detector_options or {}))

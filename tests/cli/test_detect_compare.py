@@ -1,4 +1,5 @@
 import json
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -105,6 +106,25 @@ def test_classical_methods_and_every_second_photo(photos, stubs, tmp_path, monke
     assert all(side['interval'] is None for row in record['rows'] for side in row['sides'].values())
     assert call(*photos, '--with', 'clahee') == 1
     assert "'clahee' is not in the list of baselines; did you mean 'clahe'?" in capsys.readouterr().err
+
+
+def test_only_the_photos_of_a_list(photos, stubs, tmp_path, capsys):
+    (tmp_path / 'val.txt').write_text('# validation\nb.png\nc.png\n')
+    cv2.imwrite(str(tmp_path / 'photos/lone.png'), np.zeros((48, 64, 3), np.uint8))
+    assert call(*photos, '--list', tmp_path / 'val.txt', '--bootstrap', 0, '--json', tmp_path / 'd.json') == 0
+    record = json.loads((tmp_path / 'd.json').read_text())
+    assert {row['measure']: row['boxes'] for row in record['rows'][2:]} == {'car AP@0.5': 1}  # of b, the horse of c
+    counts = 'images', 'boxes', 'unmapped', 'photos_without_annotation', 'annotations_without_photo'
+    assert [record[key] for key in counts] == [2, 1, dict(horse=1), 0, 0]
+    (tmp_path / 'val.txt').write_text('lone.png\na.png\nb.jpg\n')
+    assert call(*photos, '--list', tmp_path / 'val.txt') == 1
+    assert re.search(r'1 of 3 files of .*val.txt are not in .*photos: b.jpg \(line 3\)', capsys.readouterr().err)
+    (tmp_path / 'val.txt').write_text('lone.png\na.png\n')
+    assert call(*photos, '--list', tmp_path / 'val.txt', '--bootstrap', 0, '--json', tmp_path / 'd.json') == 0
+    record = json.loads((tmp_path / 'd.json').read_text())
+    assert [record[key] for key in counts] == [1, 2, {}, 1, 0]
+    assert call(*photos, '--list', tmp_path / 'none.txt') == 1
+    assert re.search('no list file .*none.txt', capsys.readouterr().err)
 
 
 def test_offline_says_how_to_get_the_weights(photos, monkeypatch, capsys):

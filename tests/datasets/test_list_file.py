@@ -109,7 +109,7 @@ def test_mistakes_name_the_list_and_the_line(tmp_path, name, text, message):
 def test_what_is_no_text_file_is_said(tmp_path):
     with pytest.raises(ValueError, match=r'is not UTF-8 text .*; save it as UTF-8'):
         read_list(write(tmp_path, 'é.png', encoding='latin-1'), ('input',))
-    with pytest.raises(FileNotFoundError, match=r'no list file .*none.txt; give the right one .*\(ann_file\)'):
+    with pytest.raises(FileNotFoundError, match=r'no list file .*none.txt; give the right one \(in a config: ann_file'):
         read_list(tmp_path / 'none.txt', ('input',))
     with pytest.raises(FileNotFoundError, match="none of the 1 names of .* matches include='b"):
         read_list(write(tmp_path, 'a.png'), ('input',), include='b*')
