@@ -7,15 +7,17 @@ def add_arguments(parser):
     """Add the arguments of this command."""
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of a training run')
     parser.add_argument('name', metavar='NAME', help='name of the model; the file is NAME-HASH.safetensors')
-    parser.add_argument('--licence', required=True, help='licence of the weights, for example Apache-2.0')
+    parser.add_argument('--licence', required=True, metavar='TEXT', help='licence of the weights, for '
+                        'example Apache-2.0. If the training data allows less than the code does, such as research '
+                        'alone, say so: "research use (as its training data)"')
     parser.add_argument('--summary', default='', metavar='TEXT', help='what the model is for, one line')
     parser.add_argument('--report', metavar='DIR', help='folder that restorekit test wrote of these weights')
     parser.add_argument('--compare', nargs='+', default=[], metavar='NAME=DIR', help='reports of other methods on the '
                         'same test sets, for the table of figures')
     parser.add_argument('--notes', metavar='FILE.md', help='notes for the card: an introduction, then sections (##), '
                         'such as what the model does badly')
-    parser.add_argument('--facts', metavar='FILE.yml', help='data: {SET: origin and licence} of training sets; '
-                        'sets: {SET: title} of test sets')
+    parser.add_argument('--facts', metavar='FILE.yml', help='data: {SET: origin and licence} of training sets '
+                        'and pretrained components; sets: {SET: title} of test sets')
     parser.add_argument('--run', nargs='+', default=[], dest='runs', metavar='DIR', help='work dirs of the training, '
                         'in order (default: that of CHECKPOINT)')
     parser.add_argument('--data-root', metavar='DIR', help='folder of the training data, to count and hash it')

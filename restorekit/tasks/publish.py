@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +47,15 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
         checkpoint (str | Path): A checkpoint of a training run of restorekit.
         name (str): Name of the model: up to 200 letters, digits, ``.``, ``_`` and ``-``.
         out (str | Path): Folder to write to; it is made.
-        licence (str): SPDX identifier of the licence of the weights, for example ``'Apache-2.0'``.
+        licence (str): Licence of the weights: its SPDX identifier, for example ``'Apache-2.0'``; or, where the training
+            data binds them, a sentence that says so: ``'research use (as its training data)'``.
         summary (str): What the model is for, one line.
         report (str | Path, optional): Folder that ``restorekit test`` wrote of the checkpoint, or of ``packed``.
         compare (Mapping[str, str | Path], optional): Reports of other methods on the same sets, by name.
         notes (str | Path, optional): Markdown; what stands before its first ``##`` heading introduces the card, its
             sections (failures, choices) follow the figures.
-        facts (str | Path, optional): YAML with ``data`` (origin and licence by training set) and ``sets`` (title by
-            test set).
+        facts (str | Path, optional): YAML with ``data`` (origin and licence by training set, and by component
+            that starts from pretrained weights) and ``sets`` (title by test set).
         runs (Sequence[str | Path]): Work dirs of the run in the order of training; default: that of the checkpoint.
         data_root (str | Path, optional): Where the training data lies, to count its items and hash their contents.
         packed (str | Path, optional): A file that :func:`restorekit.pack` wrote of the checkpoint: it is described,
@@ -90,7 +90,15 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     from restorekit.files.atomic import atomic_write_text
     from restorekit.files.download import file_hash
     from restorekit.messages import ExistingFileError, InputError
-    from restorekit.zoo.card import data_table, figures_table, read_facts, read_notes, read_report, read_runs
+    from restorekit.zoo.card import (
+        data_table,
+        figures_table,
+        read_facts,
+        read_notes,
+        read_report,
+        read_runs,
+        weights_table,
+    )
     from restorekit.zoo.pack import check_packed, pack_network
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9._-]{,199}', name):
         raise InputError('the name of a model is up to 200 letters, digits, dots, underscores and hyphens, but got '
@@ -117,6 +125,7 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
     said, phases = read_facts(facts), read_runs(checkpoint, runs)
     found = dict(checkpoint=checkpoint, source=source, seed=(content.get('meta') or {}).get('seed'), phases=phases,
                  notes=read_notes(notes), report=reports.get(name), hashed=data_root is not None,
+                 weights=weights_table(phases, said['data']),
                  figures=figures_table(name, reports, said['sets']) if reports else '',
                  data=data_table(phases, said['data'], data_root) if phases else '')
     metadata = dict(name=name, licence=licence, summary=summary, results=_results(reports.get(name)),
@@ -137,12 +146,12 @@ def publish(checkpoint: PathLike, name: str, *, out: PathLike = '.', licence: st
 
 
 def _config_hash(content: dict[str, Any], source: PathLike) -> str | None:
-    """SHA-256 of the training config in a checkpoint; None without one."""
+    """SHA-256 of the text of the training config in a checkpoint; None without one."""
     from restorekit.checkpoint import checkpoint_record
     config = checkpoint_record(content, source).get('config')
     if not isinstance(config, str):
         return None
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(config.encode()).hexdigest()
 
 
 def _results(summary: Mapping[str, Any] | None, keys: Sequence[str] = ('mean',)) -> dict[str, Any]:
@@ -155,12 +164,12 @@ def _results(summary: Mapping[str, Any] | None, keys: Sequence[str] = ('mean',))
 def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, digest: str,
           found: dict[str, Any]) -> str:
     from restorekit.text_table import markdown_table
-    from restorekit.zoo.card import training_lines
+    from restorekit.zoo.card import front_matter, training_lines
     from restorekit.zoo.index import list_models
     name, (introduction, sections) = metadata['name'], found['notes']
     use = f'restorekit restore photo.jpg -o restored --model {name}' if name in list_models() else \
         f'restorekit restore photo.jpg -o restored --checkpoint {file.name}'
-    lines = ['---', f'license: {metadata["licence"].lower()}', 'library_name: restorekit',
+    lines = ['---', *front_matter(metadata['licence']), 'library_name: restorekit',
              'pipeline_tag: image-to-image', 'tags: [image-restoration, dehazing]', '---', '', f'# {name}', '']
     lines += [f'{text}\n' for text in (metadata['summary'], introduction) if text]
     lines += ['## Use', '', '```bash', use, '```', '', '## Figures', '']
@@ -174,10 +183,10 @@ def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, dig
         lines += ['None were measured.', '']
     lines += [sections or '## Failures\n\nNobody has described them.', '', '## Training', '', *training_lines(
         found['phases'], found['source'], found['checkpoint'], found['seed'], metadata['config_sha256']), '']
-    if found['data']:
-        lines += [found['data'], '']
+    lines += [line for table in (found['weights'], found['data']) if table for line in (table, '')]
     if found['data'] and found['hashed']:
-        lines += ['The hash is over the contents of all files in order; for scenes drawn by code, over settings.', '']
+        lines += ['The hash of a set (its first 16 of 64 digits) is over the contents of all files in order; for '
+                  'scenes drawn by code, over settings.', '']
     facts = [('network', f'`{type(network).__name__}`'), ('parameters', f'{metadata["parameters"]:,}'),
              ('input, output', f'{network.input_range}, {network.output_range}'),
              ('sizes', f'any; padded to multiples of {network.size_divisor}'), ('licence', metadata['licence']),

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from restorekit.evaluation.report_reader import read_summary
+from restorekit.files.download import file_hash
 from restorekit.messages import InputError, MissingFileError
+from restorekit.registry import MODELS
 from restorekit.text_table import markdown_table
 
 STATE_FILE = 'run_state.json'
+# licences that the Hugging Face Hub knows by these names; any other is called 'other' there, with a name of its own
+HUB_LICENCES = {
+    'afl-3.0', 'agpl-3.0', 'apache-2.0', 'artistic-2.0', 'bsd-2-clause', 'bsd-3-clause', 'bsd-3-clause-clear', 'bsl-1.0',
+    'cc-by-3.0', 'cc-by-4.0', 'cc-by-nc-3.0', 'cc-by-nc-4.0', 'cc-by-nc-nd-3.0', 'cc-by-nc-nd-4.0', 'cc-by-nc-sa-3.0',
+    'cc-by-nc-sa-4.0', 'cc-by-nd-4.0', 'cc-by-sa-3.0', 'cc-by-sa-4.0', 'cc0-1.0', 'cdla-permissive-2.0', 'epl-2.0',
+    'eupl-1.1', 'gpl-2.0', 'gpl-3.0', 'isc', 'lgpl-2.1', 'lgpl-3.0', 'mit', 'mpl-2.0', 'ms-pl', 'ncsa', 'osl-3.0',
+    'postgresql', 'unlicense', 'wtfpl', 'zlib'}
 
 
 def read_report(folder: str | PathLike[str]) -> dict[str, Any]:
@@ -95,6 +104,25 @@ def read_runs(checkpoint: str | PathLike[str], folders: Sequence[str | PathLike[
     return phases
 
 
+def front_matter(licence: str) -> list[str]:
+    """Return the lines of a card's YAML on its licence, as the Hugging Face Hub reads them.
+
+    Args:
+        licence (str): An identifier that the Hub knows, in SPDX's spelling or its own, or any sentence.
+
+    Example:
+        >>> front_matter('Apache-2.0')
+        ['license: apache-2.0']
+        >>> front_matter('research use (as its training data)')
+        ['license: other', 'license_name: research-use']
+    """
+    known = licence.strip().lower().removesuffix('-only').removesuffix('-or-later')
+    if known in HUB_LICENCES:
+        return [f'license: {known}']
+    name = re.sub(r'[^a-z0-9.]+', '-', licence.partition('(')[0].lower()).strip('-.')
+    return ['license: other', f'license_name: {name or "other"}']
+
+
 def figures_table(name: str, reports: Mapping[str, Mapping[str, Any]], titles: Mapping[str, str]) -> str:
     """Return a Markdown table of a report by test set, those of other methods beside it.
 
@@ -157,6 +185,39 @@ def data_table(phases: Mapping[str, Mapping[str, Any]], origins: Mapping[str, st
     return markdown_table(rows, left=(0, len(phases) + 2, len(phases) + 3))
 
 
+def weights_table(phases: Mapping[str, Mapping[str, Any]], origins: Mapping[str, str]) -> str:
+    """Return a Markdown table of the weights that the network was started from; '' if it was drawn at random.
+
+    Args:
+        phases (Mapping): Of :func:`read_runs`.
+        origins (Mapping): Origin and licence by the name of a component, in place of what its class says
+            (``published``), or of ``load_from``.
+    """
+    rows: list[Sequence[object]] = [('begins with', 'origin and licence', 'sha256')]
+    configs = [record['config'] for record in phases.values()]
+    for node in {json.dumps(node, sort_keys=True): node for config in configs for node in _pretrained(
+            (config.get('model') or {}).get('network'))}.values():
+        name, given = str(node['type']), node['pretrained']
+        facts = getattr(MODELS.get(name), 'published', {}) if given is True else {}
+        rows.append((name, origins.get(name, facts.get('origin', 'not stated' if given is True else f'`{given}`')),
+                     f'`{facts["sha256"]}`' if facts else '-'))
+    start = configs[0].get('load_from') if configs else None
+    if start:
+        digest = f'`{file_hash(start)}`' if Path(start).is_file() else '-'
+        rows.append((f'`{Path(start).name}`', origins.get('load_from', 'not stated'), digest))
+    return markdown_table(rows, left=(0, 1, 2)) if rows[1:] else ''
+
+
+def _pretrained(node: Any) -> list[Mapping[str, Any]]:
+    """The components below a node of a config that read weights when training starts."""
+    if isinstance(node, (list, tuple)):
+        return [found for part in node for found in _pretrained(part)]
+    if not isinstance(node, Mapping):
+        return []
+    own = [node] if node.get('type') and node.get('pretrained') else []
+    return own + [found for part in node.values() for found in _pretrained(part)]
+
+
 def content_hash(dataset: Any) -> str:
     """Return the SHA-256 over the contents of all files of a dataset, in order; of its settings without files."""
     digest, found = hashlib.sha256(), False
@@ -204,12 +265,16 @@ def training_lines(phases: Mapping[str, Mapping[str, Any]], checkpoint_sha256: s
     steps = ', '.join(f'{name}: {record["iterations"] or "cut before its end"}' for name, record in phases.items())
     lines = [f'- iterations: {steps}; {minutes:.0f} minutes of wall time'] if phases else []
     return [*lines, f'- seed: {"not known" if seed is None else seed}',
-            f'- config, sha256: {_code(config_sha256)}',
+            *_config_lines(config_sha256, Path(checkpoint).name),
             f'- checkpoint: `{Path(checkpoint).name}`, sha256 `{checkpoint_sha256}`']
 
 
-def _code(text: str | None) -> str:
-    return 'not known' if text is None else f'`{text}`'
+def _config_lines(sha256: str | None, checkpoint: str) -> list[str]:
+    if sha256 is None:
+        return ['- config: not known']
+    text = f"torch.load('{checkpoint}')['meta']['restorekit']['config']"
+    return [f'- config, sha256: `{sha256}`, of no file but of the text `{text}`: JSON of the config of the last phase, '
+            'with its bases, options and paths']
 
 
 def _shown(value: float | None, digits: int) -> str:

