@@ -19,7 +19,7 @@ from restorekit.text_table import markdown_table
 STATE_FILE = 'run_state.json'
 # licences that the Hugging Face Hub knows by these names; any other is called 'other' there, with a name of its own
 HUB_LICENCES = {
-    'afl-3.0', 'agpl-3.0', 'apache-2.0', 'artistic-2.0', 'bsd-2-clause', 'bsd-3-clause', 'bsd-3-clause-clear', 'bsl-1.0',
+    'agpl-3.0', 'apache-2.0', 'artistic-2.0', 'bsd-2-clause', 'bsd-3-clause', 'bsd-3-clause-clear', 'bsl-1.0',
     'cc-by-3.0', 'cc-by-4.0', 'cc-by-nc-3.0', 'cc-by-nc-4.0', 'cc-by-nc-nd-3.0', 'cc-by-nc-nd-4.0', 'cc-by-nc-sa-3.0',
     'cc-by-nc-sa-4.0', 'cc-by-nd-4.0', 'cc-by-sa-3.0', 'cc-by-sa-4.0', 'cc0-1.0', 'cdla-permissive-2.0', 'epl-2.0',
     'eupl-1.1', 'gpl-2.0', 'gpl-3.0', 'isc', 'lgpl-2.1', 'lgpl-3.0', 'mit', 'mpl-2.0', 'ms-pl', 'ncsa', 'osl-3.0',
