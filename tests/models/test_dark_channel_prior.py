@@ -50,7 +50,7 @@ def test_it_is_as_good_as_a_plain_implementation():
 
 
 @pytest.mark.parametrize('window', [4, 7, 15, 22, 31])
-def test_the_window_of_the_dark_channel_is_exact(window):
+def test_the_window_of_the_dark_channel_is_right_to_a_block_of_four_pixels(window):
     network = DarkChannelPrior(window=window)
     x = torch.ones(1, 1, 64, 72)
     x[0, 0, 30, 33] = 0
