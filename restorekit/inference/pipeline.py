@@ -84,6 +84,14 @@ class RestorationPipeline:
         self.backend: TorchBackend | OnnxBackend = make_backend(checkpoint, config, device, precision, backend)
         self.protect_highlights = self.backend.protect_highlights if protect_highlights is None else protect_highlights
 
+    def __repr__(self) -> str:
+        backend = self.backend
+        facts = getattr(backend, 'facts', {})  # of what was exported
+        autocast = str(getattr(backend, 'autocast', None))
+        precision = facts.get('precision') or {'torch.bfloat16': 'bf16', 'torch.float16': 'fp16'}.get(autocast, 'fp32')
+        return (f'{type(self).__name__}({os.path.basename(self.checkpoint)!r}: {backend.model_name}, '
+                f'{getattr(backend, "runtime", "torch")}, {backend.device}, {precision})')
+
     @property
     def device(self) -> torch.device | str:
         """Where the network runs."""

@@ -1,6 +1,7 @@
 import concurrent.futures
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,6 +191,15 @@ def test_load_and_info(checkpoint):
     assert np.array_equal(model(picture()), RestorationPipeline(checkpoint)(picture()))
     info = model.info()
     assert info['network'] == 'EncoderDecoder' and info['tiling'] == 'approximate' and info['parameters'] > 1000
+
+
+def test_it_says_what_it_is(checkpoint):
+    name = Path(checkpoint).name
+    assert repr(RestorationPipeline(checkpoint, device='cpu')) == \
+        f'RestorationPipeline({name!r}: EncoderDecoder, torch, cpu, fp32)'
+    assert repr(RestorationPipeline(checkpoint, device='cpu', precision='bf16')).endswith('cpu, bf16)')
+    assert repr(restorekit.load('haze', device='cpu')).startswith(
+        "RestorationPipeline('haze.safetensors': LowResolutionAffine, torch")
 
 
 def test_folder(model, make_images, tmp_path):

@@ -130,6 +130,7 @@ def test_half_precision_and_eight_bits(checkpoint, tmp_path):
     assert small.parity[-1].image.endswith('a.png') and small.parity[-1].psnr > 30
     kinds = {node.op_type for node in onnx.load(tmp_path / 'int8.onnx').graph.node}
     assert 'QuantizeLinear' in kinds
+    assert repr(restorekit.load(tmp_path / 'int8.onnx')).endswith(', onnxruntime, cpu, int8)')
     assert np.abs(restorekit.load(tmp_path / 'int8.onnx')(picture()).astype(int)
                   - RestorationPipeline(checkpoint, device='cpu')(picture())).mean() < 3
 
