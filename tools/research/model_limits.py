@@ -17,6 +17,8 @@ import restorekit
 from restorekit.files.image_io import read_image
 from restorekit.functional.colour import chroma
 
+SIZES = (400, 600), (2160, 3840)  # of images whose restoration is timed
+
 
 def tensor(path):
     """An image file as (1, 3, H, W) in [0, 1]."""
@@ -118,7 +120,7 @@ def main():
         print('{}: chroma {:.2f} of the truth; PSNR {:.2f}, with the best colour matrix {:.2f}'.format(
             name, *figures[name]))
     prior = restorekit.load_network(Path(restorekit.__file__).parent / 'zoo/weights/dcp.safetensors')
-    for size in ((400, 600), (2160, 3840)):
+    for size in SIZES:
         image = cv2.resize(read_image(sets['sots'][0][0]), size[::-1])
         x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
         for name, call in (('restore_array', lambda i=image: network.restore_array(i)), ('dcp', lambda i=x: prior(i))):
