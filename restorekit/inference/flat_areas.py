@@ -37,7 +37,7 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
     height, width = image.shape[:2]
     block = _BLOCK * max(1, round(max(height, width) / _SIDE))
     before = _ranges(image, block)
-    weight = np.clip(2 - before / flat, 0, 1)
+    weight: np.ndarray = np.clip(2 - before / flat, 0, 1)
     if not weight.any():
         return restored
     after = _ranges(restored, block)
@@ -49,10 +49,10 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
         return restored
     rows, columns = weight.shape
     every = block // _BLOCK  # 8x8 pixels of a block are enough for its mean
-    mean = _padded(restored[::every, ::every], _BLOCK).astype(np.float32)
+    mean: np.ndarray = _padded(restored[::every, ::every], _BLOCK).astype(np.float32)
     mean = cv2.resize(mean, (columns, rows), interpolation=cv2.INTER_AREA)
-    share = cv2.GaussianBlur(weight, (0, 0), 2)[..., None]
-    mean = cv2.GaussianBlur(mean * weight[..., None], (0, 0), 2) / np.maximum(share, 1e-3)
+    mean = cv2.GaussianBlur(mean * weight[..., None], (0, 0), 2)
+    mean /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
     noise = np.random.default_rng(0).uniform(-0.499, 0.499, (_BLOCKS * block, 2 * _BLOCKS * block, 1))
     noise = noise.astype(np.float32).repeat(3, axis=2)
     for top in range(0, rows, _BLOCKS):
@@ -71,7 +71,7 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
     return restored
 
 
-def _ranges(image, block):
+def _ranges(image: np.ndarray, block: int) -> np.ndarray:
     """Greatest difference of green within each block and the eight beside it, float32."""
     plane = _padded(cv2.extractChannel(image, 1), block)
     rows = plane.reshape(-1, block, plane.shape[1])
@@ -81,14 +81,15 @@ def _ranges(image, block):
     return (high - low).astype(np.float32)
 
 
-def _padded(image, block):
+def _padded(image: np.ndarray, block: int) -> np.ndarray:
     bottom, right = (-side % block for side in image.shape[:2])
     return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE) if bottom or right else image
 
 
-def _enlarged(small, block, top, left):
+def _enlarged(small: np.ndarray, block: int, top: int, left: int) -> np.ndarray:
     """A part of a map of blocks enlarged bilinearly to pixels."""
     rows, columns = np.arange(top - 1, top + _BLOCKS + 1), np.arange(left - 1, left + 2 * _BLOCKS + 1)
     part = small[rows.clip(0, small.shape[0] - 1)][:, columns.clip(0, small.shape[1] - 1)]
     part = cv2.resize(part, (block * len(columns), block * len(rows)), interpolation=cv2.INTER_LINEAR)
-    return part[block:-block, block:-block]
+    inner: np.ndarray = part[block:-block, block:-block]
+    return inner
