@@ -49,12 +49,12 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
         return restored
     rows, columns = weight.shape
     every = block // _BLOCK  # 8x8 pixels of a block are enough for its mean
-    mean: np.ndarray = _padded(restored[::every, ::every], _BLOCK).astype(np.float32)
-    mean = cv2.resize(mean, (columns, rows), interpolation=cv2.INTER_AREA)
-    mean = cv2.GaussianBlur(mean * weight[..., None], (0, 0), 2)
-    mean /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
-    noise = np.random.default_rng(0).uniform(-0.499, 0.499, (_BLOCKS * block, 2 * _BLOCKS * block, 1))
-    noise = noise.astype(np.float32).repeat(3, axis=2)
+    blocks = cv2.resize(_padded(restored[::every, ::every], _BLOCK).astype(np.float32), (columns, rows),
+                        interpolation=cv2.INTER_AREA)
+    share = np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
+    mean: np.ndarray = cv2.GaussianBlur(blocks * weight[..., None], (0, 0), 2) / share
+    drawn = np.random.default_rng(0).uniform(-0.499, 0.499, (_BLOCKS * block, 2 * _BLOCKS * block, 1))
+    noise = drawn.astype(np.float32).repeat(3, axis=2)
     for top in range(0, rows, _BLOCKS):
         for left in range(0, columns, 2 * _BLOCKS):
             around = weight[max(top - 1, 0):top + _BLOCKS + 1, max(left - 1, 0):left + 2 * _BLOCKS + 1]
