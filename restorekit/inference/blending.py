@@ -61,15 +61,18 @@ class HighlightGuard:
         height, width = image.shape[:2]
         every = max(1, max(height, width) // (2 * side))  # of a large image every so many pixels are enough
         scale = min(1, side / max(height, width))
-        small = shrink(image[::every, ::every], max(1, round(height * scale)), max(1, round(width * scale)))
-        red, green, blue = cv2.split(small)
+        red, green, blue = cv2.split(image[::every, ::every])
+        darkest = cv2.min(cv2.min(red, green), blue)
         top = np.iinfo(image.dtype).max if image.dtype.kind == 'u' else 1
-        t = np.clip((cv2.min(cv2.min(red, green), blue) / np.float32(top) - low) / (high - low), 0, 1)
         self.height = height
         self.map: np.ndarray | None = None
+        if darkest.max() <= low * top:
+            return
+        small = shrink(darkest[..., None], max(1, round(height * scale)), max(1, round(width * scale)))[..., 0]
+        t = np.clip((small / np.float32(top) - low) / (high - low), 0, 1)
         if t.any():
             t = cv2.dilate(t * t * (3 - 2 * t), np.ones((3, 3), np.uint8))
-            t = cv2.GaussianBlur(t, (0, 0), max(small.shape[:2]) / 256 + 0.5)
+            t = cv2.GaussianBlur(t, (0, 0), max(small.shape) / 256 + 0.5)
             self.map = cv2.resize(t, (width, len(t)), interpolation=cv2.INTER_LINEAR)
 
     def highlights(self, start: int, stop: int) -> np.ndarray | None:

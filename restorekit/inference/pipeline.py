@@ -16,6 +16,7 @@ from restorekit.messages import InputError, UserError
 
 from .arguments import RestoreOptions, check_mask, check_strength, check_tile, make_backend
 from .blending import HighlightGuard, blend, enlarge_rows, fill_transparent
+from .flat_areas import smooth_flat_areas
 from .memory import ImageMemoryError, is_out_of_memory, megabytes
 from .objects import as_photo, restore_object
 from .tiling import Axis, plan_axis, restore_tiles
@@ -65,7 +66,8 @@ class RestorationPipeline:
         backend (str): ``'torch'``; or ``'onnxruntime'`` or ``'openvino'``, which run what ``restorekit export`` wrote,
             without torch. Default: by the file.
         strength (float): In [0, 1]; 0 returns the input, 1 the network's result.
-        protect_highlights (bool | None): Keep clipped skies and lamps as they are; None: what the file recommends.
+        protect_highlights (bool | None): Keep clipped skies and lamps as they are and, in 8-bit images that a network
+            of coefficients restores without a mask, flat skies smooth; None: what the file recommends.
 
     Example::
 
@@ -234,7 +236,9 @@ class RestorationPipeline:
                 restored = self.backend.apply_bytes(pixels, held, strength) \
                     if pixels.dtype == np.uint8 and mask is None else None
                 if restored is not None:
-                    return restored if guard is None else guard.keep(pixels, restored)
+                    if guard is not None:
+                        smooth_flat_areas(pixels, guard.keep(pixels, restored))
+                    return restored
                 self._restore_strips(pixels, scale, emit, held)
             else:
                 self._restore_tiled(pixels, scale, emit, name, held)

@@ -55,6 +55,8 @@ class TorchBackend:
     def __init__(self, network: RestorationNetwork, device: str | torch.device, precision: str = 'auto'):
         if precision not in PRECISIONS:
             raise InputError(f'precision must be one of {", ".join(PRECISIONS)}, but got {precision!r}')
+        if torch.device(device).type == 'cpu' and network.tiling == 'coefficients':
+            network.to(memory_format=torch.channels_last)  # of one small copy, oneDNN likes that better
         self.network: Any = network  # what it can do beyond forward depends on its tiling
         self.device, self.autocast = torch.device(device), PRECISIONS[precision]
         self.tiling, self.size_divisor, self.min_size = network.tiling, network.size_divisor, network.min_size
