@@ -1,7 +1,7 @@
 # Eight domains, each with pairs to train on and pairs of other scenes to test on. Whole views at 96x64, the size that
 # low_resolution_small looks at, drawn once with the encoder's features; tests are at full size. No scene is in two
 # domains: BSDS500 is divided by the last digit of the name, the clear photos by a digit of their class, CamVid by drive.
-# tools/research/split_lists.py writes lists/ (validation: every third file). Paths are relative to the data root.
+# tools/research/split_lists.py DATA writes lists/ (validation: every third file). Paths are relative to the data root.
 _base_ = ['../networks/low_resolution_small.py']
 
 view = dict(type='RandomResizedCrop', size=[64, 96], scale=[0.5, 1.0])
