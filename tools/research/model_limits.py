@@ -114,7 +114,7 @@ def main():
         sets[name] = [(p, root / folder / 'clear' / p.name) for n in range(28, 34)
                       for p in sorted((root / folder / 'hazy').glob(f's{n}{pattern}'))]
     sets['unseen'] = [(p, root / 'real_haze_figures/clear' / p.name)
-                      for p in sorted((root / 'real_haze_figures/hazy').iterdir())]
+                      for p in sorted((root / 'real_haze_figures/hazy').iterdir()) if not p.name.startswith('o_haze')]
     for name, pairs in sets.items():
         figures[name] = [colourfulness(network, pairs), *(float(x) for x in right_colours(network, pairs))]
         print('{}: chroma {:.2f} of the truth; PSNR {:.2f}, with the best colour matrix {:.2f}'.format(

@@ -1,6 +1,6 @@
 # Many kinds of haze at 192x144, the size LowResolutionAffine looks at. Depth: SOTS-indoor scenes, rooms and streets drawn
 # by code, road photos, an invented depth. Real haze: O-HAZE pairs and fields fitted on them. Tints, dust, glow at night.
-# Clear photos that should stay as they are. tools/research/split_lists.py writes lists/.
+# Clear photos that should stay as they are. tools/research/split_lists.py DATA writes lists/.
 view = dict(type='RandomResizedCrop', size=[144, 192], scale=[0.5, 1.0])
 flip = dict(type='RandomFlip')
 # where haze is thick and thin in places, the layout of 30 scenes cannot be learnt by heart
@@ -79,8 +79,9 @@ pairs = dict(
                include=['s28.*', 's29.*', 's3?.*']),
     tinted=dict(type='PairedDataset', input_dir='sand_pairs/hazy', gt_dir='sand_pairs/clear', domain='tinted',
                 include=['s28_full.*', 's29_full.*', 's3?_full.*']),
+    # the other images there are O-HAZE scenes of the training part at figure size
     unseen=dict(type='PairedDataset', input_dir='real_haze_figures/hazy', gt_dir='real_haze_figures/clear',
-                domain='unseen'),
+                include=['nh_haze*', 'dense_haze*'], domain='unseen'),
     glow=dict(type='PairedDataset', input_dir='night_glow_pairs/glow', gt_dir='night_glow_pairs/clear', domain='glow',
               ann_file='lists/glow_val.txt'))
 val_dataloader = dict(
