@@ -30,8 +30,8 @@ def add_arguments(parser):
                        'left as they are')
     guard = group.add_mutually_exclusive_group()
     guard.add_argument('--protect-highlights', action='store_true', default=None,
-                       help='keep clipped skies and lamps as they are, and of 8-bit files flat skies smooth; '
-                       'default: as the model recommends')
+                       help='keep clipped skies and lamps as they are and, with networks of coefficients on 8-bit '
+                       'files without a mask, flat skies smooth; default: as the model recommends')
     guard.add_argument('--no-protect-highlights', action='store_false', dest='protect_highlights',
                        help='restore them like the rest')
     group = parser.add_argument_group('model')

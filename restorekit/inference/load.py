@@ -113,7 +113,8 @@ def load_network(checkpoint: str | os.PathLike, config: str | os.PathLike | None
     )
     from restorekit.registry import MODELS
     path = Path(checkpoint)
-    if path.name == str(checkpoint) and not path.suffix and not path.exists():
+    if path.name == str(checkpoint) and path.suffix.lower() not in _FILES and not path.is_file() and \
+            (not path.exists() or str(checkpoint) in list_models()):
         checkpoint = _model_file(str(checkpoint))[0]
     loaded = load_checkpoint_file(str(checkpoint), map_location='cpu')
     state = network_state(loaded, checkpoint)

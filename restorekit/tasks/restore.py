@@ -35,8 +35,8 @@ def restore(inputs: str | os.PathLike | Iterable[str | os.PathLike], out: str | 
         config (str, optional): Config the checkpoint's network is built from, if the checkpoint does not say.
         strength (float): In [0, 1]; 1 is the full result.
         mask (str | Path, optional): Image file; only where it is white is restored. It is scaled to each image.
-        protect_highlights (bool, optional): Keep clipped skies and lamps, and flat skies smooth; default: what the
-            model recommends.
+        protect_highlights (bool, optional): Keep clipped skies and lamps as they are, and flat skies smooth as
+            :class:`~restorekit.inference.pipeline.RestorationPipeline` says; default: what the model recommends.
         tile (str | int): 'auto', 'off', or the size of tiles in pixels.
         precision (str): 'auto', 'fp32', 'bf16' or 'fp16'.
         backend (str, optional): 'torch', 'onnxruntime' or 'openvino'; default: by the file.
