@@ -7,6 +7,7 @@ import torch
 from machine import alike
 from reports import cells
 
+from restorekit import inference
 from restorekit.checkpoint import atomic_save, network_json
 from restorekit.cli.main import main
 from restorekit.evaluation.provenance import environment
@@ -207,12 +208,13 @@ def test_memory_of_a_gpu_is_what_a_pass_takes_beyond_the_model(monkeypatch, peak
     for name, value in dict(memory_allocated=200, max_memory_allocated=peak, reset_peak_memory_stats=None,
                             synchronize=None).items():
         monkeypatch.setattr(torch.cuda, name, lambda on, name=name, value=value: said.append((name, on)) or value)
-    monkeypatch.setattr(module, '_restorer', lambda *_: lambda image, index: said.append(tuple(image.shape)))
+    monkeypatch.setattr(inference, 'load', lambda name, device: lambda image: said.append(
+        (name, device, image.dtype, image.shape)))
+    small, whole = (('a.pth', 'cuda:1', np.uint8, shape) for shape in ((64, 64, 3), (70, 80, 3)))
     found = module._time(module._Model('m', 'network', 'a.pth', '0', '-'), (80, 70), 1, 'cuda:1', 1)
     assert found['memory'] == memory
-    assert said == [(3, 64, 64), ('reset_peak_memory_stats', 'cuda:1'), ('memory_allocated', 'cuda:1'), (3, 70, 80),
-                    ('synchronize', 'cuda:1'), ('max_memory_allocated', 'cuda:1'), (3, 70, 80),
-                    ('synchronize', 'cuda:1')]
+    assert said == [small, ('reset_peak_memory_stats', 'cuda:1'), ('memory_allocated', 'cuda:1'), whole,
+                    ('synchronize', 'cuda:1'), ('max_memory_allocated', 'cuda:1'), whole, ('synchronize', 'cuda:1')]
 
 
 def test_the_machine_is_where_the_models_ran(monkeypatch):
