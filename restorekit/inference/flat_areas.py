@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -36,14 +38,15 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
         [4, 2]
     """
     height, width = image.shape[:2]
-    block = _BLOCK * max(1, round(max(height, width) / _SIDE))
-    before = _ranges(image, 1, block)
-    if before.min() >= 2 * flat:
+    block = _BLOCK * 2 ** max(0, round(math.log2(max(height, width) / _SIDE)))
+    small = _thinned(image, block)
+    green = _ranges(small, 1, block)
+    if green.min() >= 2 * flat:
         return restored
-    before = np.maximum(before, np.maximum(_ranges(image, 0, block), _ranges(image, 2, block)) / 2)
-    evenness: np.ndarray = np.clip(2 - before / flat, 0, 1)
-    growth = (cv2.GaussianBlur(_ranges(restored, 1, block) + 0.5, (0, 0), 2)
-              / cv2.GaussianBlur(_ranges(image, 1, block) + 0.5, (0, 0), 2))
+    spread = np.maximum(green, np.maximum(_ranges(small, 0, block), _ranges(small, 2, block)) / 2)
+    evenness: np.ndarray = np.clip(2 - spread / flat, 0, 1)
+    growth = (cv2.GaussianBlur(_ranges(_thinned(restored, block), 1, block) + 0.5, (0, 0), 2)
+              / cv2.GaussianBlur(green + 0.5, (0, 0), 2))
     weight = cv2.erode(evenness * (1 - 1 / np.maximum(growth, 1)), np.ones((3, 3), np.uint8))
     weight = cv2.GaussianBlur(weight, (0, 0), 1) * (evenness > 0)
     weight[weight < 1 / 64] = 0
@@ -67,11 +70,19 @@ def smooth_flat_areas(image: np.ndarray, restored: np.ndarray, flat: float = 4.0
     return restored
 
 
+def _thinned(image: np.ndarray, block: int) -> np.ndarray:
+    """Of a large image every so many pixels: 16x16 of a block are enough."""
+    step = max(1, block // 16)
+    height, width = (-(-side // step) for side in image.shape[:2])
+    return image if step == 1 else cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
 def _ranges(image: np.ndarray, channel: int, block: int) -> np.ndarray:
-    """Greatest difference of a channel within each block and the eight beside it, float32."""
-    plane = _padded(cv2.extractChannel(image, channel), block)
-    rows = plane.reshape(-1, block, plane.shape[1])
-    high, low = (f(axis=1).reshape(len(rows), -1, block) for f in (rows.max, rows.min))
+    """Greatest difference of a channel of what is :func:`_thinned` in each block and the eight beside it, float32."""
+    side = min(block, 16)
+    plane = _padded(cv2.extractChannel(image, channel), side)
+    rows = plane.reshape(-1, side, plane.shape[1])
+    high, low = (f(axis=1).reshape(len(rows), -1, side) for f in (rows.max, rows.min))
     square = np.ones((3, 3), np.uint8)
     high, low = cv2.dilate(high.max(axis=2), square), cv2.erode(low.min(axis=2), square)
     return (high - low).astype(np.float32)
