@@ -187,8 +187,10 @@ def _card(metadata: dict[str, Any], network: RestorationNetwork, file: Path, dig
     if found['data'] and found['hashed']:
         lines += ['The hash of a set (its first 16 of 64 digits) is over the contents of all files in order; for '
                   'scenes drawn by code, over settings.', '']
+    divisor = network.size_divisor
     facts = [('network', f'`{type(network).__name__}`'), ('parameters', f'{metadata["parameters"]:,}'),
              ('input, output', f'{network.input_range}, {network.output_range}'),
-             ('sizes', f'any; padded to multiples of {network.size_divisor}'), ('licence', metadata['licence']),
-             ('file', f'`{file.name}`, {file.stat().st_size:,} bytes'), ('file, sha256', f'`{digest}`')]
+             ('sizes', 'any' + (f'; padded to multiples of {divisor}' if divisor > 1 else '')),
+             ('licence', metadata['licence']), ('file', f'`{file.name}`, {file.stat().st_size:,} bytes'),
+             ('file, sha256', f'`{digest}`')]
     return '\n'.join([*lines, '## File', '', markdown_table([('', 'what'), *facts], left=(0, 1)), ''])
