@@ -63,6 +63,15 @@ def test_an_error_between_two_iterations_loses_nothing(tmp_path, monkeypatch):
     assert load_checkpoint_file(tmp_path / 'iter_3.pth')['meta']['iter'] == 3
 
 
+def test_a_new_best_between_two_checkpoints_removes_the_old_one_too(tmp_path, monkeypatch):
+    scores = iter([5.0, 9.0])
+    real = SafeCheckpointHook.after_val_epoch
+    monkeypatch.setattr(SafeCheckpointHook, 'after_val_epoch', lambda self, runner, metrics: real(
+        self, runner, {**metrics, 'source/PSNR@rgb': next(scores)}))
+    run(tmp_path, iters=6, interval=3, checkpoint=dict(save_best='PSNR', interval=2, max_keep_ckpts=1))
+    assert sorted(path.name for path in tmp_path.glob('*.pth')) == ['best_source_PSNR@rgb_iter_6.pth', 'iter_6.pth']
+
+
 @pytest.mark.parametrize('name', ['auto', 'PSNR', 'PSNR@rgb', 'source/PSNR@rgb', ['auto']])
 def test_the_best_by_any_name_of_the_metric(tmp_path, monkeypatch, name):
     scores = iter([5.0, 9.0, 7.0])  # greater is better, which no rule says

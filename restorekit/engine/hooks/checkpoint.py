@@ -221,10 +221,13 @@ class SafeCheckpointHook(CheckpointHook):
         self._remove_files([path for path in old if path and path not in paths()])
 
     def _remove_files(self, paths):
+        backend = self.file_backend
+        if isinstance(backend, _KeepsFiles):  # a new best also saves a checkpoint, which makes another old
+            backend = backend.backend
         if is_main_process():
             for path in paths:
-                if self.file_backend.isfile(path):
-                    self.file_backend.remove(path)
+                if backend.isfile(path):
+                    backend.remove(path)
 
     def _remove(self, steps):
         self._remove_files([self._path(step) for step in steps])
